@@ -1,0 +1,44 @@
+/**
+ * What functions and Router objects may ask the Directory object (one per deployment): which models exist, where.
+ * Only Router objects write it. A reader keeps `version` and asks `read(version)`, which is null when nothing changed.
+ */
+
+/** One model in one namespace; the part of the model card that a function needs, as plain data. */
+export interface ModelEntry {
+  name: string;
+  aliases: string[];
+  description: string;
+  namespace: string;
+  createdMs: number;
+  contextLengthTokens: number;
+  blockSizeTokens: number;
+  migrationLimit: number;
+  modelInput: 'tokens' | 'text';
+  modelTypes: ('chat' | 'completions' | 'embedding')[];
+  /** Lower-case hex SHA-256, or null. */
+  tokenizerSha256: string | null;
+  chatTemplateSha256: string | null;
+  bosToken: string;
+  eosToken: string;
+  eosTokenIds: number[];
+  addBosToken: boolean;
+  specialTokens: string[];
+  /** Tokens are reproducible, so a lost stream continues token for token. */
+  deterministic: boolean;
+  /** HTTP/1.1 faces of the instances that serve it (for artifacts and tokenising). */
+  addresses: string[];
+  /** Instance ids (hex), in the order of `addresses`. */
+  instances: string[];
+}
+
+export interface DirectorySnapshot {
+  version: number;
+  models: ModelEntry[];
+}
+
+export interface DirectoryRpc {
+  /** The whole directory, or null when `knownVersion` is current. */
+  read(knownVersion: number): DirectorySnapshot | null;
+  /** A namespace's Router object replaces what it has published; returns the new version. */
+  publish(namespace: string, models: ModelEntry[]): number;
+}

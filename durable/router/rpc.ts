@@ -1,0 +1,84 @@
+/**
+ * What functions may ask a Router object: the types of its RPC, and nothing else of it (imports go one way).
+ *
+ * One call per attempt. Hashes travel as packed little-endian u64 (`Uint8Array`), exactly as the index wants them.
+ */
+
+/** How a worker is chosen. */
+export const ROUTER_MODES = ['round-robin', 'random', 'direct', 'kv'] as const;
+export type RouterMode = (typeof ROUTER_MODES)[number];
+
+export interface RouteRequest {
+  requestId: string;
+  model: string;
+  /** Local block hashes of the complete prompt blocks, packed LE u64. */
+  blockHashes: Uint8Array;
+  promptTokens: number;
+  /** Instance id (hex) for mode `direct` or a pinned request. */
+  pinned?: string;
+  /** Instances that this request has already lost or that refused it. */
+  exclude?: string[];
+  /** The reservation of the attempt before, freed by this call. */
+  release?: number;
+  /** Overrides the configured mode for this request. */
+  mode?: RouterMode;
+}
+
+export interface RouteDecision {
+  kind: 'decision';
+  /** Instance id, hex. */
+  worker: string;
+  /** Base URL of the worker's HTTP/1.1 face. */
+  address: string;
+  reservation: number;
+  routerBoot: number;
+  /** Prompt blocks that the index says the worker has. */
+  overlapBlocks: number;
+  directoryVersion: number;
+}
+
+/** Refusals are values: an exception across RPC loses its class. `code` is one of runtime/errors.ts. */
+export interface RouteRefusal {
+  kind: 'refusal';
+  code: string;
+  message: string;
+  retryAfterS: number | null;
+}
+
+export type RouteAnswer = RouteDecision | RouteRefusal;
+
+export interface RouterRpc {
+  route(request: RouteRequest): RouteAnswer;
+  /** The attempt came to nothing and no other follows. Idempotent. */
+  release(reservation: number): void;
+  /** Prometheus text of this object. */
+  metrics(): string;
+  /** What `stator status` shows. */
+  status(): RouterStatus;
+  /** Drops cached blocks on all workers; returns how many workers were told. */
+  clearKvBlocks(): number;
+}
+
+export interface RouterStatus {
+  routerBoot: number;
+  mode: RouterMode;
+  inFlight: number;
+  indexBlocks: number;
+  indexBytes: number;
+  workers: {
+    instanceId: string;
+    epoch: number;
+    model: string;
+    engine: string;
+    address: string;
+    grpcAddress: string;
+    phase: 'serving' | 'draining';
+    activeRequests: number;
+    activePrefillTokens: number;
+    activeBlocks: number;
+    cachedBlocks: number;
+    totalBlocks: number;
+    running: number;
+    waiting: number;
+  }[];
+}

@@ -1,0 +1,64 @@
+/**
+ * Every bound in the house: queues, buffers, retries, waits, sizes. One table, so that a reader sees at once what
+ * can grow and how far. Those that people may change are read from here as defaults by `config.ts`.
+ */
+export const LIMITS = {
+  /** Request body, checked against content-length and while reading, before parsing. */
+  bodyBytes: 32 * 1024 * 1024,
+  /** Messages in one chat request. */
+  messages: 4096,
+  /** Stop strings and their length in characters. */
+  stopStrings: 16,
+  stopStringLength: 256,
+  /** max_tokens when the client gives none: what is left of the context, at most this. */
+  defaultMaxTokens: 4096,
+  logitBiasEntries: 1024,
+  modelNameLength: 256,
+  nearModelNames: 3,
+
+  /** Re-dispatches of one request after the loss of a worker (card or configuration may lower it). */
+  migrations: 3,
+  /** A stream's headers go out after this long, whatever is still missing. */
+  headerWaitMs: 1_000,
+  /** SSE comment while the first token is awaited; white space while a plain answer is computed. */
+  keepAliveMs: 500,
+  /** Between the sidecar accepting the connection and its response head. */
+  responseHeadTimeoutMs: 120_000,
+  /** A held `wait(ticket)` call, and how long nobody may poll before the ticket is dropped. */
+  ticketPollMs: 1_000,
+  ticketIdleMs: 2_000,
+
+  /** Copy of the directory in an isolate. */
+  directoryTtlMs: 1_000,
+  /** tokenizer.json and templates kept in an isolate. */
+  artifactBytes: 64 * 1024 * 1024,
+  artifacts: 16,
+
+  /** Fleet socket. */
+  leaseMs: 10_000,
+  heartbeatMs: 2_000,
+  registerTimeoutMs: 5_000,
+  fleetFrameBytes: 4 * 1024 * 1024,
+  fleetBatchMs: 4,
+  fleetBacklogFrames: 4_096,
+  reconnectMinMs: 50,
+  reconnectMaxMs: 2_000,
+  eventRing: 1_024,
+  dumpBlocksPerFrame: 4_096,
+
+  /** Router object. */
+  workers: 4_096,
+  inFlight: 65_536,
+  /** A reservation that its worker never confirms runs out. */
+  reservationMs: 10_000,
+  /** A request whose worker goes silent about it. */
+  staleRequestMs: 300_000,
+  indexBytes: 512 * 1024 * 1024,
+  bufferedEvents: 1_024,
+
+  /** Sidecar. */
+  concurrentRequests: 1_024,
+  waitingRequests: 4_096,
+  drainMs: 30_000,
+  responseBufferBytes: 4 * 1024 * 1024,
+} as const;
