@@ -1,0 +1,26 @@
+/**
+ * Three projects: `node` (pure cores, wasm, sidecar, cli), `workers` (functions and objects inside workerd's test pool),
+ * `e2e` (real processes). `servers` needs real servers, browsers and Python clients and runs only with --servers.
+ */
+import { cloudflareTest } from '@cloudflare/vitest-pool-workers';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'node',
+          include: ['test/{durable,wasm,gpu-sidecar,cli,contract}/**/*.test.ts', 'test/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
+        test: { name: 'workers', include: ['test/workers/**/*.test.ts'], testTimeout: 30_000 },
+      },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 180_000, fileParallelism: false } },
+      { test: { name: 'servers', include: ['test/servers/**/*.test.ts'], testTimeout: 600_000 } },
+    ],
+  },
+});
