@@ -3,6 +3,9 @@
  * Only Router objects write it. A reader keeps `version` and asks `read(version)`, which is null when nothing changed.
  */
 
+/** Name of the one Directory object (`idFromName`); a Router object's name is its namespace. */
+export const DIRECTORY_NAME = 'directory';
+
 /** One model in one namespace; the part of the model card that a function needs, as plain data. */
 export interface ModelEntry {
   name: string;
