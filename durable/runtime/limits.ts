@@ -56,6 +56,26 @@ export const LIMITS = {
   indexBytes: 512 * 1024 * 1024,
   bufferedEvents: 1_024,
 
+  /** Bytes that buffered KV events of one rank may hold, and how long a worker may take to answer a resend or dump request. */
+  bufferedEventBytes: 8 * 1024 * 1024,
+  recoveryTimeoutMs: 5_000,
+  recoveryAttempts: 8,
+  /** Data parallel ranks of one worker. */
+  dpRanks: 64,
+  /** Epochs remembered of instances that left. */
+  departedInstances: 8_192,
+  /** Models in a namespace, and names (with aliases) of one card. */
+  modelsPerNamespace: 1_024,
+  modelAliases: 64,
+  /** How often a Router object looks for ended leases and expired reservations, and for stale requests. */
+  sweepMs: 1_000,
+  staleSweepMs: 30_000,
+  /** A Router object repeats what it published this often; the Directory forgets a namespace that was silent this long. */
+  republishMs: 5_000,
+  namespaceLeaseMs: 20_000,
+  /** Children of one metric family before new ones are counted together. */
+  metricChildren: 4_096,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,
