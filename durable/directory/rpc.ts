@@ -45,6 +45,3 @@ export interface DirectoryRpc {
   /** A namespace's Router object replaces what it has published; returns the new version. */
   publish(namespace: string, models: ModelEntry[]): number;
 }
-
-/** There is one Directory object per deployment: `env.DIRECTORY.idFromName(DIRECTORY_NAME)`. */
-export const DIRECTORY_NAME = 'directory';
