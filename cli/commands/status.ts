@@ -1,0 +1,49 @@
+/** `stator status`: what runs on this machine, worker by worker. */
+
+import { defineCommand } from 'citty';
+import type { RouterStatus } from '../../durable/router/rpc.ts';
+import { platformClient } from '../launch/platform-client.ts';
+import { liveRecords } from '../launch/records.ts';
+
+export const status = defineCommand({
+  meta: { name: 'status', description: 'Show running deployments and their workers.' },
+  args: {
+    url: { type: 'string', description: 'Address of a deployment that was started elsewhere.' },
+    'api-key': { type: 'string', description: 'Its API key (or STATOR_API_KEY).' },
+    json: { type: 'boolean', description: 'JSON instead of a table.', default: false },
+  },
+  async run({ args }): Promise<number> {
+    const apiKey = args['api-key'] ?? process.env['STATOR_API_KEY'] ?? '';
+    const targets = args.url ? [{ url: args.url.replace(/\/$/, ''), apiKey }] : liveRecords();
+    const answers: { url: string; status: RouterStatus }[] = [];
+    for (const target of targets) {
+      answers.push({ url: target.url, status: await platformClient(target.url, target.apiKey).status() });
+    }
+    if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
+    else if (answers.length === 0) process.stdout.write('nothing is running; `npm start` starts a deployment\n');
+    else for (const answer of answers) process.stdout.write(describe(answer.url, answer.status));
+    return answers.length === 0 && !args.json ? 3 : 0;
+  },
+});
+
+function describe(url: string, status: RouterStatus): string {
+  const megabytes = (status.indexBytes / 1024 / 1024).toFixed(1);
+  const head =
+    `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +
+    `index ${status.indexBlocks} blocks (${megabytes} MiB)\n`;
+  const rows = [
+    ['WORKER', 'MODEL', 'ENGINE', 'PHASE', 'RUNNING', 'WAITING', 'CACHED/TOTAL', 'ADDRESS'],
+    ...status.workers.map((worker) => [
+      worker.instanceId,
+      worker.model,
+      worker.engine,
+      worker.phase,
+      String(worker.running),
+      String(worker.waiting),
+      `${worker.cachedBlocks}/${worker.totalBlocks}`,
+      worker.address,
+    ]),
+  ];
+  const widths = (rows[0] as string[]).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return head + rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('');
+}

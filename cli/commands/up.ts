@@ -1,0 +1,122 @@
+/**
+ * `stator up`: bundles, starts workerd and the workers, waits until a model is ready, says how to call it, and stays
+ * until Ctrl-C, restarting what dies.
+ */
+
+import { defineCommand } from 'citty';
+import type { Settings } from '../../durable/runtime/config.ts';
+import { StatorError } from '../../durable/runtime/errors.ts';
+import { buildBundle } from '../launch/bundle.ts';
+import { Deployment, type SidecarLine } from '../launch/deployment.ts';
+import { choosePort } from '../launch/ports.ts';
+import { liveRecords, removeRecord, writeRecord } from '../launch/records.ts';
+import { createOutput, type Output } from '../output.ts';
+import { readSettings, settingArgs } from '../settings.ts';
+
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+export const up = defineCommand({
+  meta: { name: 'up', description: 'Start the platform and its workers on this machine.' },
+  args: settingArgs(),
+  async run({ args }): Promise<number> {
+    const output = createOutput({ json: args['json'] === true });
+    const { settings, given } = readSettings(args);
+    requireKeyBeyondLoopback(settings);
+    liveRecords();
+    const port = await choosePort(settings.host, settings.port, { given: given.has('port') });
+    return serve({ ...settings, port }, output);
+  },
+});
+
+/** Anybody on the network could use the GPUs otherwise. */
+export function requireKeyBeyondLoopback(settings: Settings): void {
+  if (LOOPBACK.has(settings.host) || settings.apiKey !== '') return;
+  throw new StatorError(
+    'invalid_request',
+    `--host ${settings.host} can be reached from other machines, so it wants --api-key (or STATOR_API_KEY)`,
+    { param: 'apiKey' },
+  );
+}
+
+async function serve(settings: Settings, output: Output): Promise<number> {
+  const building = output.step('platform bundle');
+  const bundle = await buildBundle();
+  const size = `${Math.round(bundle.scriptBytes / 1024)} KiB + ${Math.round(bundle.wasmBytes / 1024)} KiB wasm`;
+  building.done(bundle.cached ? `${size}, unchanged` : size);
+
+  const deployment = new Deployment(settings, bundle, {
+    onSidecarLine: (index, line) => report(output, index, line),
+    onExit: (name, { code, restartInMs }) => {
+      const next = restartInMs === null ? 'not restarted' : `restart in ${restartInMs} ms`;
+      output.event({ event: 'exit', name, code, restartInMs });
+      output.line(`${name} ended (${code ?? 'killed'}); ${next}`);
+    },
+  });
+  const stopped = stopOnSignal(deployment, output);
+  const starting = output.step('platform');
+  try {
+    await deployment.startPlatform();
+    starting.done(deployment.url);
+    const loading = output.step('workers');
+    for (let index = 0; index < settings.workers; index++) deployment.addSidecar();
+    loading.update(`${settings.workers} × ${settings.engine} loading`);
+    const models = await deployment.ready();
+    loading.done(`${settings.workers} × ${settings.engine}, model ${models.join(', ')}`);
+    writeRecord({
+      launcherPid: process.pid,
+      workerdPid: deployment.workerd.pid,
+      url: deployment.url,
+      port: settings.port,
+      startedMs: Date.now(),
+      apiKey: settings.apiKey,
+    });
+    sayHowToCall(output, deployment, models[0] as string);
+  } catch (error) {
+    await deployment.stop(1_000);
+    throw error;
+  }
+  const code = await stopped;
+  removeRecord(settings.port);
+  return code;
+}
+
+function report(output: Output, index: number, line: SidecarLine): void {
+  output.event({ ...line, event: `sidecar_${line.event}`, index });
+}
+
+function sayHowToCall(output: Output, deployment: Deployment, model: string): void {
+  const { url, settings } = deployment;
+  const key = settings.apiKey ? ` -H 'authorization: Bearer $STATOR_API_KEY'` : '';
+  const body = JSON.stringify({
+    model,
+    stream: true,
+    messages: [{ role: 'user', content: 'What is Stator?' }],
+  });
+  const curl = `curl -N ${url}/v1/chat/completions${key} -H 'content-type: application/json' -d '${body}'`;
+  output.event({ event: 'ready', url, model, openai_base_url: `${url}/v1`, curl });
+  output.line('');
+  output.line(`Ready: ${url}    OPENAI_BASE_URL=${url}/v1`);
+  if (model === 'stator-tiny') {
+    output.line('stator-tiny is a demonstration of 2.6 million parameters, not an assistant; --model serves yours.');
+  }
+  output.line(`\n${curl}\n`);
+  output.line('Ctrl-C drains and stops.');
+}
+
+/** Resolves with the exit code once a signal has ended everything; a second Ctrl-C does not wait for the drain. */
+function stopOnSignal(deployment: Deployment, output: Output): Promise<number> {
+  return new Promise((resolve) => {
+    let asked = 0;
+    const onSignal = async () => {
+      asked += 1;
+      if (asked === 2) return void deployment.stop(0);
+      if (asked > 2) return;
+      output.line('\ndraining …');
+      output.event({ event: 'draining' });
+      await deployment.stop();
+      output.event({ event: 'stopped' });
+      resolve(0);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void onSignal());
+  });
+}

@@ -1,0 +1,48 @@
+/** The launcher as a client of the platform it started: readiness, status, models. */
+
+import type { RouterStatus } from '../../durable/router/rpc.ts';
+import { StatorError } from '../../durable/runtime/errors.ts';
+
+export interface PlatformClient {
+  /** Model names when the platform answers and at least one is ready, else null. */
+  readyModels(): Promise<string[] | null>;
+  status(): Promise<RouterStatus>;
+}
+
+export function platformClient(url: string, apiKey: string): PlatformClient {
+  const headers: Record<string, string> = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
+  const get = (path: string) => fetch(url + path, { headers, signal: AbortSignal.timeout(5_000) });
+  return {
+    async readyModels() {
+      try {
+        const response = await get('/v1/models');
+        if (!response.ok) return null;
+        const body = (await response.json()) as { data: { id: string }[] };
+        return body.data.length > 0 ? body.data.map(({ id }) => id) : null;
+      } catch {
+        return null;
+      }
+    },
+    async status() {
+      const response = await get('/stator/v1/status').catch((error: Error) => {
+        throw new StatorError('worker_unavailable', `${url} does not answer: ${error.message}`);
+      });
+      if (!response.ok) throw new StatorError('internal', `${url} answered ${response.status}`);
+      return (await response.json()) as RouterStatus;
+    },
+  };
+}
+
+/** Calls `probe` until it gives a value; rejects with `timeout`'s error after `timeoutMs`, or when `failed` rejects. */
+export async function waitFor<T>(
+  probe: () => Promise<T | null>,
+  options: { timeoutMs: number; everyMs: number; failed?: Promise<never>; timeout: () => Error },
+): Promise<T> {
+  const deadline = performance.now() + options.timeoutMs;
+  for (;;) {
+    const value = await (options.failed ? Promise.race([probe(), options.failed]) : probe());
+    if (value !== null) return value;
+    if (performance.now() > deadline) throw options.timeout();
+    await new Promise((resolve) => setTimeout(resolve, options.everyMs));
+  }
+}

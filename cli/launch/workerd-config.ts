@@ -1,0 +1,85 @@
+/**
+ * Writes the workerd configuration from wrangler.toml, so that the deployment file stays the one description:
+ * modules, objects, flags and date come from it, settings become text bindings.
+ *
+ * The Router object is never evicted: its index lives in memory. The network service allows private and local
+ * addresses, because that is where workers are (workerd's default would refuse them).
+ */
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'smol-toml';
+import * as z from 'zod';
+import { PROJECT_ROOT } from '../paths.ts';
+
+const wranglerSchema = z.object({
+  compatibility_date: z.string(),
+  compatibility_flags: z.array(z.string()).default([]),
+  durable_objects: z.object({
+    bindings: z.array(z.object({ name: z.string(), class_name: z.string() })),
+  }),
+});
+
+export interface WorkerdConfigInput {
+  /** Folder of the bundle as seen from the configuration file (workerd embeds relative to it). */
+  bundle: string;
+  /** The same folder, absolute: index.js and *.wasm. */
+  bundleFiles: string;
+  /** Existing folder for the objects' SQLite files. */
+  storage: string;
+  /** `host:port` to listen on; ignored when workerd is given a socket by `--socket-fd`. */
+  listen: string;
+  /** Text bindings. */
+  env: Readonly<Record<string, string>>;
+}
+
+const quote = (text: string) => JSON.stringify(text);
+
+export function workerdConfig(input: WorkerdConfigInput): string {
+  const wrangler = wranglerSchema.parse(parse(readFileSync(join(PROJECT_ROOT, 'wrangler.toml'), 'utf8')));
+  const objects = wrangler.durable_objects.bindings;
+  const modules = readdirSync(input.bundleFiles)
+    .filter((name) => name.endsWith('.js') || name.endsWith('.wasm'))
+    .sort((a, b) => Number(b === 'index.js') - Number(a === 'index.js') || a.localeCompare(b))
+    .map((name) => {
+      const kind = name.endsWith('.wasm') ? 'wasm' : 'esModule';
+      return `        (name = ${quote(name)}, ${kind} = embed ${quote(join(input.bundle, name))})`;
+    });
+  const bindings = [
+    ...objects.map(
+      (object) => `        (name = ${quote(object.name)}, durableObjectNamespace = ${quote(object.class_name)})`,
+    ),
+    ...Object.entries(input.env).map(([name, text]) => `        (name = ${quote(name)}, text = ${quote(text)})`),
+  ];
+  const namespaces = objects.map(
+    ({ class_name }) =>
+      `        (className = ${quote(class_name)}, uniqueKey = ${quote(`stator-${class_name.toLowerCase()}`)}, ` +
+      'enableSql = true, preventEviction = true)',
+  );
+  return `# Written by \`stator up\` from wrangler.toml; changes here are lost.
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "platform", worker = (
+      modules = [
+${modules.join(',\n')}
+      ],
+      compatibilityDate = ${quote(wrangler.compatibility_date)},
+      compatibilityFlags = [${wrangler.compatibility_flags.map(quote).join(', ')}],
+      bindings = [
+${bindings.join(',\n')}
+      ],
+      durableObjectNamespaces = [
+${namespaces.join(',\n')}
+      ],
+      durableObjectStorage = (localDisk = "storage"),
+      globalOutbound = "network"
+    )),
+    (name = "storage", disk = (path = ${quote(input.storage)}, writable = true)),
+    (name = "network", network = (allow = ["public", "private", "local"]))
+  ],
+  sockets = [(name = "http", address = ${quote(input.listen)}, http = (), service = "platform")]
+);
+`;
+}

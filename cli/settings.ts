@@ -1,0 +1,93 @@
+/**
+ * Settings of a command: flags over environment over stator.toml over default (durable/runtime/config.ts).
+ * The flags of citty are made from the same table, so `--help` cannot miss one.
+ */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { ArgsDef } from 'citty';
+import { parse } from 'smol-toml';
+import {
+  envSource,
+  fileKey,
+  flagName,
+  resolveSettings,
+  SETTINGS,
+  type SettingName,
+  type Settings,
+  type SettingsSource,
+} from '../durable/runtime/config.ts';
+import { StatorError } from '../durable/runtime/errors.ts';
+
+const NAMES = Object.keys(SETTINGS) as SettingName[];
+
+/** citty's arguments for every setting, plus `--config` and `--json`. */
+export function settingArgs(): ArgsDef {
+  const args: ArgsDef = {
+    config: { type: 'string', description: 'Settings file (default: stator.toml where it exists).' },
+    json: { type: 'boolean', description: 'One JSON object per line instead of text.', default: false },
+  };
+  for (const name of NAMES) {
+    const { help, default: fallback } = SETTINGS[name];
+    const shown = fallback === '' ? '' : ` [${fallback}]`;
+    args[flagName(name)] = { type: 'string', description: help + shown };
+  }
+  return args;
+}
+
+function flagSource(args: Readonly<Record<string, unknown>>): SettingsSource {
+  const values: Record<string, unknown> = {};
+  for (const name of NAMES) {
+    const value = args[flagName(name)];
+    if (value !== undefined) values[name] = value;
+  }
+  return { values, label: (name) => `--${flagName(name)}` };
+}
+
+function fileSource(path: string | undefined): SettingsSource {
+  const file = resolve(path ?? 'stator.toml');
+  if (!existsSync(file)) {
+    if (path !== undefined) throw new StatorError('invalid_request', `--config: there is no file ${file}`);
+    return { values: {}, label: fileKey };
+  }
+  const values: Record<string, unknown> = {};
+  let parsed: Record<string, unknown>;
+  try {
+    parsed = parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new StatorError('invalid_request', `${file}: ${(error as Error).message.split('\n')[0]}`);
+  }
+  for (const [key, value] of Object.entries(parsed)) {
+    const name = NAMES.find((candidate) => fileKey(candidate) === key);
+    if (!name) throw new StatorError('invalid_request', `${file}: unknown setting "${key}"`, { param: key });
+    values[name] = value;
+  }
+  return { values, label: (name) => `${file}: ${fileKey(name)}` };
+}
+
+/** The flags that somebody misspelt, by their name. */
+function refuseUnknownFlags(args: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): void {
+  for (const key of Object.keys(args)) {
+    const dashed = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+    if (key !== '_' && !known.has(dashed)) {
+      throw new StatorError('invalid_request', `unknown option --${dashed}; see --help`, { param: key });
+    }
+  }
+}
+
+export interface CommandSettings {
+  settings: Settings;
+  /** The names that flag, environment or file gave. */
+  given: ReadonlySet<SettingName>;
+}
+
+/** Throws StatorError `invalid_request` naming the flag, variable or file and line. */
+export function readSettings(
+  args: Readonly<Record<string, unknown>>,
+  alsoKnown: readonly string[] = [],
+): CommandSettings {
+  refuseUnknownFlags(args, new Set([...Object.keys(settingArgs()), ...alsoKnown]));
+  const sources = [flagSource(args), envSource(process.env), fileSource(args['config'] as string | undefined)];
+  const given = new Set(NAMES.filter((name) => sources.some(({ values }) => values[name] !== undefined)));
+  return { settings: resolveSettings(sources), given };
+}
