@@ -3,5 +3,7 @@ export interface ServerSocket {
   send(data: Uint8Array): void;
   close(code: number, reason: string): void;
   addEventListener(type: 'message', listener: (event: { data: unknown }) => void): void;
-  addEventListener(type: 'close' | 'error', listener: () => void): void;
+  /** `code` 1006: the connection broke without a closing handshake. */
+  addEventListener(type: 'close', listener: (event: { code: number }) => void): void;
+  addEventListener(type: 'error', listener: () => void): void;
 }

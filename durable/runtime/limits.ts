@@ -67,6 +67,8 @@ export const LIMITS = {
   /** Models in a namespace, and names (with aliases) of one card. */
   modelsPerNamespace: 1_024,
   modelAliases: 64,
+  /** Namespaces in the directory. */
+  namespaces: 1_024,
   /** How often a Router object looks for ended leases and expired reservations, and for stale requests. */
   sweepMs: 1_000,
   staleSweepMs: 30_000,
