@@ -1,0 +1,91 @@
+"""Train the demonstration model from scratch on this folder's corpus.
+
+    python train.py --minutes 25          # as many steps as fit
+    python train.py --steps 20000         # the same weights every time, on the same machine and thread count
+
+Writes build/tokenizer.json and build/model.pt (weights, shape, how it was trained). The loss counts only the
+assistant's words. Progress goes to standard output, a checkpoint is saved once a minute.
+"""
+import argparse
+import os
+import time
+
+import torch
+import torch.nn.functional as F
+
+import corpus
+from dialogue import DialogueSource
+from model import Config, TinyLlama
+from optimiser import Optimiser, schedule
+from tokens import Batches, Encoder, save_tokenizer, train_tokenizer
+
+BUILD = corpus.HERE / "build"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train stator-tiny from scratch.")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=int, help="number of steps (repeatable)")
+    length.add_argument("--minutes", type=float, default=25.0, help="training time (default 25)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--batch-tokens", type=int, default=4096)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--out", default=str(BUILD / "model.pt"))
+    return parser.parse_args()
+
+
+def loss_of(model: TinyLlama, ids: torch.Tensor, learnt: torch.Tensor) -> torch.Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = model.hidden(ids[:, :-1])
+        target = learnt[:, 1:]
+        logits = model.logits(hidden[target])
+    return F.cross_entropy(logits.float(), ids[:, 1:][target])
+
+
+def main() -> None:
+    args = arguments()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(args.threads)
+    BUILD.mkdir(exist_ok=True)
+    data = corpus.load()
+    tokenizer = train_tokenizer(DialogueSource(data, args.seed + 1))
+    save_tokenizer(tokenizer, BUILD / "tokenizer.json")
+    config = Config(vocab=tokenizer.get_vocab_size(), dropout=args.dropout)
+    model = TinyLlama(config)
+    optimiser = Optimiser(model)
+    batches = Batches(DialogueSource(data, args.seed), Encoder(tokenizer), args.batch_tokens, config.context)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{len(data.entries)} entries, vocabulary {config.vocab}, {parameters:,} parameters, {args.threads} threads", flush=True)
+
+    start = saved = time.monotonic()
+    step, seen, average, waited = 0, 0, None, 0.0
+
+    def save() -> None:
+        history = {"steps": step, "seconds": time.monotonic() - start, "tokens": seen, "seed": args.seed, "loss": average}
+        torch.save({"config": config.as_dict(), "weights": model.state_dict(), "history": history}, args.out)
+
+    while True:
+        now = time.monotonic()
+        progress = step / args.steps if args.steps else (now - start) / (60 * args.minutes)
+        if progress >= 1:
+            break
+        ids, learnt = batches.next()
+        waited += time.monotonic() - now
+        loss = loss_of(model, ids, learnt)
+        loss.backward()
+        optimiser.step(schedule(progress))
+        step, seen = step + 1, seen + ids.numel()
+        average = loss.item() if average is None else 0.98 * average + 0.02 * loss.item()
+        if step % 100 == 0:
+            print(f"{now - start:6.0f} s  {progress:4.0%}  step {step}  {seen / 1e6:.1f} M tokens  loss {average:.4f}  "
+                  f"(making data {waited:.0f} s)", flush=True)
+        if now - saved > 60:
+            save()
+            saved = now
+    save()
+    print(f"done: {step} steps, {seen / 1e6:.1f} M tokens, {time.monotonic() - start:.0f} s, loss {average:.4f}")
+
+
+if __name__ == "__main__":
+    main()
