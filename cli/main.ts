@@ -37,7 +37,9 @@ async function main(argv: string[]): Promise<number> {
     return 0;
   }
   if (!Object.hasOwn(COMMANDS, name)) {
-    process.stderr.write(`stator: unknown command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}\n`);
+    process.stderr.write(
+      `stator: unknown command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}\n`,
+    );
     return 2;
   }
   const command = (await COMMANDS[name as keyof typeof COMMANDS]()) as CommandDef;

@@ -15,7 +15,11 @@ const require = createRequire(import.meta.url);
 
 /** The workerd binary of this platform's package (the package's own start script would add a process). */
 export function workerdBinary(): string {
-  return join(dirname(require.resolve(`@cloudflare/workerd-${workerdPlatform()}/package.json`)), 'bin', 'workerd');
+  return join(
+    dirname(require.resolve(`@cloudflare/workerd-${workerdPlatform()}/package.json`)),
+    'bin',
+    'workerd',
+  );
 }
 
 function workerdPlatform(): string {

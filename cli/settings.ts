@@ -87,7 +87,11 @@ export function readSettings(
   alsoKnown: readonly string[] = [],
 ): CommandSettings {
   refuseUnknownFlags(args, new Set([...Object.keys(settingArgs()), ...alsoKnown]));
-  const sources = [flagSource(args), envSource(process.env), fileSource(args['config'] as string | undefined)];
+  const sources = [
+    flagSource(args),
+    envSource(process.env),
+    fileSource(args['config'] as string | undefined),
+  ];
   const given = new Set(NAMES.filter((name) => sources.some(({ values }) => values[name] !== undefined)));
   return { settings: resolveSettings(sources), given };
 }

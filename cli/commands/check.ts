@@ -6,8 +6,14 @@ import { PROJECT_ROOT, packageBin } from '../paths.ts';
 
 const CHECKS = [
   { name: 'types', args: [packageBin('typescript', 'bin/tsc'), '-p', '.', '--noEmit'] },
-  { name: 'lint and format', args: [packageBin('@biomejs/biome', 'bin/biome'), 'check', '--error-on-warnings', '.'] },
-  { name: 'style', args: [packageBin('vitest', 'vitest.mjs'), 'run', '--project', 'node', 'test/tidy.test.ts'] },
+  {
+    name: 'lint and format',
+    args: [packageBin('@biomejs/biome', 'bin/biome'), 'check', '--error-on-warnings', '.'],
+  },
+  {
+    name: 'style',
+    args: [packageBin('vitest', 'vitest.mjs'), 'run', '--project', 'node', 'test/tidy.test.ts'],
+  },
 ] as const;
 
 interface Outcome {
@@ -20,7 +26,10 @@ interface Outcome {
 function runCheck(check: (typeof CHECKS)[number]): Promise<Outcome> {
   const started = performance.now();
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [...check.args], { cwd: PROJECT_ROOT, env: { ...process.env, CI: '1' } });
+    const child = spawn(process.execPath, [...check.args], {
+      cwd: PROJECT_ROOT,
+      env: { ...process.env, CI: '1' },
+    });
     let text = '';
     child.stdout.on('data', (data) => {
       text += data;

@@ -20,7 +20,8 @@ export const status = defineCommand({
       answers.push({ url: target.url, status: await platformClient(target.url, target.apiKey).status() });
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
-    else if (answers.length === 0) process.stdout.write('nothing is running; `npm start` starts a deployment\n');
+    else if (answers.length === 0)
+      process.stdout.write('nothing is running; `npm start` starts a deployment\n');
     else for (const answer of answers) process.stdout.write(describe(answer.url, answer.status));
     return answers.length === 0 && !args.json ? 3 : 0;
   },
@@ -44,6 +45,10 @@ function describe(url: string, status: RouterStatus): string {
       worker.address,
     ]),
   ];
-  const widths = (rows[0] as string[]).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return head + rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('');
+  const widths = (rows[0] as string[]).map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return (
+    head + rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('')
+  );
 }

@@ -50,7 +50,10 @@ async function runProject(project: string, extra: readonly string[]): Promise<Ta
   args.push('--reporter=default', '--reporter=json', `--outputFile.json=${reportFile}`, ...extra);
   process.stdout.write(`\n── ${project} ──\n`);
   const code = await new Promise<number | null>((resolve) => {
-    const child = spawn(process.execPath, args, { cwd: PROJECT_ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(process.execPath, args, {
+      cwd: PROJECT_ROOT,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
     child.on('close', resolve);
   });
   const counted = tally(readReport(reportFile));
@@ -71,7 +74,11 @@ export const test = defineCommand({
   meta: { name: 'test', description: 'Run the tests.' },
   args: {
     only: { type: 'string', description: 'Only this project: node, workers, e2e or servers.' },
-    servers: { type: 'boolean', description: 'The tests that need real servers and other clients.', default: false },
+    servers: {
+      type: 'boolean',
+      description: 'The tests that need real servers and other clients.',
+      default: false,
+    },
   },
   async run({ args }): Promise<number> {
     const projects = args.only ? [args.only] : args.servers ? ['servers'] : DEFAULT_PROJECTS;

@@ -7,7 +7,12 @@ import { defineCommand } from 'citty';
 import type { Settings } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { buildBundle } from '../launch/bundle.ts';
-import { Deployment, type SidecarLine } from '../launch/deployment.ts';
+import {
+  Deployment,
+  type PlatformLauncher,
+  type SidecarLine,
+  workerdLauncher,
+} from '../launch/deployment.ts';
 import { choosePort } from '../launch/ports.ts';
 import { liveRecords, removeRecord, writeRecord } from '../launch/records.ts';
 import { createOutput, type Output } from '../output.ts';
@@ -24,7 +29,7 @@ export const up = defineCommand({
     requireKeyBeyondLoopback(settings);
     liveRecords();
     const port = await choosePort(settings.host, settings.port, { given: given.has('port') });
-    return serve({ ...settings, port }, output);
+    return serve({ ...settings, port }, await bundleLauncher(output), output);
   },
 });
 
@@ -38,13 +43,17 @@ export function requireKeyBeyondLoopback(settings: Settings): void {
   );
 }
 
-async function serve(settings: Settings, output: Output): Promise<number> {
+async function bundleLauncher(output: Output): Promise<PlatformLauncher> {
   const building = output.step('platform bundle');
   const bundle = await buildBundle();
   const size = `${Math.round(bundle.scriptBytes / 1024)} KiB + ${Math.round(bundle.wasmBytes / 1024)} KiB wasm`;
   building.done(bundle.cached ? `${size}, unchanged` : size);
+  return workerdLauncher(bundle);
+}
 
-  const deployment = new Deployment(settings, bundle, {
+/** Starts everything, says how to call it and stays until a signal; shared with `stator dev`. */
+export async function serve(settings: Settings, launch: PlatformLauncher, output: Output): Promise<number> {
+  const deployment = new Deployment(settings, launch, {
     onSidecarLine: (index, line) => report(output, index, line),
     onExit: (name, { code, restartInMs }) => {
       const next = restartInMs === null ? 'not restarted' : `restart in ${restartInMs} ms`;
@@ -53,24 +62,8 @@ async function serve(settings: Settings, output: Output): Promise<number> {
     },
   });
   const stopped = stopOnSignal(deployment, output);
-  const starting = output.step('platform');
   try {
-    await deployment.startPlatform();
-    starting.done(deployment.url);
-    const loading = output.step('workers');
-    for (let index = 0; index < settings.workers; index++) deployment.addSidecar();
-    loading.update(`${settings.workers} × ${settings.engine} loading`);
-    const models = await deployment.ready();
-    loading.done(`${settings.workers} × ${settings.engine}, model ${models.join(', ')}`);
-    writeRecord({
-      launcherPid: process.pid,
-      workerdPid: deployment.workerd.pid,
-      url: deployment.url,
-      port: settings.port,
-      startedMs: Date.now(),
-      apiKey: settings.apiKey,
-    });
-    sayHowToCall(output, deployment, models[0] as string);
+    await startAll(deployment, output);
   } catch (error) {
     await deployment.stop(1_000);
     throw error;
@@ -78,6 +71,27 @@ async function serve(settings: Settings, output: Output): Promise<number> {
   const code = await stopped;
   removeRecord(settings.port);
   return code;
+}
+
+async function startAll(deployment: Deployment, output: Output): Promise<void> {
+  const { settings, url } = deployment;
+  const starting = output.step('platform');
+  await deployment.startPlatform();
+  starting.done(url);
+  const loading = output.step('workers');
+  for (let index = 0; index < settings.workers; index++) deployment.addSidecar();
+  loading.update(`${settings.workers} × ${settings.engine} loading`);
+  const models = await deployment.ready();
+  loading.done(`${settings.workers} × ${settings.engine}, model ${models.join(', ')}`);
+  writeRecord({
+    launcherPid: process.pid,
+    platformPid: deployment.platform.pid,
+    url,
+    port: settings.port,
+    startedMs: Date.now(),
+    apiKey: settings.apiKey,
+  });
+  sayHowToCall(output, deployment, models[0] as string);
 }
 
 function report(output: Output, index: number, line: SidecarLine): void {
@@ -97,7 +111,9 @@ function sayHowToCall(output: Output, deployment: Deployment, model: string): vo
   output.line('');
   output.line(`Ready: ${url}    OPENAI_BASE_URL=${url}/v1`);
   if (model === 'stator-tiny') {
-    output.line('stator-tiny is a demonstration of 2.6 million parameters, not an assistant; --model serves yours.');
+    output.line(
+      'stator-tiny is a demonstration of 2.6 million parameters, not an assistant; --model serves yours.',
+    );
   }
   output.line(`\n${curl}\n`);
   output.line('Ctrl-C drains and stops.');

@@ -14,7 +14,14 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR } from '../paths.ts';
 
 /** Everything that can change the bundle. */
-const SOURCES = ['functions', 'durable', 'wasm', 'gpu-sidecar/proto/gen', 'wrangler.toml', 'package-lock.json'];
+const SOURCES = [
+  'functions',
+  'durable',
+  'wasm',
+  'gpu-sidecar/proto/gen',
+  'wrangler.toml',
+  'package-lock.json',
+];
 const KEPT_BUILDS = 3;
 
 export interface Bundle {
@@ -25,14 +32,15 @@ export interface Bundle {
   wasmBytes: number;
 }
 
-export async function buildBundle(): Promise<Bundle> {
+/** `minify: false` keeps function names, for profiles. */
+export async function buildBundle(options: { minify: boolean } = { minify: true }): Promise<Bundle> {
   const builds = join(STATE_DIR, 'build');
-  const directory = join(builds, hashSources());
+  const directory = join(builds, hashSources() + (options.minify ? '' : '-readable'));
   const cached = existsSync(join(directory, 'index.js'));
   if (!cached) {
     mkdirSync(builds, { recursive: true });
     const unfinished = `${directory}.${process.pid}`;
-    await runWrangler(unfinished);
+    await runWrangler(unfinished, options);
     rmSync(directory, { recursive: true, force: true });
     renameSync(unfinished, directory);
     forgetOldBuilds(builds);
@@ -56,18 +64,26 @@ function hashSources(): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-async function runWrangler(outdir: string): Promise<void> {
+async function runWrangler(outdir: string, options: { minify: boolean }): Promise<void> {
   const wrangler = packageBin('wrangler', 'bin/wrangler.js');
-  const args = [wrangler, 'deploy', '--dry-run', '--minify', '--outdir', outdir];
+  const args = [wrangler, 'deploy', '--dry-run', '--outdir', outdir];
+  if (options.minify) args.push('--minify');
   try {
     await promisify(execFile)(process.execPath, args, {
       cwd: PROJECT_ROOT,
-      env: { ...process.env, CI: '1', WRANGLER_SEND_METRICS: 'false', WRANGLER_LOG_PATH: join(STATE_DIR, 'logs') },
+      env: {
+        ...process.env,
+        CI: '1',
+        WRANGLER_SEND_METRICS: 'false',
+        WRANGLER_LOG_PATH: join(STATE_DIR, 'logs'),
+      },
       maxBuffer: 16 * 1024 * 1024,
     });
   } catch (error) {
     const { stderr = '', stdout = '' } = error as { stderr?: string; stdout?: string };
-    throw new StatorError('internal', `the bundle could not be built:\n${stderr || stdout}`, { cause: error });
+    throw new StatorError('internal', `the bundle could not be built:\n${stderr || stdout}`, {
+      cause: error,
+    });
   }
 }
 
@@ -86,5 +102,6 @@ function forgetOldBuilds(builds: string): void {
   const byAge = readdirSync(builds)
     .map((name) => ({ name, changedMs: statSync(join(builds, name)).mtimeMs }))
     .sort((a, b) => b.changedMs - a.changedMs);
-  for (const { name } of byAge.slice(KEPT_BUILDS)) rmSync(join(builds, name), { recursive: true, force: true });
+  for (const { name } of byAge.slice(KEPT_BUILDS))
+    rmSync(join(builds, name), { recursive: true, force: true });
 }

@@ -5,11 +5,11 @@
 
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import { BUILT_IN_MODEL, PROJECT_ROOT, STATE_DIR, workerdBinary } from '../paths.ts';
+import { BUILT_IN_MODEL, PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
 import { platformClient, waitFor } from './platform-client.ts';
 import { Supervised } from './supervised.ts';
@@ -31,27 +31,71 @@ export interface SidecarLine {
   message?: string;
 }
 
-export interface DeploymentHooks {
+export interface DeploymentOptions {
   onSidecarLine?(index: number, line: SidecarLine): void;
   onExit?(name: string, info: { code: number | null; restartInMs: number | null }): void;
+}
+
+/** What the platform process needs to know; returns how to run it. */
+export type PlatformLauncher = (input: {
+  settings: Settings;
+  directory: string;
+  storage: string;
+  listen: string;
+}) => { command: string; args: readonly string[]; env: Readonly<Record<string, string>> };
+
+/** Production: workerd on a bundle, `extraArgs` for an inspector and the like. */
+export function workerdLauncher(bundle: Bundle, extraArgs: readonly string[] = []): PlatformLauncher {
+  return ({ settings, directory, storage, listen }) => {
+    const config = join(directory, 'workerd.capnp');
+    const text = workerdConfig({
+      bundle: relative(directory, bundle.directory),
+      bundleFiles: bundle.directory,
+      storage,
+      listen,
+      env: settingsToEnv(settings),
+    });
+    // It holds the keys.
+    writeFileSync(config, text, { mode: 0o600 });
+    chmodSync(config, 0o600);
+    return { command: workerdBinary(), args: ['serve', config, ...extraArgs], env: {} };
+  };
+}
+
+/** Development: `wrangler dev` on the sources, reloading when they change. */
+export function wranglerLauncher(): PlatformLauncher {
+  return ({ settings, directory, storage }) => {
+    const envFile = join(directory, 'dev.vars');
+    const lines = Object.entries(settingsToEnv(settings)).map(
+      ([name, text]) => `${name}=${JSON.stringify(text)}`,
+    );
+    writeFileSync(envFile, `${lines.join('\n')}\n`, { mode: 0o600 });
+    const args = ['dev', '--port', String(settings.port), '--ip', settings.host, '--env-file', envFile];
+    args.push('--persist-to', storage, '--show-interactive-dev-session=false', '--inspector-port', '0');
+    return {
+      command: process.execPath,
+      args: [packageBin('wrangler', 'bin/wrangler.js'), ...args],
+      env: { WRANGLER_SEND_METRICS: 'false', WRANGLER_LOG_PATH: directory },
+    };
+  };
 }
 
 export class Deployment {
   readonly url: string;
   readonly settings: Settings;
   readonly directory: string;
-  readonly workerd: Supervised;
+  readonly platform: Supervised;
   readonly sidecars: Supervised[] = [];
   /** Last line of each sidecar's phase, by index: addresses and instance ids. */
   readonly sidecarLines: (SidecarLine | null)[] = [];
-  readonly #hooks: DeploymentHooks;
+  readonly #options: DeploymentOptions;
   #startError: (error: Error) => void = () => {};
   readonly #failed: Promise<never>;
 
   /** `settings.port` must be a free port; `settings.fleetToken` is made when empty. */
-  constructor(settings: Settings, bundle: Bundle, hooks: DeploymentHooks = {}) {
+  constructor(settings: Settings, launch: PlatformLauncher, options: DeploymentOptions = {}) {
     this.settings = { ...settings, fleetToken: settings.fleetToken || randomBytes(24).toString('base64url') };
-    this.#hooks = hooks;
+    this.#options = options;
     const shown = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
     this.url = `http://${shown === '0.0.0.0' ? '127.0.0.1' : shown}:${settings.port}`;
     this.directory = join(STATE_DIR, 'run', String(settings.port));
@@ -59,29 +103,19 @@ export class Deployment {
       this.#startError = reject;
     });
     this.#failed.catch(() => {});
-    this.workerd = this.#superviseWorkerd(bundle);
+    this.platform = this.#supervisePlatform(launch);
   }
 
-  #superviseWorkerd(bundle: Bundle): Supervised {
-    const storage = join(this.directory, 'objects');
+  #supervisePlatform(launch: PlatformLauncher): Supervised {
+    const { settings, directory } = this;
+    const storage = join(directory, 'objects');
     mkdirSync(storage, { recursive: true });
-    const config = join(this.directory, 'workerd.capnp');
-    const text = workerdConfig({
-      bundle: relative(dirname(config), bundle.directory),
-      bundleFiles: bundle.directory,
-      storage,
-      listen: this.url.slice('http://'.length).replace('127.0.0.1', this.settings.host),
-      env: settingsToEnv(this.settings),
-    });
-    writeFileSync(config, text, { mode: 0o600 });
-    chmodSync(config, 0o600);
+    const listen = `${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${settings.port}`;
     return new Supervised({
-      name: 'workerd',
-      command: workerdBinary(),
-      args: ['serve', config],
-      env: {},
-      logFile: join(this.directory, 'workerd.log'),
-      onExit: (info) => this.#hooks.onExit?.('workerd', info),
+      name: 'platform',
+      ...launch({ settings, directory, storage, listen }),
+      logFile: join(directory, 'platform.log'),
+      onExit: (info) => this.#options.onExit?.('platform', info),
     });
   }
 
@@ -93,7 +127,7 @@ export class Deployment {
   }
 
   async startPlatform(): Promise<void> {
-    this.workerd.start();
+    this.platform.start();
     const live = async () => {
       const response = await fetch(`${this.url}/live`).catch(() => null);
       return response?.ok ? true : null;
@@ -102,7 +136,10 @@ export class Deployment {
       timeoutMs: LISTEN_TIMEOUT_MS,
       everyMs: 20,
       timeout: () =>
-        new StatorError('internal', `workerd does not answer on ${this.url}; see ${this.directory}/workerd.log`),
+        new StatorError(
+          'internal',
+          `the platform does not answer on ${this.url}; see ${this.directory}/platform.log`,
+        ),
     });
   }
 
@@ -127,7 +164,7 @@ export class Deployment {
       logFile: join(this.directory, `sidecar-${index}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
       onLine: (line) => this.#sidecarLine(index, line),
-      onExit: (info) => this.#hooks.onExit?.(`sidecar-${index}`, info),
+      onExit: (info) => this.#options.onExit?.(`sidecar-${index}`, info),
     });
     this.sidecars.push(sidecar);
     this.sidecarLines.push(null);
@@ -160,17 +197,20 @@ export class Deployment {
       const code = 'invalid_request';
       this.#startError(new StatorError(code, line.message ?? 'a worker could not start'));
     }
-    this.#hooks.onSidecarLine?.(index, line);
+    this.#options.onSidecarLine?.(index, line);
   }
 
   /** Drains the sidecars, then ends workerd. Nothing of it is left behind. */
   async stop(graceMs: number = LIMITS.drainMs): Promise<void> {
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
-    await this.workerd.stop(2_000);
+    await this.platform.stop(2_000);
   }
 }
 
 /** The usual way in: bundle (cached), then a deployment on these settings. */
-export async function createDeployment(settings: Settings, hooks: DeploymentHooks = {}): Promise<Deployment> {
-  return new Deployment(settings, await buildBundle(), hooks);
+export async function createDeployment(
+  settings: Settings,
+  options: DeploymentOptions = {},
+): Promise<Deployment> {
+  return new Deployment(settings, workerdLauncher(await buildBundle()), options);
 }

@@ -10,7 +10,7 @@ import { STATE_DIR } from '../paths.ts';
 
 const recordSchema = z.object({
   launcherPid: z.number().int(),
-  workerdPid: z.number().int().nullable(),
+  platformPid: z.number().int().nullable(),
   url: z.string(),
   port: z.number().int(),
   startedMs: z.number(),
@@ -43,7 +43,7 @@ export function liveRecords(): DeploymentRecord[] {
     const parsed = recordSchema.safeParse(readJson(join(folder(), name)));
     if (!parsed.success) return [];
     if (isAlive(parsed.data.launcherPid)) return [parsed.data];
-    endOrphan(parsed.data.workerdPid);
+    endOrphan(parsed.data.platformPid);
     removeRecord(parsed.data.port);
     return [];
   });

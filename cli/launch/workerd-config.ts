@@ -47,9 +47,12 @@ export function workerdConfig(input: WorkerdConfigInput): string {
     });
   const bindings = [
     ...objects.map(
-      (object) => `        (name = ${quote(object.name)}, durableObjectNamespace = ${quote(object.class_name)})`,
+      (object) =>
+        `        (name = ${quote(object.name)}, durableObjectNamespace = ${quote(object.class_name)})`,
     ),
-    ...Object.entries(input.env).map(([name, text]) => `        (name = ${quote(name)}, text = ${quote(text)})`),
+    ...Object.entries(input.env).map(
+      ([name, text]) => `        (name = ${quote(name)}, text = ${quote(text)})`,
+    ),
   ];
   const namespaces = objects.map(
     ({ class_name }) =>

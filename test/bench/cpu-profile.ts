@@ -1,0 +1,93 @@
+/**
+ * Where the platform process spends its CPU: V8's own sampling profiler, asked over workerd's inspector while a load of
+ * short requests runs against a bundle that keeps function names. Self time by function, native parts under their own
+ * names (`(program)` is workerd's C++: HTTP, sockets, RPC).
+ */
+
+import WebSocket from 'ws';
+import { buildBundle } from '../../cli/launch/bundle.ts';
+import { Deployment, workerdLauncher } from '../../cli/launch/deployment.ts';
+import { freePort } from '../../cli/launch/ports.ts';
+import type { Settings } from '../../durable/runtime/config.ts';
+import { runCell, sideOf } from './cells.ts';
+
+const ROWS = 40;
+const SAMPLE_US = 200;
+
+interface ProfileNode {
+  id: number;
+  callFrame: { functionName: string; url: string; lineNumber: number };
+}
+
+interface Profile {
+  nodes: ProfileNode[];
+  samples: number[];
+  timeDeltas: number[];
+}
+
+/** A text table, most expensive first. */
+export async function profileShortRequests(settings: Settings, words: readonly string[]): Promise<string> {
+  const inspector = await freePort();
+  const bundle = await buildBundle({ minify: false });
+  const deployment = new Deployment(
+    { ...settings, port: await freePort() },
+    workerdLauncher(bundle, [`--inspector-addr=127.0.0.1:${inspector}`]),
+  );
+  try {
+    await deployment.start();
+    const session = await openSession(inspector);
+    const plan = { promptTokens: 26, concurrency: 64, maxTokens: 1, stream: false, seconds: 5 };
+    await runCell(sideOf(deployment), { ...plan, seconds: 1 }, words, 11);
+    await session.call('Profiler.enable');
+    await session.call('Profiler.setSamplingInterval', { interval: SAMPLE_US });
+    await session.call('Profiler.start');
+    const cell = await runCell(sideOf(deployment), plan, words, 12);
+    const { profile } = (await session.call('Profiler.stop')) as { profile: Profile };
+    session.close();
+    return table(profile, cell.requests, cell.frontend_cpu_ms_per_request);
+  } finally {
+    await deployment.stop(2_000);
+  }
+}
+
+async function openSession(port: number) {
+  const targets = (await (await fetch(`http://127.0.0.1:${port}/json`)).json()) as {
+    webSocketDebuggerUrl: string;
+  }[];
+  const socket = new WebSocket(targets[0]?.webSocketDebuggerUrl as string);
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  const waiting = new Map<number, (result: unknown) => void>();
+  socket.on('message', (data) => {
+    const { id, result } = JSON.parse(String(data)) as { id?: number; result?: unknown };
+    if (id !== undefined) waiting.get(id)?.(result);
+  });
+  let last = 0;
+  return {
+    call(method: string, params: Record<string, unknown> = {}): Promise<unknown> {
+      last += 1;
+      const id = last;
+      socket.send(JSON.stringify({ id, method, params }));
+      return new Promise((resolve) => waiting.set(id, resolve));
+    },
+    close: () => socket.close(),
+  };
+}
+
+function table(profile: Profile, requests: number, cpuMs: number): string {
+  const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
+  const self = new Map<string, number>();
+  let total = 0;
+  profile.samples.forEach((id, i) => {
+    const frame = nodes.get(id)?.callFrame;
+    const micros = profile.timeDeltas[i] ?? 0;
+    const name = `${frame?.functionName || '(anonymous)'}:${frame?.lineNumber ?? ''}`;
+    self.set(name, (self.get(name) ?? 0) + micros);
+    total += micros;
+  });
+  const rows = [...self].sort((a, b) => b[1] - a[1]).slice(0, ROWS);
+  const lines = rows.map(
+    ([name, micros]) =>
+      `${((100 * micros) / total).toFixed(1).padStart(5)} %  ${(micros / requests).toFixed(2).padStart(7)} µs  ${name}`,
+  );
+  return `self time per request, ${requests} requests, ${cpuMs} ms CPU each (with the profiler on)\n${lines.join('\n')}\n`;
+}

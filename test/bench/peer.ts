@@ -1,0 +1,84 @@
+/**
+ * The peer (NVIDIA Dynamo, its own mocker workers) as a side of the benchmark. `--peer DIR` names a folder with
+ * `dynamo/{start.sh,stop.sh,env.sh,mkmodel.py}`; it is copied into the state folder, given a Python environment once, and
+ * started on free ports. Nothing of it is part of this project.
+ */
+
+import { execFile, execFileSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { freePort } from '../../cli/launch/ports.ts';
+import { STATE_DIR } from '../../cli/paths.ts';
+import type { Side } from './cells.ts';
+
+const VERSION = '1.6.1';
+const PACKAGES = [
+  'aiohttp>=3.14.3,<4',
+  'certifi',
+  'msgspec',
+  'prometheus-client',
+  'pyzmq',
+  'redis<9',
+  'tqdm',
+  'typing-extensions',
+  'zstandard<1',
+  'pydantic<=2.13.5',
+  'uvloop',
+  'transformers>=4.56',
+  'kubernetes>=32.0.1,<33',
+];
+
+export interface Peer {
+  side: Side;
+  tokenizer: string;
+  stop(): void;
+}
+
+/** Installs once (minutes) and returns the folder with the tokenizer. */
+export function preparePeer(source: string): string {
+  const home = join(STATE_DIR, 'peer', 'dynamo');
+  const from = resolve(source, 'dynamo');
+  if (!existsSync(join(from, 'start.sh'))) throw new Error(`--peer: there is no ${from}/start.sh`);
+  cpSync(from, home, { recursive: true });
+  const run = (command: string, args: string[]) =>
+    execFileSync(command, args, { cwd: home, stdio: ['ignore', 2, 2] });
+  execFileSync('chmod', ['-R', 'u+w', home]);
+  if (!existsSync(join(home, 'ready'))) {
+    process.stderr.write('installing the peer (once, some minutes) …\n');
+    run('python3', ['-m', 'venv', 'venv']);
+    const pip = join(home, 'venv', 'bin', 'pip');
+    run(pip, ['install', '-q', '--no-deps', `ai-dynamo==${VERSION}`, `ai-dynamo-runtime==${VERSION}`]);
+    run(pip, ['install', '-q', ...PACKAGES]);
+    run(join(home, 'venv', 'bin', 'python'), ['mkmodel.py', 'model']);
+    run('touch', ['ready']);
+  }
+  return home;
+}
+
+/** `speedup` as the mocker understands it: 1 = its timing polynomial, 1000000 = no delay (0 would mean 1). */
+export async function startPeer(home: string, options: { workers: number; speedup: number }): Promise<Peer> {
+  const port = await freePort();
+  const system = await freePort();
+  const env = { ...process.env, PORT: String(port), SYS_PORT: String(system), RUN: 'run' };
+  const args = ['start.sh', 'kv', String(options.workers), String(options.speedup)];
+  await promisify(execFile)('bash', args, { cwd: home, env });
+  const pids = readFileSync(join(home, 'run', 'pids'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => line.split(' '));
+  const pidsOf = (test: (name: string) => boolean) =>
+    pids.filter(([name]) => test(name as string)).map(([, pid]) => Number(pid));
+  return {
+    tokenizer: join(home, 'model', 'tokenizer.json'),
+    side: {
+      name: 'dynamo',
+      host: '127.0.0.1',
+      port,
+      model: 'tiny',
+      frontendPids: pidsOf((name) => name === 'frontend'),
+      workerPids: pidsOf((name) => name !== 'frontend'),
+    },
+    stop: () => execFileSync('bash', ['stop.sh'], { cwd: home, env, stdio: ['ignore', 2, 2] }),
+  };
+}
