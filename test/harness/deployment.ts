@@ -1,0 +1,69 @@
+/** Real deployments for end-to-end tests: a workerd and sidecars on free ports, ended with the test file. */
+
+import { afterAll } from 'vitest';
+import { createDeployment, type Deployment } from '../../cli/launch/deployment.ts';
+import { freePort } from '../../cli/launch/ports.ts';
+import { waitFor } from '../../cli/launch/platform-client.ts';
+import type { RouterStatus } from '../../durable/router/rpc.ts';
+import { resolveSettings, type Settings } from '../../durable/runtime/config.ts';
+
+/** Starts a deployment on these settings and waits until all its workers are registered. */
+export async function deploy(overrides: Partial<Settings> = {}): Promise<Deployment> {
+  const settings: Settings = { ...resolveSettings([]), port: await freePort(), logLevel: 'warn', ...overrides };
+  const deployment = await createDeployment(settings);
+  afterAll(() => deployment.stop(2_000), 30_000);
+  await deployment.start();
+  await workersServing(deployment, settings.workers);
+  return deployment;
+}
+
+export async function statusOf(deployment: Deployment): Promise<RouterStatus> {
+  const headers = deployment.settings.apiKey ? { authorization: `Bearer ${deployment.settings.apiKey}` } : {};
+  const response = await fetch(`${deployment.url}/stator/v1/status`, { headers });
+  return (await response.json()) as RouterStatus;
+}
+
+/** Polls until `probe` gives something; a condition, not a sleep. */
+export function eventually<T>(what: string, probe: () => Promise<T | null>, timeoutMs = 20_000): Promise<T> {
+  return waitFor(probe, { timeoutMs, everyMs: 20, timeout: () => new Error(`${what} did not happen in ${timeoutMs} ms`) });
+}
+
+export function workersServing(deployment: Deployment, count: number, timeoutMs = 60_000): Promise<RouterStatus> {
+  return eventually(
+    `${count} workers serving`,
+    async () => {
+      const status = await statusOf(deployment).catch(() => null);
+      return status?.workers.filter(({ phase }) => phase === 'serving').length === count ? status : null;
+    },
+    timeoutMs,
+  );
+}
+
+/** No request anywhere: neither in the router's books nor in an engine. */
+export function idle(deployment: Deployment, timeoutMs = 5_000): Promise<true> {
+  return eventually(
+    'an idle fleet',
+    async () => {
+      const status = await statusOf(deployment).catch(() => null);
+      const busy = status?.workers.some(({ running, waiting, activeRequests }) => running + waiting + activeRequests > 0);
+      return status && status.inFlight === 0 && !busy ? true : null;
+    },
+    timeoutMs,
+  );
+}
+
+/** The sidecar process that holds an instance id. */
+export function sidecarOf(deployment: Deployment, instanceId: string): { index: number; pid: number } {
+  const index = deployment.sidecarLines.findIndex((line) => line?.instance === instanceId);
+  const pid = deployment.sidecars[index]?.pid;
+  if (!pid) throw new Error(`no sidecar has instance ${instanceId}`);
+  return { index, pid };
+}
+
+/** The value of one metric line in Prometheus text; 0 when it is not there. */
+export async function metric(deployment: Deployment, pattern: RegExp): Promise<number> {
+  const text = await (await fetch(`${deployment.url}/metrics`)).text();
+  let sum = 0;
+  for (const line of text.split('\n')) if (pattern.test(line)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+  return sum;
+}
