@@ -7,7 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { randomSource } from '../bench/prompts.ts';
 import { deploy, idle, metric, sidecarOf, workersServing } from '../harness/deployment.ts';
-import { chat, type Collected, collect } from '../harness/sse.ts';
+import { type Collected, chat, collect } from '../harness/sse.ts';
 
 /** STATOR_KILLS sets another number of kills. */
 const KILLS = Number(process.env['STATOR_KILLS'] ?? 20);

@@ -31,7 +31,9 @@ describe('the openai client', () => {
   });
 
   it('sees usage that adds up, and cached tokens on the second try', async () => {
-    const messages = [{ role: 'user' as const, content: `Please explain routing. ${'Take your time. '.repeat(30)}` }];
+    const messages = [
+      { role: 'user' as const, content: `Please explain routing. ${'Take your time. '.repeat(30)}` },
+    ];
     const first = await client.chat.completions.create({ ...question, messages });
     const second = await client.chat.completions.create({ ...question, messages });
     for (const { usage } of [first, second]) {
@@ -69,7 +71,11 @@ describe('the openai client', () => {
   });
 
   it('completes plain prompts and lists models', async () => {
-    const completion = await client.completions.create({ model: 'stator-tiny', prompt: 'Stator is', max_tokens: 8 });
+    const completion = await client.completions.create({
+      model: 'stator-tiny',
+      prompt: 'Stator is',
+      max_tokens: 8,
+    });
     expect(completion.object).toBe('text_completion');
     expect(completion.usage?.completion_tokens).toBeGreaterThan(0);
     const models = await client.models.list();
@@ -78,11 +84,13 @@ describe('the openai client', () => {
   });
 
   it('gets typed errors', async () => {
-    await expect(client.chat.completions.create({ ...question, model: 'stator-tyni' })).rejects.toMatchObject({
-      status: 404,
-      code: 'model_not_found',
-      message: expect.stringContaining('stator-tiny'),
-    });
+    await expect(client.chat.completions.create({ ...question, model: 'stator-tyni' })).rejects.toMatchObject(
+      {
+        status: 404,
+        code: 'model_not_found',
+        message: expect.stringContaining('stator-tiny'),
+      },
+    );
     await expect(client.chat.completions.create({ ...question, messages: [] })).rejects.toMatchObject({
       status: 400,
       param: 'messages',

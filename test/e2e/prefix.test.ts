@@ -18,7 +18,12 @@ describe('a second request with a shared 500-token prefix', () => {
         { role: 'system', content: PREFIX },
         { role: 'user', content: question },
       ];
-      const response = await chat(deployment.url, { model: 'stator-tiny', messages, max_tokens: 4, temperature: 0 });
+      const response = await chat(deployment.url, {
+        model: 'stator-tiny',
+        messages,
+        max_tokens: 4,
+        temperature: 0,
+      });
       expect(response.status).toBe(200);
       return { worker: response.headers.get('x-stator-worker'), answer: (await response.json()) as Answer };
     };

@@ -2,14 +2,19 @@
 
 import { afterAll } from 'vitest';
 import { createDeployment, type Deployment } from '../../cli/launch/deployment.ts';
-import { freePort } from '../../cli/launch/ports.ts';
 import { waitFor } from '../../cli/launch/platform-client.ts';
+import { freePort } from '../../cli/launch/ports.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { resolveSettings, type Settings } from '../../durable/runtime/config.ts';
 
 /** Starts a deployment on these settings and waits until all its workers are registered. */
 export async function deploy(overrides: Partial<Settings> = {}): Promise<Deployment> {
-  const settings: Settings = { ...resolveSettings([]), port: await freePort(), logLevel: 'warn', ...overrides };
+  const settings: Settings = {
+    ...resolveSettings([]),
+    port: await freePort(),
+    logLevel: 'warn',
+    ...overrides,
+  };
   const deployment = await createDeployment(settings);
   afterAll(() => deployment.stop(2_000), 30_000);
   await deployment.start();
@@ -25,10 +30,18 @@ export async function statusOf(deployment: Deployment): Promise<RouterStatus> {
 
 /** Polls until `probe` gives something; a condition, not a sleep. */
 export function eventually<T>(what: string, probe: () => Promise<T | null>, timeoutMs = 20_000): Promise<T> {
-  return waitFor(probe, { timeoutMs, everyMs: 20, timeout: () => new Error(`${what} did not happen in ${timeoutMs} ms`) });
+  return waitFor(probe, {
+    timeoutMs,
+    everyMs: 20,
+    timeout: () => new Error(`${what} did not happen in ${timeoutMs} ms`),
+  });
 }
 
-export function workersServing(deployment: Deployment, count: number, timeoutMs = 60_000): Promise<RouterStatus> {
+export function workersServing(
+  deployment: Deployment,
+  count: number,
+  timeoutMs = 60_000,
+): Promise<RouterStatus> {
   return eventually(
     `${count} workers serving`,
     async () => {
@@ -45,7 +58,9 @@ export function idle(deployment: Deployment, timeoutMs = 5_000): Promise<true> {
     'an idle fleet',
     async () => {
       const status = await statusOf(deployment).catch(() => null);
-      const busy = status?.workers.some(({ running, waiting, activeRequests }) => running + waiting + activeRequests > 0);
+      const busy = status?.workers.some(
+        ({ running, waiting, activeRequests }) => running + waiting + activeRequests > 0,
+      );
       return status && status.inFlight === 0 && !busy ? true : null;
     },
     timeoutMs,
@@ -64,6 +79,7 @@ export function sidecarOf(deployment: Deployment, instanceId: string): { index: 
 export async function metric(deployment: Deployment, pattern: RegExp): Promise<number> {
   const text = await (await fetch(`${deployment.url}/metrics`)).text();
   let sum = 0;
-  for (const line of text.split('\n')) if (pattern.test(line)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+  for (const line of text.split('\n'))
+    if (pattern.test(line)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
   return sum;
 }

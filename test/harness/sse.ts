@@ -24,7 +24,11 @@ export async function* events(response: Response): AsyncGenerator<ChatEvent> {
 interface Chunk {
   id: string;
   choices: { delta: { role?: string; content?: string }; finish_reason: string | null }[];
-  usage?: { prompt_tokens: number; completion_tokens: number; prompt_tokens_details: { cached_tokens: number } } | null;
+  usage?: {
+    prompt_tokens: number;
+    completion_tokens: number;
+    prompt_tokens_details: { cached_tokens: number };
+  } | null;
 }
 
 export interface Collected {
@@ -37,7 +41,10 @@ export interface Collected {
 }
 
 /** Folds a chat stream; `onChunk` sees the number of content chunks so far. */
-export async function collect(response: Response, onChunk: (count: number) => void = () => {}): Promise<Collected> {
+export async function collect(
+  response: Response,
+  onChunk: (count: number) => void = () => {},
+): Promise<Collected> {
   const result: Collected = { text: '', chunks: 0, roles: 0, finishReason: null, usages: [], done: false };
   for await (const { data } of events(response)) {
     if (data === '[DONE]') {
