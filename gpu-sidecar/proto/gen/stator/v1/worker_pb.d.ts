@@ -297,6 +297,14 @@ export declare type Resume = Message<"stator.v1.Resume"> & {
    * @generated from field: uint32 events = 3;
    */
   events: number;
+
+  /**
+   * Cached prompt tokens as the first worker's head said (`x-stator-cached-tokens`), so that the usage stays what
+   * it was; absent = unknown.
+   *
+   * @generated from field: optional uint32 cached_tokens = 4;
+   */
+  cachedTokens?: number | undefined;
 };
 
 /**
