@@ -24,6 +24,11 @@ export const LIMITS = {
   keepAliveMs: 500,
   /** Between the sidecar accepting the connection and its response head. */
   responseHeadTimeoutMs: 120_000,
+  /** How often the kept copy of a running stream is read and boiled down to its token ids, and in what portions. */
+  keptDrainMs: 1_000,
+  keptReadBytes: 65_536,
+  /** A worker's error body, read whole. */
+  errorBodyBytes: 64 * 1024,
   /** A held `wait(ticket)` call, and how long nobody may poll before the ticket is dropped. */
   ticketPollMs: 1_000,
   ticketIdleMs: 2_000,
@@ -81,6 +86,13 @@ export const LIMITS = {
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,
+  /** Metadata and tensor list of a model file, vocabulary included. */
+  ggufHeaderBytes: 256 * 1024 * 1024,
   drainMs: 30_000,
   responseBufferBytes: 4 * 1024 * 1024,
+  /** Connections to a sidecar's HTTP/1.1 face, and how long one may idle, take for its head and for its whole request. */
+  sidecarConnections: 8_192,
+  idleConnectionMs: 600_000,
+  requestHeadMs: 10_000,
+  requestBodyMs: 60_000,
 } as const;

@@ -1,0 +1,41 @@
+/**
+ * How long a pass takes: Dynamo's mocker polynomial (semantics §10.3), or a fixed decode step for benches.
+ * Pure; milliseconds.
+ */
+
+export interface TimingOptions {
+  /** Divides prefill and decode time; 0 = no delay. */
+  speedup: number;
+  /** Divides decode time further. */
+  decodeSpeedup: number;
+  /** Fixed time of a pass with decoding requests, whatever the speedup; 0 = the polynomial. */
+  decodeMs: number;
+}
+
+export interface PassWork {
+  /** Prompt tokens computed in this pass, over all prefill chunks. */
+  prefillTokens: number;
+  decodingRequests: number;
+  /** Sum of the context lengths of the decoding requests. */
+  decodeContextTokens: number;
+  totalKvTokens: number;
+}
+
+export function passMs(work: PassWork, timing: TimingOptions): number {
+  const prefill = timing.speedup === 0 ? 0 : prefillMs(work.prefillTokens) / timing.speedup;
+  if (work.decodingRequests === 0) return prefill;
+  if (timing.decodeMs > 0) return prefill + timing.decodeMs;
+  if (timing.speedup === 0) return prefill;
+  return prefill + decodeMs(work) / (timing.speedup * timing.decodeSpeedup);
+}
+
+/** batch · (mean isl − mean prefix) is the number of tokens to compute. */
+export function prefillMs(tokens: number): number {
+  if (tokens <= 0) return 0;
+  return 4.209989e-7 * tokens ** 2 + 1.518344e-2 * tokens + 16.50142;
+}
+
+export function decodeMs(work: { decodeContextTokens: number; totalKvTokens: number }): number {
+  const p = Math.min(work.decodeContextTokens / work.totalKvTokens, 1);
+  return Math.max(1, -25.74 * p ** 2 + 54.01 * p + 5.74);
+}
