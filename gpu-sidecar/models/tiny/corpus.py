@@ -10,8 +10,9 @@ One entry is a block of lines, blocks are separated by blank lines, `#` starts a
 
 `{a|b}` in a question stands for each of its alternatives. A follow-up is asked only after its entry's answer.
 Every mistake is reported with file and line, all at once. `python corpus.py` checks everything and prints the counts;
-it fails when a held-out wording occurs in training, however it is punctuated or capitalised.
+it fails when two entries ask the same thing, and when a held-out wording occurs in training, however it is punctuated or capitalised.
 """
+import hashlib
 import itertools
 import re
 import sys
@@ -22,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 CORPUS, HELD_OUT, UNKNOWN_PROBES = HERE / "corpus", HERE / "held-out.txt", HERE / "unknown-probes.txt"
 UNKNOWN = "unknown"
 EXPANSIONS_MAX = 4000
+HELD_OUT_ANSWERABLE, HELD_OUT_UNKNOWN = 90, 10
 ANSWER_WORDS = (4, 35)
 
 
@@ -144,7 +146,6 @@ class Corpus:
     entries: list[Entry]
     held_out: list[tuple[str, str]]
     forbidden: set[str]
-    warnings: list[str]
 
     @property
     def unknown(self) -> Entry:
@@ -158,7 +159,6 @@ class Corpus:
 def load() -> Corpus:
     """Read and check everything, or raise CorpusError with all problems."""
     problems: list[str] = []
-    warnings: list[str] = []
     files = sorted(CORPUS.glob("*.txt"))
     entries = [entry for path in files for entry in parse_file(path, problems)]
     by_id: dict[str, Entry] = {}
@@ -172,7 +172,7 @@ def load() -> Corpus:
         for ask in (reading for pattern in entry.asks for reading in expand(pattern)):
             other = owner.setdefault(normalise(ask), entry)
             if other is not entry and other.answer != entry.answer:
-                warnings.append(f"{entry.where}: {ask!r} is also asked by {other.id} ({other.where})")
+                problems.append(f"{entry.where}: {ask!r} is also asked by {other.id} ({other.where})")
     if UNKNOWN not in by_id:
         problems.append(f"corpus: no entry with id {UNKNOWN}")
     forbidden: set[str] = set()
@@ -186,17 +186,29 @@ def load() -> Corpus:
     held_out = [(ident, wording) for ident, wording, _ in read_pairs(HELD_OUT, problems)]
     if problems:
         raise CorpusError("\n".join(dict.fromkeys(problems)))
-    return Corpus(entries, held_out, forbidden, warnings)
+    return Corpus(entries, held_out, forbidden)
+
+
+def draw_held_out() -> None:
+    """Choose the scored list from the pools without looking at any result: the wordings with the smallest
+    SHA-256, 90 from the pools of answerable questions and 10 from the unknown probes."""
+    pools = [path for path in sorted(HERE.glob("held-out-*.txt"))]
+    order = lambda pair: hashlib.sha256(pair[1].encode()).hexdigest()
+    answerable = sorted((pair for path in pools for pair in read_pairs(path, [])), key=order)[:HELD_OUT_ANSWERABLE]
+    unknown = sorted(read_pairs(UNKNOWN_PROBES, []), key=order)[:HELD_OUT_UNKNOWN]
+    lines = [f"{ident}\t{wording}" for ident, wording, _ in sorted(answerable) + unknown]
+    about = "# The scored wordings, drawn by `python corpus.py --draw` (smallest SHA-256); never trained on.\n"
+    HELD_OUT.write_text(about + "\n".join(lines) + "\n")
 
 
 def main() -> int:
+    if sys.argv[1:] == ["--draw"]:
+        draw_held_out()
     try:
         corpus = load()
     except CorpusError as error:
         print(error, file=sys.stderr)
         return 1
-    for warning in corpus.warnings:
-        print(f"warning: {warning}")
     follows = sum(len(entry.follows) for entry in corpus.entries)
     wordings = sum(len(entry.asks) for entry in corpus.known)
     readings = sum(alternatives(ask) for ask in corpus.unknown.asks)
