@@ -1,7 +1,7 @@
 """Score a trained checkpoint in PyTorch, before it is exported.
 
     python score.py                       # the held-out list, the unknown probes, and the training wordings
-    python score.py --reference           # also writes reference.json: greedy tokens for tests of other engines
+    python score.py --reference           # also writes reference.jsonl: greedy tokens for tests of other engines
 
 An answer is right when it is the entry's answer word for word (letter case and punctuation aside). `npm run score`
 does the same over HTTP against a running server.
@@ -66,7 +66,8 @@ class Scorer:
         got = self.answers([wording for _, wording in pairs])
         return [(i, w, g) for (i, w), g in zip(pairs, got) if normalise(g) != right[i]]
 
-    def reference(self, corpus: Corpus) -> dict:
+    def reference(self, corpus: Corpus) -> list[dict]:
+        """Greedy tokens in PyTorch, F16 weights in F32 arithmetic: what any other engine must reproduce."""
         pairs = random.Random(5).sample([(e.id, ask) for e in corpus.known for ask in e.asks], REFERENCE_PROMPTS - 8)
         questions = [w for _, w in pairs] + [w for _, w, _ in read_pairs(UNKNOWN_PROBES, [])[:8]]
         cases = []
@@ -74,7 +75,7 @@ class Scorer:
             prompt = self.encoder.prompt([Message("user", question)])
             tokens = self.model.greedy(prompt, END)
             cases.append({"question": question, "prompt": prompt, "tokens": tokens, "text": self.encoder.text(tokens)})
-        return {"about": "Greedy tokens of stator-tiny in PyTorch, F16 weights in F32 arithmetic (score.py --reference).", "cases": cases}
+        return cases
 
 
 def report(title: str, total: int, misses: list[tuple[str, str, str]], show: int) -> None:
@@ -89,7 +90,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", default=str(BUILD / "tokenizer.json"))
     parser.add_argument("--list", help="score only this file of id<TAB>wording lines")
     parser.add_argument("--show", type=int, default=40, help="misses to show of each list")
-    parser.add_argument("--reference", action="store_true", help="write reference.json")
+    parser.add_argument("--reference", action="store_true", help="write reference.jsonl")
     args = parser.parse_args()
     corpus = load()
     scorer = Scorer(args.model, args.tokenizer)
@@ -104,7 +105,8 @@ def main() -> None:
     report(UNKNOWN_PROBES.name, len(probes), scorer.misses(corpus, probes), args.show)
     report("training wordings (sample)", len(trained), scorer.misses(corpus, trained), 5)
     if args.reference:
-        (HERE / "reference.json").write_text(json.dumps(scorer.reference(corpus), indent=None, separators=(",", ":")) + "\n")
+        lines = [json.dumps(case, separators=(",", ":")) + "\n" for case in scorer.reference(corpus)]
+        (HERE / "reference.jsonl").write_text("".join(lines))
 
 
 if __name__ == "__main__":
