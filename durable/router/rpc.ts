@@ -72,7 +72,8 @@ export interface RouterStatus {
     engine: string;
     address: string;
     grpcAddress: string;
-    phase: 'serving' | 'draining';
+    /** `lost`: the socket broke, the lease still runs. */
+    phase: 'serving' | 'draining' | 'lost';
     activeRequests: number;
     activePrefillTokens: number;
     activeBlocks: number;

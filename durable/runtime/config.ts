@@ -15,6 +15,7 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const weight = z.coerce.number().min(0);
 const text = z.string();
+const flag = z.union([z.boolean(), z.stringbool()]);
 
 /** `secret` settings are never printed. `default` is absent where none makes sense. */
 interface Setting<S extends z.ZodType> {
@@ -51,6 +52,11 @@ export const SETTINGS = {
   overlapScoreCredit: setting(weight, 1, 'Credit per cached prompt block in the cost.'),
   prefillLoadScale: setting(weight, 1, 'Weight of prefill load in the cost.'),
   decodeActiveRequestWeight: setting(weight, 0, 'Weight of the number of active requests in the cost.'),
+  routerTrackOutputBlocks: setting(
+    flag,
+    false,
+    'Count the KV blocks of generated tokens in the cost, not only those of prompts.',
+  ),
   routerTemperature: setting(weight, 0, '0 = cheapest worker; above: softmax over the costs.'),
   migrationLimit: setting(
     z.coerce.number().int().min(0).max(16),

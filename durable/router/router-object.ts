@@ -1,0 +1,166 @@
+/**
+ * The Router object, one per namespace: the shell around `router.ts`. It accepts fleet sockets, gives the core its clock
+ * and chance, sweeps while workers are there, and tells the Directory what is served. `rpc.ts` has its interface.
+ *
+ * Nothing here is stored, and nothing on the way of `route` waits: publishing is a call of its own, after the turn.
+ */
+
+import { acceptSocket, DurableObject } from '#platform';
+import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
+import { wallClock } from '../runtime/clock.ts';
+import { settingsFromEnv } from '../runtime/config.ts';
+import { StatorError, toStatorError } from '../runtime/errors.ts';
+import { LIMITS } from '../runtime/limits.ts';
+import { Logger } from '../runtime/log.ts';
+import { FleetConnection } from './fleet-connection.ts';
+import { RouterCore } from './router.ts';
+import type { RouteAnswer, RouteRequest, RouterRpc, RouterStatus } from './rpc.ts';
+import { wasmIndexes } from './wasm-indexes.ts';
+
+const SUBPROTOCOL = 'stator.fleet.v1';
+const PATH = /^\/fleet\/v1\/([a-z0-9][a-z0-9-]{0,62})$/;
+
+/** What the shell uses of its bindings; STATOR_* variables besides. */
+interface RouterEnv extends Record<string, unknown> {
+  DIRECTORY: {
+    idFromName(name: string): unknown;
+    get(id: unknown): { publish(...args: Parameters<DirectoryRpc['publish']>): Promise<number> };
+  };
+}
+
+/** Cores by object id: the wasm memory is the isolate's, so a restarted object frees what its predecessor held. */
+const cores = new Map<string, RouterCore>();
+
+export class Router extends DurableObject implements RouterRpc {
+  readonly #env: RouterEnv;
+  readonly #core: RouterCore;
+  readonly #log: Logger;
+  readonly #connections = new Set<FleetConnection>();
+  /** Known from the first fleet socket on; without workers there is nothing to publish. */
+  #namespace: string | null = null;
+  #sweeping = false;
+  /** `dirty`: something changed while a publication was on its way. */
+  #publication: 'idle' | 'running' | 'dirty' = 'idle';
+  #publishedMs = 0;
+
+  constructor(ctx: DurableObjectState, env: unknown) {
+    super(ctx, env as never);
+    this.#env = env as RouterEnv;
+    const settings = settingsFromEnv(this.#env);
+    this.#log = new Logger({ component: 'router', level: settings.logLevel });
+    this.#core = new RouterCore({
+      policy: {
+        mode: settings.routerMode,
+        overlapScoreCredit: settings.overlapScoreCredit,
+        prefillLoadScale: settings.prefillLoadScale,
+        decodeActiveRequestWeight: settings.decodeActiveRequestWeight,
+        temperature: settings.routerTemperature,
+        random: Math.random,
+      },
+      clock: wallClock,
+      indexes: wasmIndexes,
+      log: this.#log,
+      leaseMs: settings.leaseMs,
+      metricsPrefix: settings.metricsPrefix,
+      trackOutputBlocks: settings.routerTrackOutputBlocks,
+      changed: () => this.#publish(),
+    });
+    const id = String(ctx.id);
+    cores.get(id)?.dispose();
+    cores.set(id, this.#core);
+  }
+
+  route(request: RouteRequest): RouteAnswer {
+    return this.#core.route(request);
+  }
+
+  release(reservation: number): void {
+    this.#core.release(reservation);
+  }
+
+  metrics(): string {
+    return this.#core.metrics();
+  }
+
+  status(): RouterStatus {
+    return this.#core.status();
+  }
+
+  clearKvBlocks(): number {
+    return this.#core.clearKvBlocks();
+  }
+
+  /** `GET /fleet/v1/{namespace}` with `Upgrade: websocket`; the function in front has checked the fleet token. */
+  override fetch(request: Request): Response {
+    const namespace = PATH.exec(new URL(request.url).pathname)?.[1];
+    if (namespace === undefined) return answer(new StatorError('not_found', 'this is /fleet/v1/{namespace}'));
+    if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') {
+      return answer(new StatorError('invalid_request', 'the fleet socket is a WebSocket'));
+    }
+    const offered = request.headers.get('sec-websocket-protocol') ?? '';
+    if (!offered.split(',').some((name) => name.trim() === SUBPROTOCOL)) {
+      return answer(new StatorError('invalid_request', `the subprotocol must be ${SUBPROTOCOL}`));
+    }
+    this.#namespace = namespace;
+    return this.#accept();
+  }
+
+  #accept(): Response {
+    const { response, socket } = acceptSocket(SUBPROTOCOL);
+    const connection = new FleetConnection(this.#core, socket, wallClock.nowMs());
+    const closed = (code: number) => {
+      this.#connections.delete(connection);
+      connection.closed(code, wallClock.nowMs());
+    };
+    socket.addEventListener('message', ({ data }) => connection.receive(data, wallClock.nowMs()));
+    socket.addEventListener('close', ({ code }) => closed(code));
+    socket.addEventListener('error', () => closed(1006));
+    this.#connections.add(connection);
+    this.#startSweeping();
+    return response;
+  }
+
+  /** A timer chain as long as there is a socket or a worker whose lease may end. */
+  #startSweeping(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    const turn = () => {
+      const nowMs = wallClock.nowMs();
+      this.#core.sweep(nowMs);
+      for (const connection of this.#connections) connection.tick(nowMs);
+      if (nowMs - this.#publishedMs >= LIMITS.republishMs) this.#publish();
+      this.#sweeping = this.#connections.size > 0 || this.#core.workerCount > 0;
+      if (this.#sweeping) setTimeout(turn, LIMITS.sweepMs);
+    };
+    setTimeout(turn, LIMITS.sweepMs);
+  }
+
+  /** Tells the Directory; changes meanwhile are told right after. A failure is repeated by the sweep. */
+  #publish(): void {
+    if (this.#publication !== 'idle') {
+      this.#publication = 'dirty';
+      return;
+    }
+    this.#publication = 'running';
+    void this.#publishOnce().then(() => {
+      const again = this.#publication === 'dirty';
+      this.#publication = 'idle';
+      if (again) this.#publish();
+    });
+  }
+
+  async #publishOnce(): Promise<void> {
+    const namespace = this.#namespace;
+    if (namespace === null) return;
+    this.#publishedMs = wallClock.nowMs();
+    try {
+      const { DIRECTORY } = this.#env;
+      const directory = DIRECTORY.get(DIRECTORY.idFromName(DIRECTORY_NAME));
+      this.#core.directoryVersion = await directory.publish(namespace, this.#core.models(namespace));
+    } catch (thrown) {
+      this.#log.warn('the directory could not be told', { namespace, error: toStatorError(thrown) });
+    }
+  }
+}
+
+const answer = (error: StatorError) => Response.json(error.toOpenAi(), { status: error.httpStatus });

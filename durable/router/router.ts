@@ -1,0 +1,318 @@
+/**
+ * The Router object's core: who serves, what is in flight, what is cached where, and the decision. Pure: clock and random
+ * are arguments, the indexes come from outside, nothing awaits, so every call is one exact turn.
+ *
+ * `route` is the only call on the request path; workers come and go by `join`, `lose`, `leave`; their reports come by
+ * `applyBatch`; `sweep` ends leases and reservations that ran out.
+ */
+
+import type { ModelEntry } from '../directory/rpc.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { toStatorError } from '../runtime/errors.ts';
+import { LIMITS } from '../runtime/limits.ts';
+import type { Logger } from '../runtime/log.ts';
+import { ActiveSequences } from './active-sequences.ts';
+import type { BatchProgress, BatchReader } from './batch-reader.ts';
+import type { Indexes } from './blocks.ts';
+import { type Ask, type KvChange, KvStream } from './kv-events.ts';
+import type { Policy } from './modes/mode.ts';
+import { modelEntries } from './publication.ts';
+import type { Registration } from './registration.ts';
+import { RouterMetrics } from './router-metrics.ts';
+import type { RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
+import { refusal, schedule } from './scheduler.ts';
+import { routerStatus } from './status.ts';
+import { type Rank, type Worker, Workers } from './workers.ts';
+
+/** The way back to a worker. */
+export interface WorkerLink {
+  ask(dpRank: number, ask: Ask): void;
+  clearKv(): void;
+  detach(why: 'replaced' | 'superseded' | 'lease-ended'): void;
+}
+
+export interface RouterOptions {
+  policy: Policy;
+  clock: Clock;
+  indexes: Indexes;
+  log: Logger;
+  leaseMs: number;
+  metricsPrefix: string;
+  trackOutputBlocks: boolean;
+  /** The set of models or instances changed: the directory must hear of it. */
+  changed: () => void;
+}
+
+/** Phases of RequestProgress (fleet.proto). */
+const PHASE = { accepted: 1, firstToken: 2, growth: 3, end: 4 } as const;
+const DEVICE = 0;
+const HASH_BYTES = 8;
+
+export class RouterCore {
+  /** ≥ 1; another one after every start. */
+  readonly routerBoot: number;
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  /** Version of the directory that includes what this router published; goes with every decision. */
+  directoryVersion = 0;
+
+  readonly #options: RouterOptions;
+  readonly #workers: Workers;
+  readonly #sequences: ActiveSequences;
+  readonly #metrics: RouterMetrics;
+  readonly #links = new Map<Worker, WorkerLink>();
+
+  constructor(options: RouterOptions) {
+    const { policy, indexes, leaseMs, metricsPrefix, trackOutputBlocks } = options;
+    const u32 = () => Math.floor(policy.random() * 0x1_0000_0000);
+    this.#options = options;
+    this.routerBoot = u32() || 1;
+    this.leaseMs = leaseMs;
+    this.heartbeatMs = Math.max(1, Math.min(LIMITS.heartbeatMs, Math.floor(leaseMs / 4)));
+    this.#workers = new Workers(indexes);
+    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks });
+    const inFlight = () => this.#sequences.size;
+    this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
+  }
+
+  /** Chooses a worker and counts the request on it. Refusals are values; nothing is counted then. */
+  route(request: RouteRequest): RouteAnswer {
+    if (request.release !== undefined) this.#sequences.free(request.release);
+    const model = this.#workers.model(request.model);
+    if (!model) {
+      return this.#refused(refusal('model_not_found', `model ${request.model} is not served here`));
+    }
+    const blocks = request.blockHashes.length / HASH_BYTES;
+    if (!(blocks * model.blockSizeTokens <= request.promptTokens && Number.isInteger(blocks))) {
+      return this.#refused(refusal('invalid_request', 'block hashes do not fit the prompt tokens'));
+    }
+    if (this.#sequences.size >= LIMITS.inFlight) {
+      return this.#refused(refusal('overloaded', `${LIMITS.inFlight} requests are in flight, the limit`, 1));
+    }
+    const choice = schedule(model, request, this.#options.policy);
+    if ('kind' in choice) return this.#refused(choice);
+    const { rank, overlapBlocks } = choice;
+    const { blockHashes, promptTokens } = request;
+    const nowMs = this.#options.clock.nowMs();
+    const reservation = this.#sequences.reserve(rank, { blockHashes, promptTokens, overlapBlocks }, nowMs);
+    const metrics = this.#metrics.model(model);
+    metrics.requests.add();
+    if (blocks > 0) metrics.kvHitRate.observe(overlapBlocks / blocks);
+    return {
+      kind: 'decision',
+      worker: rank.worker.instanceId,
+      address: rank.worker.registration.address,
+      reservation,
+      routerBoot: this.routerBoot,
+      overlapBlocks,
+      directoryVersion: this.directoryVersion,
+    };
+  }
+
+  /** Idempotent. */
+  release(reservation: number): void {
+    this.#sequences.free(reservation);
+  }
+
+  /** Throws why the worker may not join; changes nothing. */
+  checkAdmission(registration: Registration): void {
+    this.#workers.admit(registration);
+  }
+
+  /** An admitted worker joins, or comes back on a new socket with everything it had. */
+  join(registration: Registration, link: WorkerLink, nowMs: number): Worker {
+    const present = this.#workers.worker(registration.instanceId);
+    if (present && JSON.stringify(present.registration) === JSON.stringify(registration)) {
+      return this.#rejoin(present, link, nowMs);
+    }
+    if (present) this.#drop(present, 'superseded');
+    const worker = this.#workers.add(registration, nowMs);
+    this.#links.set(worker, link);
+    if (registration.publishesKvEvents) {
+      for (const rank of worker.ranks) {
+        rank.stream = this.#stream(rank);
+        rank.stream.begin(nowMs);
+      }
+    }
+    this.#log('worker joined', worker);
+    this.#options.changed();
+    return worker;
+  }
+
+  /** The worker's socket broke: it keeps what it has until its lease ends. */
+  lose(worker: Worker, link: WorkerLink): void {
+    if (this.#links.get(worker) !== link) return;
+    this.#links.delete(worker);
+    if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
+    this.#log('worker lost its socket', worker);
+  }
+
+  /** The worker closed its socket in order: the lease ends at once. */
+  leave(worker: Worker, link: WorkerLink, _nowMs: number): void {
+    if (this.#links.get(worker) === link) this.#drop(worker, null);
+  }
+
+  /** Refuses new work from now on. */
+  drain(worker: Worker): void {
+    if (worker.phase === 'draining') return;
+    this.#workers.setPhase(worker, 'draining');
+    this.#log('worker drains', worker);
+    this.#options.changed();
+  }
+
+  /** A checked batch: every dp rank exists, every hash array has whole hashes. */
+  applyBatch(worker: Worker, batch: BatchReader, nowMs: number): void {
+    worker.lastFrameMs = nowMs;
+    this.#metrics.frames.add();
+    for (const { eventId, dpRank, tier, change } of batch.events) {
+      // Other tiers than the device are not indexed, but their ids are part of the sequence.
+      const seen = tier === DEVICE ? change : NOTHING;
+      worker.ranks[dpRank]!.stream?.offer(eventId, seen, nowMs);
+    }
+    for (let i = 0; i < batch.progressCount; i++) this.#progress(worker, batch.progress[i]!, nowMs);
+    if (batch.load) {
+      const { dpRank, kvUsedBlocks, running, waiting } = batch.load;
+      Object.assign(worker.ranks[dpRank]!, { kvUsedBlocks, running, waiting });
+    }
+  }
+
+  /** A connection was refused or ended for what it sent. */
+  rejected(code: string, message: string, worker: Worker | null): void {
+    this.#metrics.rejectedFrames.labels(code).add();
+    this.#options.log.warn('fleet connection rejected', { code, message, instance: worker?.instanceId });
+  }
+
+  /** Ends leases, reservations and stale requests that ran out, and asks again for KV events that did not come. */
+  sweep(nowMs: number): void {
+    for (const worker of [...this.#workers]) {
+      if (nowMs - worker.lastFrameMs > this.leaseMs) this.#drop(worker, 'lease-ended');
+      else for (const { stream } of worker.ranks) stream?.tick(nowMs);
+    }
+    const { expired, stale } = this.#sequences.sweep(nowMs);
+    this.#metrics.expired.add(expired);
+    this.#metrics.stale.add(stale);
+  }
+
+  /** Tells every connected worker to drop its cache; returns how many. */
+  clearKvBlocks(): number {
+    for (const link of this.#links.values()) link.clearKv();
+    return this.#links.size;
+  }
+
+  get workerCount(): number {
+    return this.#workers.size;
+  }
+
+  models(namespace: string): ModelEntry[] {
+    return modelEntries(namespace, this.#workers);
+  }
+
+  status(): RouterStatus {
+    const { routerBoot } = this;
+    const inFlight = this.#sequences.size;
+    return routerStatus(this.#workers, { routerBoot, inFlight, mode: this.#options.policy.mode });
+  }
+
+  metrics(): string {
+    return this.#metrics.text();
+  }
+
+  /** Gives the indexes' memory back. */
+  dispose(): void {
+    this.#workers.dispose();
+  }
+
+  #rejoin(worker: Worker, link: WorkerLink, nowMs: number): Worker {
+    this.#links.get(worker)?.detach('replaced');
+    this.#links.set(worker, link);
+    worker.lastFrameMs = nowMs;
+    if (worker.phase === 'lost') this.#workers.setPhase(worker, 'serving');
+    for (const { stream } of worker.ranks) stream?.resume(nowMs);
+    this.#log('worker is back', worker);
+    return worker;
+  }
+
+  #drop(worker: Worker, why: 'superseded' | 'lease-ended' | null): void {
+    const link = this.#links.get(worker);
+    this.#links.delete(worker);
+    const freed = this.#sequences.freeWorker(worker);
+    this.#workers.remove(worker);
+    if (why) link?.detach(why);
+    this.#log('worker left', worker, { why: why ?? 'closed', freed });
+    this.#options.changed();
+  }
+
+  #progress(worker: Worker, report: BatchProgress, nowMs: number): void {
+    const entry = this.#sequences.get(report.reservation);
+    if (entry?.rank.worker !== worker) {
+      this.#metrics.ignoredProgress.add();
+      return;
+    }
+    if (report.phase >= PHASE.firstToken && entry.phase !== 'decoding') {
+      const metrics = this.#metrics.model(worker.model);
+      if (report.ttftMs > 0) metrics.timeToFirstToken.observe(report.ttftMs / 1000);
+      metrics.cachedTokens.add(report.cachedTokens);
+    }
+    if (report.phase === PHASE.accepted) this.#sequences.accepted(entry, nowMs);
+    else if (report.phase === PHASE.firstToken) this.#sequences.firstToken(entry, nowMs);
+    else if (report.phase === PHASE.growth) this.#sequences.growth(entry, report.outputTokens, nowMs);
+    else {
+      this.#sequences.free(report.reservation);
+      this.#metrics.ended.labels(report.finishReason).add();
+    }
+  }
+
+  #stream(rank: Rank): KvStream {
+    const metrics = this.#metrics;
+    const { worker, slot } = rank;
+    const { index } = worker.model;
+    return new KvStream({
+      apply(change) {
+        if (change === NOTHING) return;
+        switch (change.kind) {
+          case 'stored': {
+            const status = index.store(slot, change.parentHash, change.blockHashes, change.tokensHashes);
+            metrics.kvEvents.labels('stored', status).add();
+            return;
+          }
+          case 'removed': {
+            const unknown = index.remove(slot, change.blockHashes);
+            metrics.kvEvents.labels('removed', unknown === 0 ? 'ok' : 'block_not_found').add();
+            return;
+          }
+          case 'cleared':
+            index.clear(slot);
+            metrics.kvEvents.labels('cleared', 'ok').add();
+            return;
+        }
+      },
+      note: (what) => metrics.kvStreams.labels(what).add(),
+      ask: (ask) => {
+        metrics.kvStreams.labels(ask.kind).add();
+        this.#ask(rank, ask);
+      },
+    });
+  }
+
+  /** A socket that breaks while we ask is found by its close event. */
+  #ask(rank: Rank, ask: Ask): void {
+    try {
+      this.#links.get(rank.worker)?.ask(rank.dpRank, ask);
+    } catch (thrown) {
+      this.#log('worker cannot be asked', rank.worker, { error: toStatorError(thrown) });
+    }
+  }
+
+  #refused(answer: RouteRefusal): RouteRefusal {
+    this.#metrics.refusals.labels(answer.code).add();
+    return answer;
+  }
+
+  #log(message: string, { instanceId, registration, model }: Worker, fields = {}): void {
+    const { epoch } = registration;
+    this.#options.log.info(message, { instance: instanceId, epoch, model: model.name, ...fields });
+  }
+}
+
+/** Takes the place of events that count in the sequence but change nothing here. */
+const NOTHING: KvChange = { kind: 'removed', blockHashes: new Uint8Array(0) };

@@ -1,0 +1,35 @@
+/** What `stator status` shows of a namespace. */
+
+import type { RouterStatus } from './rpc.ts';
+import type { Rank, Workers } from './workers.ts';
+
+type Given = Pick<RouterStatus, 'routerBoot' | 'mode' | 'inFlight'>;
+
+export function routerStatus(workers: Workers, given: Given): RouterStatus {
+  const models = [...workers.models()];
+  return {
+    ...given,
+    indexBlocks: sum(models, ({ index }) => index.blocks),
+    indexBytes: sum(models, ({ index }) => index.bytes),
+    workers: [...workers].map(({ instanceId, registration, model, ranks, phase }) => ({
+      instanceId,
+      epoch: registration.epoch,
+      model: model.name,
+      engine: registration.engine,
+      address: registration.address,
+      grpcAddress: registration.grpcAddress,
+      phase,
+      activeRequests: sum(ranks, (rank) => rank.activeRequests),
+      activePrefillTokens: sum(ranks, (rank) => rank.prefillTokens),
+      activeBlocks: sum(ranks, (rank) => model.inFlight.active(rank.slot)),
+      cachedBlocks: sum(ranks, (rank) => model.index.slotBlocks(rank.slot)),
+      totalBlocks: registration.totalKvBlocks * ranks.length,
+      running: sum(ranks, (rank: Rank) => rank.running),
+      waiting: sum(ranks, (rank: Rank) => rank.waiting),
+    })),
+  };
+}
+
+function sum<T>(items: readonly T[], value: (item: T) => number): number {
+  return items.reduce((total, item) => total + value(item), 0);
+}
