@@ -1,0 +1,10 @@
+// Loads stator-radix in Node: from the package on disk, once, at import.
+import { readFileSync } from 'node:fs';
+
+import { initRadix } from '../../radix.ts';
+
+initRadix(new WebAssembly.Module(readFileSync(new URL('../../pkg/radix/stator_radix_bg.wasm', import.meta.url))));
+
+export * from '../../radix.ts';
+/** Makes sure that the module is loaded; here it always is. */
+export function loadRadix(): void {}

@@ -1,0 +1,10 @@
+// Loads stator-tokens in Node: from the package on disk, once, at import.
+import { readFileSync } from 'node:fs';
+
+import { initTokens } from '../../tokens.ts';
+
+initTokens(new WebAssembly.Module(readFileSync(new URL('../../pkg/tokens/stator_tokens_bg.wasm', import.meta.url))));
+
+export * from '../../tokens.ts';
+/** Makes sure that the module is loaded; here it always is. */
+export function loadTokens(): void {}

@@ -1,0 +1,31 @@
+/* tslint:disable */
+/* eslint-disable */
+export const memory: WebAssembly.Memory;
+export const __wbg_activesequences_free: (a: number, b: number) => void;
+export const __wbg_radixindex_free: (a: number, b: number) => void;
+export const activesequences_active_blocks: (a: number, b: number) => number;
+export const activesequences_add: (a: number, b: number, c: number, d: number, e: number) => number;
+export const activesequences_drop_slot: (a: number, b: number) => number;
+export const activesequences_free_request: (a: number, b: number) => number;
+export const activesequences_grow: (a: number, b: number, c: number) => number;
+export const activesequences_input: (a: number, b: number) => number;
+export const activesequences_new: () => number;
+export const activesequences_output: (a: number) => number;
+export const activesequences_potential: (a: number, b: number) => number;
+export const activesequences_requests: (a: number) => number;
+export const radixindex_blocks: (a: number) => number;
+export const radixindex_bytes: (a: number) => number;
+export const radixindex_clear: (a: number, b: number) => void;
+export const radixindex_dump: (a: number, b: number, c: number, d: number) => number;
+export const radixindex_dump_cursor: (a: number) => number;
+export const radixindex_evicted: (a: number) => number;
+export const radixindex_find: (a: number, b: number) => number;
+export const radixindex_input: (a: number, b: number) => number;
+export const radixindex_load: (a: number, b: number, c: number) => number;
+export const radixindex_new: (a: number) => number;
+export const radixindex_output: (a: number) => number;
+export const radixindex_remove: (a: number, b: number, c: number) => number;
+export const radixindex_slot_blocks: (a: number, b: number) => number;
+export const radixindex_store: (a: number, b: number, c: number, d: number) => number;
+export const __wbindgen_externrefs: WebAssembly.Table;
+export const __wbindgen_start: () => void;

@@ -1,0 +1,233 @@
+// The radix index and the in-flight sequences, as classes over stator-radix (WebAssembly).
+//
+// Why: the crate speaks in byte offsets; here hashes are byte arrays as they arrive in protobuf `bytes`: little-endian
+// 64-bit words, packed. They are copied into wasm memory with one `set()`, never turned into bigints.
+//
+// Invariants: `initRadix` runs before any constructor. A result view (`Matches`, `DumpPiece.words`) is valid until the next call
+// of any method of the same module; copy what must live longer. Environment neutral: the loaders in load/ bring the module.
+// Memory is freed by `free()` (or `using`), never by the collector alone.
+
+import { ActiveSequences as WasmSequences, RadixIndex as WasmIndex, initSync as init } from './pkg/radix/stator_radix.js';
+import type { InitOutput } from './pkg/radix/stator_radix.js';
+
+/** What became of a store. */
+export const storeStatus = { stored: 0, duplicate: 1, parentNotFound: 2, invalid: 3 } as const;
+export type StoreStatus = (typeof storeStatus)[keyof typeof storeStatus];
+
+/** Slots are below this. */
+export const maxSlots = 16_384;
+/** The cursor after the last piece of a dump. */
+export const dumpDone = 0xffff_ffff;
+
+export interface StoreEvent {
+  /** The external hash (8 bytes) of the block that these follow; absent at the root. */
+  readonly parentHash?: Uint8Array | null | undefined;
+  /** External hashes, 8 bytes each. */
+  readonly blockHashes: Uint8Array;
+  /** Local (tokens) hashes, as many. */
+  readonly tokensHashes: Uint8Array;
+}
+
+/** `slots[i]` has the first `depths[i]` blocks. Views, valid until the next call. */
+export interface Matches {
+  readonly count: number;
+  /** Slot and depth in turn: `pairs[2 * i]`, `pairs[2 * i + 1]`. */
+  readonly pairs: Uint32Array;
+}
+
+export interface DumpPiece {
+  /** Stores that rebuild the slot, for `load` or `dumpEvents`. A view, valid until the next call. */
+  readonly words: Uint8Array;
+  /** Where to go on; `dumpDone` after the last piece. */
+  readonly cursor: number;
+}
+
+let memory: WebAssembly.Memory | undefined;
+
+/** Makes the classes usable. Idempotent. */
+export function initRadix(module: WebAssembly.Module): void {
+  const output: InitOutput = init({ module });
+  memory ??= output.memory;
+}
+
+export function radixReady(): boolean {
+  return memory !== undefined;
+}
+
+function buffer(): ArrayBufferLike {
+  if (memory === undefined) throw new Error('initRadix must be called first');
+  return memory.buffer;
+}
+
+function put(offset: number, ...parts: readonly (Uint8Array | null | undefined)[]): void {
+  let at = offset;
+  for (const part of parts) {
+    if (part == null) continue;
+    new Uint8Array(buffer(), at, part.length).set(part);
+    at += part.length;
+  }
+}
+
+function matches(offset: number, count: number): Matches {
+  return { count, pairs: new Uint32Array(buffer(), offset, 2 * count) };
+}
+
+/** Which slot holds which prefix (semantics §3.2). Exact; bounded by a byte budget. */
+export class RadixIndex {
+  readonly #core: WasmIndex;
+
+  constructor(options: { readonly capacityBytes: number }) {
+    buffer();
+    this.#core = new WasmIndex(options.capacityBytes);
+  }
+
+  /** `slot` now holds these blocks. A hash list whose length is not a multiple of 8, or unequal lists, are invalid. */
+  store(slot: number, event: StoreEvent): StoreStatus {
+    const { parentHash, blockHashes, tokensHashes } = event;
+    const n = blockHashes.length >>> 3;
+    const parents = parentHash == null ? 0 : 1;
+    if (blockHashes.length !== tokensHashes.length || (blockHashes.length & 7) !== 0) return storeStatus.invalid;
+    if (parentHash != null && parentHash.length !== 8) return storeStatus.invalid;
+    put(this.#core.input(2 * n + parents), parentHash, blockHashes, tokensHashes);
+    return this.#core.store(slot, parents === 1, n) as StoreStatus;
+  }
+
+  /** `slot` no longer holds these. Returns how many it did not hold. */
+  remove(slot: number, blockHashes: Uint8Array): number {
+    const n = blockHashes.length >>> 3;
+    put(this.#core.input(n), blockHashes.subarray(0, n * 8));
+    return this.#core.remove(slot, n);
+  }
+
+  clear(slot: number): void {
+    this.#core.clear(slot);
+  }
+
+  /** Every slot that holds the first of these local hashes, and how many leading ones it holds without a gap. */
+  find(tokensHashes: Uint8Array): Matches {
+    const n = tokensHashes.length >>> 3;
+    put(this.#core.input(n), tokensHashes.subarray(0, n * 8));
+    const count = this.#core.find(n);
+    return matches(this.#core.output(), count);
+  }
+
+  /** A piece of what rebuilds a slot. One dump at a time per index; cursor 0 starts anew. */
+  dump(slot: number, options: { readonly cursor: number; readonly maxBlocks: number }): DumpPiece {
+    const words = this.#core.dump(slot, options.cursor, options.maxBlocks);
+    const cursor = this.#core.dump_cursor();
+    return { words: new Uint8Array(buffer(), this.#core.input(0), words * 8), cursor };
+  }
+
+  /** Stores a piece of a dump. Returns the number of blocks accepted. */
+  load(slot: number, words: Uint8Array): number {
+    const n = words.length >>> 3;
+    put(this.#core.input(n), words.subarray(0, n * 8));
+    return this.#core.load(slot, n);
+  }
+
+  /** Blocks that at least one slot holds. */
+  get blocks(): number {
+    return this.#core.blocks();
+  }
+
+  slotBlocks(slot: number): number {
+    return this.#core.slot_blocks(slot);
+  }
+
+  /** Bytes allocated for the index. */
+  get bytes(): number {
+    return this.#core.bytes();
+  }
+
+  /** Blocks evicted for the budget so far. */
+  get evicted(): number {
+    return this.#core.evicted();
+  }
+
+  free(): void {
+    this.#core.free();
+  }
+
+  [Symbol.dispose](): void {
+    this.#core.free();
+  }
+}
+
+/** What is in flight (semantics §1.5). Request ids are the caller's small integers. */
+export class ActiveSequences {
+  readonly #core: WasmSequences;
+
+  constructor() {
+    buffer();
+    this.#core = new WasmSequences();
+  }
+
+  /**
+   * A request with these local hashes starts on a slot. Returns its newly active blocks, or undefined when the request is
+   * known already (nothing changes). A salt other than 0 shares nothing with anyone else.
+   */
+  add(request: number, slot: number, localHashes: Uint8Array, salt = 0): number | undefined {
+    const n = localHashes.length >>> 3;
+    put(this.#core.input(n), localHashes.subarray(0, n * 8));
+    const added = this.#core.add(request, slot, n, salt);
+    return added === 0xffff_ffff ? undefined : added;
+  }
+
+  /** How many leading blocks of a prompt are active on each slot that has the first. */
+  potential(localHashes: Uint8Array): Matches {
+    const n = localHashes.length >>> 3;
+    put(this.#core.input(n), localHashes.subarray(0, n * 8));
+    const count = this.#core.potential(n);
+    return matches(this.#core.output(), count);
+  }
+
+  /** Adds private output blocks. False when the request is unknown. */
+  grow(request: number, blocks: number): boolean {
+    return this.#core.grow(request, blocks);
+  }
+
+  /** Ends a request. False when it is unknown. */
+  end(request: number): boolean {
+    return this.#core.free_request(request);
+  }
+
+  /** Ends all requests of a slot. Returns how many. */
+  dropSlot(slot: number): number {
+    return this.#core.drop_slot(slot);
+  }
+
+  /** Distinct prompt blocks and private output blocks on a slot. */
+  activeBlocks(slot: number): number {
+    return this.#core.active_blocks(slot);
+  }
+
+  get requests(): number {
+    return this.#core.requests();
+  }
+
+  free(): void {
+    this.#core.free();
+  }
+
+  [Symbol.dispose](): void {
+    this.#core.free();
+  }
+}
+
+/** The stores in a piece of a dump, parents first. The arrays are views on `words`. */
+export function* dumpEvents(words: Uint8Array): Generator<StoreEvent & { parentHash: Uint8Array | null }> {
+  const view = new DataView(words.buffer, words.byteOffset, words.byteLength);
+  let at = 0;
+  while (at + 8 <= words.length) {
+    const bytes = view.getUint32(at, true) * 8;
+    const parents = view.getUint32(at + 4, true) * 8;
+    const blocks = at + 8 + parents;
+    if (bytes === 0 || parents > 8 || blocks + 2 * bytes > words.length) throw new Error('malformed dump');
+    yield {
+      parentHash: parents === 0 ? null : words.subarray(at + 8, blocks),
+      blockHashes: words.subarray(blocks, blocks + bytes),
+      tokensHashes: words.subarray(blocks + bytes, blocks + 2 * bytes),
+    };
+    at = blocks + 2 * bytes;
+  }
+}

@@ -1,0 +1,215 @@
+//! The arena of the tree's nodes: chunks of 1,024 in columns, so that a walk along a path reads two dense columns.
+//!
+//! Path compression is a matter of *placement*: a child is put at its parent's id + 1 whenever that place is free and is
+//! then marked `CONTIGUOUS`; only other children stand in the branch table. A path of 128 blocks that was stored in one go
+//! is thus one scan over 1 KiB of token hashes, and removing a block in its middle needs no split: every block still is
+//! its own node with its own owners.
+//!
+//! Invariants: a free place has no flag but `QUEUED` and the empty set; ids are stable while the node lives.
+//! Cost: 28 bytes a place and 1 bit. A new path starts at a wholly free group of 64 places where there is one (room to
+//! grow in), then anywhere; chunks with fewer than 64 free places are revisited only for extension, so at most 1/16 of
+//! the places lie idle besides those freed since the high-water mark.
+
+use crate::table::NONE;
+
+/// Flags in the upper bits of the set word.
+pub const CONTIGUOUS: u32 = 1 << 31;
+/// Its id stands in the eviction queue (true for free places as well).
+pub const QUEUED: u32 = 1 << 30;
+/// Matched or stored since it was last considered for eviction.
+pub const TOUCHED: u32 = 1 << 29;
+/// Its `name` column stands in the table of names.
+pub const NAMED: u32 = 1 << 28;
+/// Some slot may know it by other names than `name`.
+pub const ALIASED: u32 = 1 << 27;
+pub const SET_MASK: u32 = ALIASED - 1;
+
+const BITS: u32 = 10;
+pub const CHUNK: usize = 1 << BITS;
+const LOW: u32 = CHUNK as u32 - 1;
+const ROOMY: u32 = 64;
+/// Upper bound of a node's bytes, idle places included.
+pub const NODE_COST_BYTES: usize = size_of::<Chunk>() / (CHUNK - ROOMY as usize) + 1;
+
+pub struct Chunk {
+    pub tokens: [u64; CHUNK],
+    pub name: [u64; CHUNK],
+    pub set: [u32; CHUNK],
+    pub parent: [u32; CHUNK],
+    pub branches: [u32; CHUNK],
+    free: [u64; CHUNK / 64],
+    free_count: u32,
+    listed: bool,
+}
+
+#[derive(Default)]
+pub struct Nodes {
+    chunks: Vec<Box<Chunk>>,
+    roomy: Vec<u32>,
+    live: u32,
+}
+
+#[inline(always)]
+fn split(id: u32) -> (usize, usize) {
+    ((id >> BITS) as usize, (id & LOW) as usize)
+}
+
+macro_rules! column {
+    ($get:ident, $set:ident, $type:ty, $column:ident) => {
+        #[inline(always)]
+        pub fn $get(&self, id: u32) -> $type {
+            let (chunk, at) = split(id);
+            self.chunks[chunk].$column[at]
+        }
+        #[inline(always)]
+        pub fn $set(&mut self, id: u32, value: $type) {
+            let (chunk, at) = split(id);
+            self.chunks[chunk].$column[at] = value;
+        }
+    };
+}
+
+impl Nodes {
+    column!(tokens, set_tokens, u64, tokens);
+    column!(name, set_name, u64, name);
+    column!(word, set_word, u32, set);
+    column!(parent, set_parent, u32, parent);
+    column!(branches, set_branches, u32, branches);
+
+    pub fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// Ids are below this.
+    pub fn places(&self) -> u32 {
+        (self.chunks.len() * CHUNK) as u32
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.chunks.len() * size_of::<Chunk>() + self.chunks.capacity() * 8 + self.roomy.capacity() * 4
+    }
+
+    #[inline(always)]
+    pub fn chunk_of(&self, id: u32) -> (&Chunk, usize) {
+        let (chunk, at) = split(id);
+        (&self.chunks[chunk], at)
+    }
+
+    /// The owner set of a node.
+    #[inline(always)]
+    pub fn set(&self, id: u32) -> u32 {
+        self.word(id) & SET_MASK
+    }
+
+    #[inline(always)]
+    pub fn flag(&mut self, id: u32, on: u32, off: u32) {
+        let (chunk, at) = split(id);
+        let word = &mut self.chunks[chunk].set[at];
+        *word = *word & !off | on;
+    }
+
+    #[inline(always)]
+    pub fn replace_set(&mut self, id: u32, set: u32) {
+        let (chunk, at) = split(id);
+        let word = &mut self.chunks[chunk].set[at];
+        *word = *word & !SET_MASK | set;
+    }
+
+    /// The child that was placed right behind `id`, or `NONE`.
+    #[inline(always)]
+    pub fn next(&self, id: u32) -> u32 {
+        let (chunk, at) = split(id + 1);
+        match self.chunks.get(chunk) {
+            Some(chunk) if chunk.set[at] & CONTIGUOUS != 0 => id + 1,
+            _ => NONE,
+        }
+    }
+
+    #[inline]
+    pub fn is_leaf(&self, id: u32) -> bool {
+        self.branches(id) == 0 && self.next(id) == NONE
+    }
+
+    pub fn is_live(&self, id: u32) -> bool {
+        let (chunk, at) = split(id);
+        self.chunks.get(chunk).is_some_and(|chunk| chunk.free[at >> 6] >> (at & 63) & 1 == 0)
+    }
+
+    /// Takes a place for a child of `parent` (`NONE`: the root): right behind it if that is free. The caller fills it.
+    /// Returns the id and whether it was reused while its old entry still stands in the eviction queue.
+    pub fn take(&mut self, parent: u32, tokens: u64) -> (u32, bool) {
+        let (id, contiguous) = self.choose(parent);
+        let (chunk, at) = split(id);
+        let chunk = &mut self.chunks[chunk];
+        chunk.free[at >> 6] &= !(1 << (at & 63));
+        chunk.free_count -= 1;
+        chunk.tokens[at] = tokens;
+        chunk.parent[at] = parent;
+        chunk.branches[at] = 0;
+        let queued = chunk.set[at] & QUEUED;
+        chunk.set[at] = queued | if contiguous { CONTIGUOUS } else { 0 };
+        self.live += 1;
+        (id, queued != 0)
+    }
+
+    /// Gives a place back. Its set must be empty, its table entries gone.
+    pub fn free(&mut self, id: u32) {
+        let (index, at) = split(id);
+        let chunk = &mut self.chunks[index];
+        chunk.set[at] &= QUEUED;
+        chunk.free[at >> 6] |= 1 << (at & 63);
+        chunk.free_count += 1;
+        self.live -= 1;
+        if chunk.free_count >= ROOMY && !chunk.listed {
+            chunk.listed = true;
+            self.roomy.push(index as u32);
+        }
+    }
+
+    fn choose(&mut self, parent: u32) -> (u32, bool) {
+        if parent != NONE {
+            let (chunk, at) = split(parent + 1);
+            match self.chunks.get(chunk) {
+                Some(chunk) if chunk.free[at >> 6] >> (at & 63) & 1 == 1 => return (parent + 1, true),
+                None if self.roomy.is_empty() => {
+                    self.push_chunk();
+                    return (parent + 1, true);
+                }
+                _ => {}
+            }
+        }
+        loop {
+            let Some(&index) = self.roomy.last() else {
+                self.push_chunk();
+                continue;
+            };
+            let chunk = &mut self.chunks[index as usize];
+            if chunk.free_count == 0 {
+                chunk.listed = false;
+                self.roomy.pop();
+                continue;
+            }
+            let free = &chunk.free;
+            let word = free.iter().position(|bits| *bits == u64::MAX).or_else(|| free.iter().position(|bits| *bits != 0));
+            if let Some(word) = word {
+                let id = (index << BITS) + word as u32 * 64 + chunk.free[word].trailing_zeros();
+                return (id, parent != NONE && id == parent + 1);
+            }
+        }
+    }
+
+    fn push_chunk(&mut self) {
+        self.roomy.push(self.chunks.len() as u32);
+        // All-zero columns are valid: no flags, the empty set.
+        self.chunks.push(Box::new(Chunk {
+            tokens: [0; CHUNK],
+            name: [0; CHUNK],
+            set: [0; CHUNK],
+            parent: [0; CHUNK],
+            branches: [0; CHUNK],
+            free: [u64::MAX; CHUNK / 64],
+            free_count: CHUNK as u32,
+            listed: true,
+        }));
+    }
+}
