@@ -18,6 +18,8 @@ export const LIMITS = {
 
   /** Re-dispatches of one request after the loss of a worker (card or configuration may lower it). */
   migrations: 3,
+  /** Before a worker that broke a connection is asked again because there is no other. */
+  sameWorkerPauseMs: 200,
   /** A stream's headers go out after this long, whatever is still missing. */
   headerWaitMs: 1_000,
   /** SSE comment while the first token is awaited; white space while a plain answer is computed. */
@@ -65,8 +67,9 @@ export const LIMITS = {
   bufferedEventBytes: 8 * 1024 * 1024,
   recoveryTimeoutMs: 5_000,
   recoveryAttempts: 8,
-  /** Data parallel ranks of one worker. */
+  /** Data parallel ranks of one worker, and of all workers of a model (slots of its index). */
   dpRanks: 64,
+  slotsPerModel: 16_384,
   /** Epochs remembered of instances that left. */
   departedInstances: 8_192,
   /** Models in a namespace, and names (with aliases) of one card. */

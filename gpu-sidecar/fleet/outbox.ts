@@ -1,0 +1,136 @@
+/**
+ * What a worker has to tell its router, cut into batches.
+ *
+ * Events are read from the ring by a cursor, so nothing is kept twice and a slow router costs no memory: what
+ * falls out of the ring leaves a gap in the ids, the router sees it and asks for a dump. After a new `Welcome` the last
+ * event is told again: whoever had it ignores it, whoever missed more sees the gap.
+ */
+
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { EngineLoad } from '../engines/engine.ts';
+import {
+  type Batch,
+  BatchSchema,
+  type KvEvent,
+  LoadMetricsSchema,
+  Phase,
+  RequestProgressSchema,
+  WorkerFrameSchema,
+} from '../proto/gen/stator/v1/fleet_pb.js';
+import type { ProgressBook, RequestProgress } from './progress.ts';
+import type { WorkerEvents } from './worker-events.ts';
+
+/** Progress entries of one batch; a few dozen bytes each. */
+const PROGRESS_PER_BATCH = 4_096;
+
+/** Bytes of an event beside its hashes, generously. */
+const EVENT_OVERHEAD_BYTES = 64;
+
+export interface OutboxOptions {
+  events: WorkerEvents;
+  progress: ProgressBook;
+  load: () => EngineLoad;
+  /** Largest frame. */
+  frameBytes: number;
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions;
+  /** Next event to tell. */
+  #cursor = 0;
+  #toldLoad = '';
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+  }
+
+  get empty(): boolean {
+    const { events, progress } = this.#options;
+    return this.#cursor >= events.next && progress.size === 0;
+  }
+
+  /** A router answered: it may know everything but the last event, or nothing. */
+  welcomed(routerBoot: number): void {
+    this.#cursor = Math.max(0, this.#options.events.next - 1);
+    this.#options.progress.boot(routerBoot);
+    this.#toldLoad = '';
+  }
+
+  /** Tells the events from an id on again; false when they are gone. */
+  rewind(from: number): boolean {
+    const { events } = this.#options;
+    if (from < events.oldest || from > events.next) return false;
+    this.#cursor = Math.min(this.#cursor, from);
+    return true;
+  }
+
+  /** A dump includes everything up to now. */
+  dumped(): void {
+    this.#cursor = this.#options.events.next;
+  }
+
+  /** Frames for everything that waits, the load with the first when it changed; none when nothing waits. */
+  frames(): Uint8Array[] {
+    const frames: Uint8Array[] = [];
+    const progress = this.#options.progress.take();
+    let kvEvents = this.#nextEvents();
+    while (kvEvents.length > 0 || progress.length > 0) {
+      const batch = create(BatchSchema, { kvEvents });
+      batch.progress = progress.splice(0, PROGRESS_PER_BATCH).map(toMessage);
+      if (frames.length === 0) this.#addLoad(batch);
+      frames.push(encodeBatch(batch));
+      kvEvents = this.#nextEvents();
+    }
+    return frames;
+  }
+
+  /** As many events as fit into one frame with room for the rest. */
+  #nextEvents(): KvEvent[] {
+    const { events, frameBytes } = this.#options;
+    const waiting = events.since(Math.max(this.#cursor, events.oldest)) ?? [];
+    const chosen: KvEvent[] = [];
+    let bytes = 0;
+    for (const event of waiting) {
+      bytes += eventBytes(event);
+      if (chosen.length > 0 && bytes > frameBytes / 2) break;
+      chosen.push(event);
+    }
+    if (chosen.length > 0) this.#cursor = Number(chosen.at(-1)!.eventId) + 1;
+    return chosen;
+  }
+
+  #addLoad(batch: Batch): void {
+    const { running, waiting, kvUsedBlocks } = this.#options.load();
+    const load = `${running},${waiting},${kvUsedBlocks}`;
+    if (load === this.#toldLoad) return;
+    this.#toldLoad = load;
+    batch.load = create(LoadMetricsSchema, { running, waiting, kvUsedBlocks });
+  }
+}
+
+/** The heartbeat: a batch with nothing in it. */
+export const heartbeatFrame = (): Uint8Array => encodeBatch(create(BatchSchema));
+
+const encodeBatch = (value: Batch): Uint8Array =>
+  toBinary(WorkerFrameSchema, create(WorkerFrameSchema, { frame: { case: 'batch', value } }));
+
+function eventBytes(event: KvEvent): number {
+  switch (event.data.case) {
+    case 'stored':
+      return EVENT_OVERHEAD_BYTES + 2 * event.data.value.blockHashes.length;
+    case 'removed':
+      return EVENT_OVERHEAD_BYTES + event.data.value.blockHashes.length;
+    default:
+      return EVENT_OVERHEAD_BYTES;
+  }
+}
+
+const PHASES = {
+  accepted: Phase.ACCEPTED,
+  'first-token': Phase.FIRST_TOKEN,
+  growth: Phase.GROWTH,
+  end: Phase.END,
+} as const;
+
+const toMessage = (progress: RequestProgress) =>
+  create(RequestProgressSchema, { ...progress, phase: PHASES[progress.phase] });

@@ -1,0 +1,43 @@
+/** The Register frame: who this worker is, where it answers and what it serves. */
+
+import { createHash } from 'node:crypto';
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { EngineInfo } from '../engines/engine.ts';
+import { type Register, RegisterSchema } from '../proto/gen/stator/v1/fleet_pb.js';
+import { ModelCardSchema, WorkerType } from '../proto/gen/stator/v1/model_pb.js';
+
+export interface WorkerIdentity {
+  /** 16 hex digits. */
+  instanceId: string;
+  /** Unix milliseconds of the start. */
+  epoch: number;
+  /** `http://host:port` */
+  httpAddress: string;
+  /** `host:port` */
+  grpcAddress: string;
+}
+
+export function registerFrame(identity: WorkerIdentity, info: EngineInfo): Register {
+  return create(RegisterSchema, {
+    ...identity,
+    epoch: BigInt(identity.epoch),
+    component: 'backend',
+    endpoint: 'generate',
+    card: info.card,
+    runtime: {
+      totalKvBlocks: info.totalBlocks,
+      maxNumSeqs: info.maxNumSeqs,
+      maxNumBatchedTokens: info.maxNumBatchedTokens,
+      dataParallelSize: 1,
+      kvEventPublishingEnabled: true,
+      deterministic: info.deterministic,
+      engine: info.engine,
+    },
+    workerType: WorkerType.AGGREGATED,
+    cardChecksum: cardChecksum(info),
+  });
+}
+
+/** Hash over the card's bytes; equal cards have equal bytes because a card holds no maps. */
+const cardChecksum = (info: EngineInfo): string =>
+  createHash('sha256').update(toBinary(ModelCardSchema, info.card)).digest('hex');

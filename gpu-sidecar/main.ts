@@ -1,0 +1,73 @@
+/**
+ * The sidecar's process: `node gpu-sidecar/main.ts`, configured by STATOR_* variables (`settings.ts`).
+ *
+ * Standard output has one JSON line per event for the launcher: `{"event":"phase","phase":"serving","http":…,
+ * "grpc":…,"instance":…}` and, when it cannot run, one `{"event":"error","code":…,"message":…}` with exit status 1.
+ * The log goes to standard error. SIGTERM, SIGINT and the end of the parent (STATOR_PARENT_STDIN=1) drain; a second
+ * signal does not wait.
+ */
+
+import { type StatorError, toStatorError } from '../durable/runtime/errors.ts';
+import { LIMITS } from '../durable/runtime/limits.ts';
+import { Logger } from '../durable/runtime/log.ts';
+import { engineKind } from './engines/registry.ts';
+import { sidecarSettings } from './settings.ts';
+import { Sidecar } from './sidecar.ts';
+
+const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+
+function fail(error: StatorError): never {
+  say({ event: 'error', code: error.code, message: error.message });
+  process.exit(1);
+}
+
+async function main(): Promise<void> {
+  const settings = sidecarSettings(process.env);
+  // A dead parent reads no more: that is no reason to die in the middle of an answer.
+  process.stdout.on('error', () => {});
+  process.stderr.on('error', () => {});
+  say({ event: 'phase', phase: 'starting' });
+  const log = new Logger({
+    component: 'sidecar',
+    level: settings.settings.logLevel,
+    write: (line) => void process.stderr.write(`${line}\n`),
+  });
+  let ended = false;
+  let sidecar: Sidecar | null = null;
+  const end = (): void => {
+    if (ended) process.exit(130);
+    ended = true;
+    const drained = sidecar === null ? Promise.resolve() : sidecar.drain(LIMITS.drainMs);
+    drained.then(
+      () => process.exit(0),
+      (error) => fail(toStatorError(error)),
+    );
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+  if (settings.parentStdin) endWithParent(() => ended || end());
+  const engine = await engineKind(settings.settings.engine).start(settings.engine);
+  sidecar = new Sidecar(
+    settings,
+    engine,
+    {
+      phase(phase, addresses) {
+        say({ event: 'phase', phase, ...addresses });
+        if (phase === 'gone') process.exit(0);
+      },
+      refused: ({ error }) => fail(error),
+    },
+    log,
+  );
+  await sidecar.start();
+}
+
+/** The parent holds the other end of our standard input; when it dies, the pipe ends. */
+function endWithParent(gone: () => void): void {
+  process.stdin.on('end', gone);
+  process.stdin.on('close', gone);
+  process.stdin.on('error', gone);
+  process.stdin.resume();
+}
+
+main().catch((error) => fail(toStatorError(error)));

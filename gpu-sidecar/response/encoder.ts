@@ -1,0 +1,31 @@
+/**
+ * What a dialect must provide. Everything that does not depend on the tokens is written once per response, so that
+ * a token costs the escaping of its text and two concatenations.
+ */
+
+import type { AnswerEnd } from './answer.ts';
+import type { ResponseFacts } from './facts.ts';
+import type { Usage } from './usage.ts';
+
+/** Payloads of the events of one stream: JSON without line feeds. */
+export interface ChunkEncoder {
+  /** Comes before the first token; null when the dialect has none. */
+  readonly first: string | null;
+  /** A content chunk is `head`, the text as a JSON string, `tail`. */
+  readonly head: string;
+  readonly tail: string;
+  finish(reason: AnswerEnd): string;
+  /** After the finish chunk, when usage was asked for. */
+  usage(usage: Usage): string;
+}
+
+export type MakeChunkEncoder = (facts: ResponseFacts) => ChunkEncoder;
+
+export interface WholeAnswer {
+  text: string;
+  reason: AnswerEnd;
+  usage: Usage;
+}
+
+/** The one JSON document of a response that is not streamed. */
+export type EncodeDocument = (facts: ResponseFacts, answer: WholeAnswer) => string;

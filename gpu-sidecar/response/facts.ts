@@ -1,0 +1,26 @@
+/**
+ * What the response path must know of a request: plain data, the same on every worker that works on the request, so
+ * that all of them write the same bytes.
+ */
+
+export type DialectName = 'openai-chat' | 'openai-completion';
+
+export interface ResponseFacts {
+  dialect: DialectName;
+  /** Server-sent events, or one JSON document. */
+  stream: boolean;
+  /** Streams only: a last chunk with the usage. */
+  includeUsage: boolean;
+  responseId: string;
+  /** Unix seconds. */
+  created: number;
+  /** The model's name as the client wrote it. */
+  model: string;
+  promptTokens: number;
+  /** Text that comes before the answer (`echo`); empty = none. */
+  echoText: string;
+  /** None of them empty. */
+  stop: readonly string[];
+  /** Stop strings do not count before this many tokens. */
+  minTokens: number;
+}

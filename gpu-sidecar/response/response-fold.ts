@@ -1,0 +1,52 @@
+/**
+ * The response path as a fold: (request facts, vocabulary) and token ids in, bytes (as text to be sent in UTF-8) out.
+ *
+ * Three forms of one interface: a stream (`event-stream.ts`), one document (`document.ts`), and a stream that
+ * another worker began (`resumed-stream.ts`). None of them knows time, sockets or engines.
+ */
+
+import type { StatorError } from '../../durable/runtime/errors.ts';
+import type { Vocabulary } from '../engines/engine.ts';
+import type { AnswerEnd } from './answer.ts';
+import { DocumentResponse } from './document.ts';
+import { EventStream } from './event-stream.ts';
+import type { ResponseFacts } from './facts.ts';
+import { ResumedStream, type ResumePoint } from './resumed-stream.ts';
+import { tokenTexts } from './token-texts.ts';
+
+export interface ResponseFold {
+  readonly contentType: string;
+  /** Tokens of the answer so far, those of an earlier worker included. */
+  readonly tokens: number;
+  /** The response is complete: nothing may be pushed any more, and the engine has nothing left to do. */
+  readonly done: boolean;
+  /** Why the answer ended; null until it did. */
+  readonly reason: AnswerEnd | null;
+  /** Set when the response cannot go on; the text that says so has been returned. */
+  readonly failed: StatorError | null;
+  /** What can be sent before the engine does anything. */
+  open(): string;
+  /** Before the first token of this worker; `cachedTokens` goes into the usage. */
+  started(cachedTokens: number): string;
+  push(id: number): string;
+  /** The engine came to its end. */
+  finish(reason: AnswerEnd): string;
+  /** Ends the response with an error in place of what is missing. */
+  fail(error: StatorError): string;
+  /** What keeps the client's connection busy before the first token; empty where nothing may be written. */
+  keepAlive(): string;
+  /** Text returned by the other methods, joined in order, as the bytes to send. */
+  encode(text: string): Buffer;
+}
+
+/** The fold of a request; `resume` (streams only) continues what another worker began. */
+export function openResponse(
+  facts: ResponseFacts,
+  vocabulary: Vocabulary,
+  resume: ResumePoint | null = null,
+): ResponseFold {
+  const texts = tokenTexts(vocabulary);
+  if (!facts.stream) return new DocumentResponse(facts, texts);
+  const stream = new EventStream(facts, texts);
+  return resume === null ? stream : new ResumedStream(stream, resume);
+}

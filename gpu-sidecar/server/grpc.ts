@@ -1,0 +1,132 @@
+/**
+ * The native gRPC face (HTTP/2): the Worker service on the same methods as HTTP/1.1, and KvIndex.
+ * Every call wants the fleet token in `authorization`.
+ */
+
+import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import { Server, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
+import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
+import { KvDumpSchema, KvEventSchema } from '../proto/gen/stator/v1/fleet_pb.js';
+import { DumpRequestSchema, EventsSinceRequestSchema } from '../proto/gen/stator/v1/kv_pb.js';
+import { GenerateRequestSchema } from '../proto/gen/stator/v1/worker_pb.js';
+import type { Bearer } from './bearer.ts';
+import { grpcStatus } from './grpc-error.ts';
+import { type GenerateStream, GrpcSink } from './grpc-sink.ts';
+import { generate } from './methods/generate.ts';
+import { dump, eventsSince } from './methods/kv-index.ts';
+import { UNARY_METHODS, type UnaryMethod } from './methods/unary.ts';
+import type { Worker } from './worker.ts';
+
+const WORKER = '/stator.v1.Worker/';
+const KV_INDEX = '/stator.v1.KvIndex/';
+
+/** Not listening yet: the caller binds it. */
+export function createGrpcServer(worker: Worker, bearer: Bearer): Server {
+  const server = new Server({
+    'grpc.max_receive_message_length': worker.limits.bodyBytes,
+    'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': worker.limits.concurrentRequests,
+  });
+  const register = registrar(server, bearer);
+  register.stream(`${WORKER}Generate`, GenerateRequestSchema, HttpBodySchema, (stream) =>
+    serveGenerate(worker, stream),
+  );
+  for (const [name, method] of Object.entries(UNARY_METHODS)) register.unary(WORKER + name, method, worker);
+  register.stream(`${KV_INDEX}EventsSince`, EventsSinceRequestSchema, KvEventSchema, (stream) =>
+    sendAll(stream, eventsSince(worker, stream.request)),
+  );
+  register.stream(`${KV_INDEX}Dump`, DumpRequestSchema, KvDumpSchema, (stream) =>
+    sendAll(stream, dump(worker, stream.request)),
+  );
+  return server;
+}
+
+function serveGenerate(worker: Worker, stream: GenerateStream): void {
+  let closed = false;
+  const call = generate(worker, stream.request, new GrpcSink(stream));
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    call.closed();
+  };
+  stream.on('cancelled', close);
+  stream.on('close', close);
+  stream.on('finish', close);
+  stream.on('drain', () => call.drained());
+}
+
+/** Sends what an index method yields, at the reader's pace. */
+async function sendAll<Out>(
+  stream: ServerWritableStream<unknown, Out>,
+  messages: Iterable<Out>,
+): Promise<void> {
+  for (const message of messages) {
+    if (stream.cancelled) return;
+    if (!stream.write(message)) await drainedOrGone(stream);
+  }
+  stream.end();
+}
+
+const drainedOrGone = (stream: ServerWritableStream<unknown, never>): Promise<void> =>
+  new Promise((resolve) => {
+    stream.once('drain', resolve);
+    stream.once('cancelled', resolve);
+  });
+
+type StreamHandler<In, Out> = (stream: ServerWritableStream<In, Out>) => void | Promise<void>;
+
+/** Registers methods under their paths, with the token checked and every failure made a status. */
+function registrar(server: Server, bearer: Bearer) {
+  const unauthenticated = (call: { metadata: { get(key: string): unknown[] } }): StatorError | null => {
+    const [header] = call.metadata.get('authorization');
+    if (typeof header === 'string' && bearer.accepts(header)) return null;
+    return new StatorError('invalid_api_key', 'the fleet token is missing or wrong');
+  };
+  return {
+    unary(path: string, method: UnaryMethod, worker: Worker): void {
+      const handler = (
+        call: ServerUnaryCall<never, MessageShape<DescMessage>>,
+        done: sendUnaryData<MessageShape<DescMessage>>,
+      ): void => {
+        try {
+          const refusal = unauthenticated(call);
+          if (refusal !== null) throw refusal;
+          done(null, method.run(worker, call.request));
+        } catch (thrown) {
+          done(grpcStatus(toStatorError(thrown)));
+        }
+      };
+      server.register(path, handler, encoder(method.output), decoder(method.input) as () => never, 'unary');
+    },
+    stream<In extends DescMessage, Out extends DescMessage>(
+      path: string,
+      input: In,
+      output: Out,
+      serve: StreamHandler<MessageShape<In>, MessageShape<Out>>,
+    ): void {
+      const handler = async (
+        stream: ServerWritableStream<MessageShape<In>, MessageShape<Out>>,
+      ): Promise<void> => {
+        try {
+          const refusal = unauthenticated(stream);
+          if (refusal !== null) throw refusal;
+          await serve(stream);
+        } catch (thrown) {
+          stream.emit('error', grpcStatus(toStatorError(thrown)));
+        }
+      };
+      server.register(path, handler, encoder(output), decoder(input), 'serverStream');
+    },
+  };
+}
+
+const encoder =
+  <Desc extends DescMessage>(schema: Desc) =>
+  (message: MessageShape<Desc>): Buffer =>
+    Buffer.from(toBinary(schema, message));
+
+const decoder =
+  <Desc extends DescMessage>(schema: Desc) =>
+  (bytes: Buffer): MessageShape<Desc> =>
+    fromBinary(schema, bytes);

@@ -1,0 +1,25 @@
+/** A failure as an HTTP/1.1 response: status, code and gRPC status in headers, OpenAI's error body. */
+
+import type { ServerResponse } from 'node:http';
+import type { StatorError } from '../../durable/runtime/errors.ts';
+
+/** `close`: the connection cannot be used again (its body was not read). */
+export function writeHttpError(response: ServerResponse, error: StatorError, { close = false } = {}): void {
+  const body = Buffer.from(JSON.stringify(error.toOpenAi()));
+  const headers = [
+    'content-type',
+    'application/json',
+    'content-length',
+    String(body.length),
+    'x-stator-code',
+    error.code,
+    'grpc-status',
+    String(error.grpcStatus),
+    'grpc-message',
+    encodeURIComponent(error.message.toWellFormed()),
+  ];
+  if (error.retryAfterS !== null) headers.push('retry-after', String(error.retryAfterS));
+  if (close) headers.push('connection', 'close');
+  response.writeHead(error.httpStatus, headers);
+  response.end(body);
+}

@@ -1,0 +1,42 @@
+/**
+ * A Generate response over HTTP/1.1: the bytes are the body. A response that is complete when its head goes out has
+ * a content-length; the others are chunked, so that the reader can tell a lost worker from the end.
+ */
+
+import type { ServerResponse } from 'node:http';
+import type { StatorError } from '../../durable/runtime/errors.ts';
+import type { ByteSink, ResponseHead } from './byte-sink.ts';
+import { writeHttpError } from './http-error.ts';
+
+export class HttpSink implements ByteSink {
+  readonly #response: ServerResponse;
+
+  constructor(response: ServerResponse) {
+    this.#response = response;
+  }
+
+  head(head: ResponseHead): void {
+    const headers = ['content-type', head.contentType, 'x-request-id', head.requestId];
+    if (head.cachedTokens !== null) headers.push('x-stator-cached-tokens', String(head.cachedTokens));
+    if (head.lengthBytes !== null) headers.push('content-length', String(head.lengthBytes));
+    this.#response.writeHead(200, headers);
+    if (head.lengthBytes === null) this.#response.flushHeaders();
+  }
+
+  write(bytes: Buffer): boolean {
+    return this.#response.write(bytes);
+  }
+
+  end(bytes: Buffer | null): void {
+    if (bytes === null) this.#response.end();
+    else this.#response.end(bytes);
+  }
+
+  refuse(error: StatorError): void {
+    writeHttpError(this.#response, error);
+  }
+
+  cut(): void {
+    this.#response.destroy();
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * Generate: one request from its acceptance to its last byte, whatever the transport.
+ *
+ * The engine calls `started`, `token`, `end`; the fold makes text of it; the text of one turn of the event loop
+ * goes out in one write. The head waits for the first token (so that a refusal keeps its status) or, when nothing is
+ * streamed, for the whole answer, but never longer than `headerWaitMs`; from then on a comment or white space every
+ * `keepAliveMs` shows the platform whether its client is still there. A reader that stalls until the buffer is
+ * full, or goes away, ends the engine's work at once.
+ */
+
+import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
+import type { EngineSink, FinishReason } from '../../engines/engine.ts';
+import type { GenerateRequest } from '../../proto/gen/stator/v1/worker_pb.js';
+import { openResponse, type ResponseFold } from '../../response/response-fold.ts';
+import type { OpenResponse } from '../admission.ts';
+import type { ByteSink, SinkObserver } from '../byte-sink.ts';
+import { type ParsedGenerate, parseGenerate } from '../generate-request.ts';
+import { RequestReport } from '../request-report.ts';
+import type { Worker } from '../worker.ts';
+
+/** Answers `request` into `sink`. Never throws: what goes wrong is refused into the sink. */
+export function generate(worker: Worker, request: GenerateRequest, sink: ByteSink): SinkObserver {
+  let parsed: ParsedGenerate;
+  try {
+    parsed = parseGenerate(request, {
+      vocabulary: worker.engine.vocabulary,
+      contextLengthTokens: worker.engine.info.contextLengthTokens,
+      limits: worker.limits,
+    });
+  } catch (thrown) {
+    sink.refuse(toStatorError(thrown));
+    return NOBODY;
+  }
+  const call = new GenerateCall(worker, parsed, sink);
+  call.begin();
+  return call;
+}
+
+const NOBODY: SinkObserver = { closed() {}, drained() {} };
+
+class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
+  readonly #worker: Worker;
+  readonly #request: ParsedGenerate;
+  readonly #sink: ByteSink;
+  readonly #fold: ResponseFold;
+  readonly #report: RequestReport;
+  /** Text that is not written yet. */
+  #pending = '';
+  #cachedTokens: number | null = null;
+  #headSent = false;
+  #flushDue = false;
+  /** The transport is full. */
+  #blocked = false;
+  /** Nothing more will be written; the engine is done or told to stop. */
+  #over = false;
+  #abort: (() => void) | null = null;
+  #cancelTimer: (() => void) | null = null;
+  readonly #endOfTurn = (): void => {
+    this.#flushDue = false;
+    if (!this.#over && this.#pending !== '') this.#flush();
+  };
+
+  constructor(worker: Worker, request: ParsedGenerate, sink: ByteSink) {
+    this.#worker = worker;
+    this.#request = request;
+    this.#sink = sink;
+    this.#fold = openResponse(request.facts, worker.engine.vocabulary, request.resume);
+    this.#report = new RequestReport(worker, request);
+  }
+
+  begin(): void {
+    try {
+      this.#admit();
+      this.#open();
+      if (!this.#over) this.#submit();
+    } catch (thrown) {
+      this.#fail(toStatorError(thrown));
+    }
+  }
+
+  // What the engine says.
+
+  started(cachedTokens: number): void {
+    if (this.#over) return;
+    this.#cachedTokens = cachedTokens;
+    this.#report.started(cachedTokens);
+    this.#add(this.#fold.started(cachedTokens));
+  }
+
+  token(id: number): void {
+    if (this.#over) return;
+    if (this.#request.facts.stream) this.#stopWaiting();
+    this.#add(this.#fold.push(id));
+    this.#report.token(this.#fold.tokens);
+    if (this.#fold.done) this.#complete();
+    else if (this.#pending.length > this.#worker.limits.responseBufferBytes) this.#overrun();
+  }
+
+  end(reason: FinishReason, error?: Error): void {
+    if (this.#over) return;
+    this.#abort = null;
+    switch (reason) {
+      case 'stop':
+      case 'length':
+        this.#add(this.#fold.finish(reason));
+        this.#complete();
+        break;
+      case 'cancelled':
+        this.cut();
+        break;
+      case 'error':
+        this.#fail(
+          error === undefined ? new StatorError('engine_error', 'the engine failed') : engineError(error),
+        );
+        break;
+    }
+  }
+
+  // What the transport says.
+
+  closed(): void {
+    this.#worker.admission.leave(this);
+    if (this.#over) return;
+    this.#stop();
+    this.#report.ended('cancelled', 'cancelled');
+  }
+
+  drained(): void {
+    this.#blocked = false;
+    if (!this.#over) this.#flush();
+  }
+
+  /** The worker's time is over: the platform sees a lost worker and continues elsewhere. */
+  cut(): void {
+    if (this.#over) return;
+    this.#stop();
+    this.#report.ended('cancelled', 'worker_draining');
+    if (this.#headSent) this.#sink.cut();
+    else this.#sink.refuse(new StatorError('worker_draining', 'the worker is shutting down'));
+  }
+
+  #admit(): void {
+    if (!this.#worker.lifecycle.open) throw new StatorError('worker_draining', 'the worker is shutting down');
+    if (!this.#worker.admission.enter(this)) {
+      throw new StatorError('overloaded', 'the worker has all the requests it can hold', { retryAfterS: 1 });
+    }
+  }
+
+  /** What a continued response can say before the engine does anything; perhaps it is complete already. */
+  #open(): void {
+    this.#add(this.#fold.open());
+    if (!this.#fold.done && this.#fold.tokens >= this.#request.engine.maxTokens) {
+      this.#add(this.#fold.finish('length'));
+    }
+    if (this.#fold.done) this.#complete();
+  }
+
+  #submit(): void {
+    const running = this.#worker.engine.submit(this.#request.engine, this);
+    if (this.#over) {
+      running.abort();
+      return;
+    }
+    this.#abort = () => running.abort();
+    this.#report.accepted();
+    this.#waitForHead(this.#worker.limits.headerWaitMs);
+  }
+
+  /** Shows signs of life until the first token of a stream, or the end of a document. */
+  #waitForHead(delayMs: number): void {
+    this.#cancelTimer = this.#worker.timers.after(delayMs, () => {
+      this.#pending += this.#fold.keepAlive();
+      this.#flush();
+      this.#waitForHead(this.#worker.limits.keepAliveMs);
+    });
+  }
+
+  #add(text: string): void {
+    if (text === '') return;
+    this.#pending += text;
+    if (this.#flushDue || this.#blocked) return;
+    this.#flushDue = true;
+    this.#worker.timers.endOfTurn(this.#endOfTurn);
+  }
+
+  #stopWaiting(): void {
+    if (this.#cancelTimer === null) return;
+    this.#cancelTimer();
+    this.#cancelTimer = null;
+  }
+
+  #flush(): void {
+    if (this.#blocked) return;
+    if (!this.#headSent) this.#sendHead(null);
+    if (this.#pending === '') return;
+    const bytes = this.#fold.encode(this.#pending);
+    this.#pending = '';
+    this.#blocked = !this.#sink.write(bytes);
+  }
+
+  #sendHead(lengthBytes: number | null): void {
+    this.#headSent = true;
+    this.#sink.head({
+      contentType: this.#fold.contentType,
+      requestId: this.#request.engine.requestId,
+      cachedTokens: this.#cachedTokens,
+      lengthBytes,
+    });
+  }
+
+  /** The response has its proper end, or the error that the fold has written in its place. */
+  #complete(): void {
+    const { failed } = this.#fold;
+    this.#stop();
+    if (failed === null) this.#report.ended(this.#fold.reason ?? 'stop', 'ok');
+    else {
+      this.#worker.metrics.diverged();
+      this.#report.ended('error', failed.code);
+    }
+    this.#writeEnd();
+  }
+
+  #fail(error: StatorError): void {
+    if (this.#over) return;
+    this.#stop();
+    this.#report.ended('error', error.code);
+    if (!this.#headSent) {
+      this.#sink.refuse(error);
+      return;
+    }
+    this.#pending += this.#fold.fail(error);
+    this.#writeEnd();
+  }
+
+  #writeEnd(): void {
+    const bytes = this.#pending === '' ? null : this.#fold.encode(this.#pending);
+    this.#pending = '';
+    if (!this.#headSent) this.#sendHead(bytes?.length ?? 0);
+    this.#sink.end(bytes);
+  }
+
+  #overrun(): void {
+    this.#worker.metrics.overrun();
+    this.#stop();
+    this.#report.ended('cancelled', 'cancelled');
+    this.#sink.cut();
+  }
+
+  #stop(): void {
+    this.#over = true;
+    this.#stopWaiting();
+    const abort = this.#abort;
+    this.#abort = null;
+    abort?.();
+  }
+}
+
+function engineError(error: Error): StatorError {
+  return error instanceof StatorError
+    ? error
+    : new StatorError('engine_error', error.message, { cause: error });
+}

@@ -1,0 +1,68 @@
+/** What a sidecar reads from its environment: the house's settings, and where it is and to whom it belongs. */
+
+import { type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
+import { StatorError } from '../durable/runtime/errors.ts';
+import type { EngineOptions } from './engines/engine.ts';
+
+export interface SidecarSettings {
+  settings: Settings;
+  engine: EngineOptions;
+  /** `ws(s)://host:port/fleet/v1/{namespace}` */
+  fleetUrl: string;
+  /** Address that both listeners take and that the platform is told. */
+  host: string;
+  /** 0 = any free port. */
+  httpPort: number;
+  grpcPort: number;
+  /** The process ends when its standard input does. */
+  parentStdin: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Throws StatorError `invalid_request` naming the variable. */
+export function sidecarSettings(env: Environment): SidecarSettings {
+  const settings = settingsFromEnv(env);
+  if (settings.fleetToken === '') throw invalid('STATOR_FLEET_TOKEN', 'a worker needs the fleet token');
+  return {
+    settings,
+    engine: engineOptions(settings),
+    fleetUrl: fleetUrl(env['STATOR_PLATFORM_URL'] || 'http://127.0.0.1:8787', settings.namespace),
+    host: env['STATOR_SIDECAR_HOST'] || '127.0.0.1',
+    httpPort: port(env, 'STATOR_SIDECAR_PORT'),
+    grpcPort: port(env, 'STATOR_SIDECAR_GRPC_PORT'),
+    parentStdin: env['STATOR_PARENT_STDIN'] === '1',
+  };
+}
+
+function engineOptions(settings: Settings): EngineOptions {
+  const mock = settings.engine === 'mock';
+  return {
+    modelPath: mock ? settings.tokenizer || settings.model : settings.model,
+    modelName: settings.modelName || null,
+    contextLengthTokens: settings.context || null,
+    blockSizeTokens: settings.blockSize,
+    speedup: settings.engineSpeedup,
+    extra: mock && settings.mockDecodeMs > 0 ? { decodeMs: String(settings.mockDecodeMs) } : {},
+  };
+}
+
+function fleetUrl(platform: string, namespace: string): string {
+  const name = 'STATOR_PLATFORM_URL';
+  if (!URL.canParse(platform)) throw invalid(name, `${platform} is not a URL`);
+  const url = new URL(platform);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw invalid(name, 'must be http or https');
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.pathname = `${url.pathname.replace(/\/$/, '')}/fleet/v1/${namespace}`;
+  return url.href;
+}
+
+function port(env: Environment, name: string): number {
+  const text = env[name] || '0';
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value > 65_535) throw invalid(name, `${text} is not a port`);
+  return value;
+}
+
+const invalid = (name: string, reason: string): StatorError =>
+  new StatorError('invalid_request', `${name}: ${reason}`, { param: name });

@@ -1,0 +1,194 @@
+/**
+ * One sidecar: an engine, two listeners and a fleet socket, tied to one lifecycle. `main.ts` is the process around it.
+ *
+ * Start: engine, listeners, then the router is told. End: no new requests, the running ones finish or are cut off at
+ * the deadline (the platform continues them elsewhere), the router hears the rest, everything closes.
+ */
+
+import type { Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import type { Clock } from '../durable/runtime/clock.ts';
+import { StatorError } from '../durable/runtime/errors.ts';
+import { IdSource } from '../durable/runtime/ids.ts';
+import type { Logger } from '../durable/runtime/log.ts';
+import { Metrics } from '../durable/runtime/metrics.ts';
+import type { Engine } from './engines/engine.ts';
+import { FleetClient } from './fleet/client.ts';
+import { Outbox } from './fleet/outbox.ts';
+import { ProgressBook } from './fleet/progress.ts';
+import type { Refusal } from './fleet/refusal.ts';
+import { registerFrame } from './fleet/register.ts';
+import { WorkerEvents } from './fleet/worker-events.ts';
+import { Lifecycle, type LifecyclePhase } from './lifecycle.ts';
+import { Admission } from './server/admission.ts';
+import { Bearer } from './server/bearer.ts';
+import { createGrpcServer } from './server/grpc.ts';
+import { createHttpServer } from './server/http.ts';
+import type { Worker } from './server/worker.ts';
+import { workerLimits } from './server/worker-limits.ts';
+import { workerMetrics } from './server/worker-metrics.ts';
+import type { SidecarSettings } from './settings.ts';
+import { systemTimers } from './timers.ts';
+
+export interface SidecarHooks {
+  phase(phase: LifecyclePhase, addresses: SidecarAddresses): void;
+  /** The router will never take this worker; the sidecar is of no use. */
+  refused(refusal: Refusal): void;
+}
+
+export interface SidecarAddresses {
+  http: string;
+  grpc: string;
+  instance: string;
+}
+
+/** Wall time with fractions: differences are durations. */
+const preciseClock: Clock = { nowMs: () => performance.timeOrigin + performance.now() };
+
+export class Sidecar {
+  readonly #settings: SidecarSettings;
+  readonly #engine: Engine;
+  readonly #hooks: SidecarHooks;
+  readonly #log: Logger;
+  readonly #lifecycle: Lifecycle;
+  readonly #worker: Worker;
+  readonly #http: HttpServer;
+  readonly #grpc: GrpcServer;
+  readonly #outbox: Outbox;
+  #fleet: FleetClient | null = null;
+  #addresses: SidecarAddresses;
+  #end: Promise<void> | null = null;
+
+  constructor(settings: SidecarSettings, engine: Engine, hooks: SidecarHooks, log: Logger) {
+    this.#settings = settings;
+    this.#engine = engine;
+    this.#hooks = hooks;
+    this.#log = log;
+    this.#addresses = { http: '', grpc: '', instance: new IdSource().instanceId() };
+    this.#lifecycle = new Lifecycle((phase) => hooks.phase(phase, this.#addresses));
+    const changed = (): void => this.#fleet?.changed();
+    const events = new WorkerEvents({
+      ring: workerLimits.eventRing,
+      dumpBlocksPerFrame: workerLimits.dumpBlocksPerFrame,
+      changed,
+    });
+    const progress = new ProgressBook(workerLimits.inFlight, changed);
+    this.#outbox = new Outbox({
+      events,
+      progress,
+      load: () => engine.load(),
+      frameBytes: workerLimits.fleetFrameBytes,
+    });
+    this.#worker = this.#makeWorker(events, progress);
+    const bearer = new Bearer(settings.settings.fleetToken);
+    this.#http = createHttpServer(this.#worker, bearer);
+    this.#grpc = createGrpcServer(this.#worker, bearer);
+    engine.onKvEvents(events);
+  }
+
+  get addresses(): SidecarAddresses {
+    return this.#addresses;
+  }
+
+  /** Opens the listeners and dials the platform; the phases tell the rest. Throws when a port cannot be taken. */
+  async start(): Promise<void> {
+    const { fleetUrl, grpcPort, host, httpPort, settings } = this.#settings;
+    const httpBound = await listenHttp(this.#http, host, httpPort);
+    const grpcBound = await listenGrpc(this.#grpc, host, grpcPort);
+    const name = host.includes(':') ? `[${host}]` : host;
+    const { instance } = this.#addresses;
+    this.#addresses = { http: `http://${name}:${httpBound}`, grpc: `${name}:${grpcBound}`, instance };
+    const identity = {
+      instanceId: instance,
+      epoch: Math.floor(this.#worker.startedMs),
+      httpAddress: this.#addresses.http,
+      grpcAddress: this.#addresses.grpc,
+    };
+    this.#fleet = new FleetClient({
+      url: fleetUrl,
+      token: settings.fleetToken,
+      register: registerFrame(identity, this.#engine.info),
+      outbox: this.#outbox,
+      dump: () => this.#worker.events.dump(),
+      commands: {
+        welcomed: () => this.#welcomed(),
+        drain: () => void this.drain(workerLimits.drainMs),
+        clearKv: () => void this.#engine.clearKvBlocks(),
+        refused: (refusal) => this.#hooks.refused(refusal),
+      },
+      clock: preciseClock,
+      timers: systemTimers,
+      random: Math.random,
+      limits: workerLimits,
+      log: this.#log,
+    });
+    this.#fleet.start();
+  }
+
+  /** The orderly end, once; later calls wait for the first. Resolves when everything is closed. */
+  drain(deadlineMs: number): Promise<void> {
+    this.#end ??= this.#drain(deadlineMs);
+    return this.#end;
+  }
+
+  #makeWorker(events: WorkerEvents, progress: ProgressBook): Worker {
+    const metrics = new Metrics({ prefix: this.#settings.settings.metricsPrefix });
+    return {
+      instanceId: this.#addresses.instance,
+      engine: this.#engine,
+      lifecycle: this.#lifecycle,
+      admission: new Admission(workerLimits.concurrentRequests),
+      progress,
+      events,
+      clock: preciseClock,
+      timers: systemTimers,
+      limits: workerLimits,
+      metrics: workerMetrics(metrics),
+      startedMs: preciseClock.nowMs(),
+      drain: (deadlineMs) => void this.drain(deadlineMs),
+    };
+  }
+
+  #welcomed(): void {
+    this.#lifecycle.advance('registered');
+    this.#lifecycle.advance('serving');
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    const { admission } = this.#worker;
+    this.#lifecycle.advance('draining');
+    this.#fleet?.draining();
+    const deadline = Promise.withResolvers<void>();
+    const cancel = systemTimers.after(deadlineMs, deadline.resolve);
+    await Promise.race([admission.idle(), deadline.promise]);
+    cancel();
+    admission.cutAll();
+    await this.#engine.stop();
+    await this.#fleet?.leave();
+    this.#http.close();
+    this.#http.closeAllConnections();
+    this.#grpc.forceShutdown();
+    this.#lifecycle.advance('gone');
+  }
+}
+
+function listenHttp(server: HttpServer, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(cannotListen(error, host, port)));
+    server.listen(port, host, 1024, () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+function listenGrpc(server: GrpcServer, host: string, port: number): Promise<number> {
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error) reject(cannotListen(error, host, port));
+      else resolve(bound);
+    });
+  });
+}
+
+const cannotListen = (cause: Error, host: string, port: number): StatorError =>
+  new StatorError('invalid_request', `cannot listen on ${host}:${port}: ${cause.message}`, { cause });
