@@ -217,7 +217,7 @@ export function engineContract(subject: EngineSubject): void {
           ...promptOf(engine, { length: extra, salt: 60 + salt }),
         ]);
       const predicted = (ids: Uint32Array): number => {
-        const local = subject.hasher.local(ids, { blockSizeTokens: BLOCK, seed: 1337n });
+        const { local } = subject.hasher.hash(ids, { blockSizeTokens: BLOCK, seed: 1337n });
         const limit = Math.floor((ids.length - 1) / BLOCK);
         return BLOCK * model.depth(words(new Uint8Array(local.slice().buffer)).slice(0, limit));
       };
@@ -261,8 +261,7 @@ export function engineContract(subject: EngineSubject): void {
       const ids = promptOf(engine, { length: 3 * BLOCK + 1, salt: 70 });
       await run(engine, request(ids, { maxTokens: 1 }));
       await until(() => isIdle(engine));
-      const local = subject.hasher.local(ids, { blockSizeTokens: BLOCK, seed: 1337n });
-      const sequence = subject.hasher.sequence(local, null);
+      const { sequence } = subject.hasher.hash(ids, { blockSizeTokens: BLOCK, seed: 1337n });
       expect([...model.blocks.keys()]).toEqual(words(new Uint8Array(sequence.slice().buffer)));
     });
 

@@ -62,6 +62,8 @@ export const mockKind: EngineKind = {
         blockSizeTokens,
         contextLengthTokens,
         speedup: options.speedup,
+        vocabularySize: tokens.size,
+        prefixCaching: true,
         answerTokens: printableTokens(tokens),
         hasher: wasmBlockHasher,
       },

@@ -1,0 +1,230 @@
+/**
+ * Which tokens of which requests go into the next pass: continuous batching over a block cache, with chunked prefill
+ * and LIFO preemption (semantics §10). Shared by the engines that schedule for themselves; what a pass does with the
+ * tokens is theirs, through the hooks.
+ *
+ * Pure: no clock, timer or random. Invariants: a request alone always fits (its length is bounded by the cache), so
+ * every pass makes progress; blocks of a request are held exactly while it runs. Sinks may submit and abort from
+ * within their calls, hooks may not.
+ */
+
+import { StatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { BlockCache } from './block-cache.ts';
+import type { EngineLoad, EngineRequest, FinishReason } from './engine.ts';
+import type { Sequence } from './sequence.ts';
+
+export interface SchedulerShape {
+  blockSizeTokens: number;
+  totalBlocks: number;
+  maxNumSeqs: number;
+  contextLengthTokens: number;
+  vocabularySize: number;
+  /** Share of the blocks that an admission leaves free while others run. */
+  watermark: number;
+  /** False for models whose state cannot be cut at a block. */
+  prefixCaching: boolean;
+}
+
+/** What the engine does at the turns of a request's life. */
+export interface SchedulerHooks<S extends Sequence> {
+  /** A last condition before a waiting request is admitted. */
+  canAdmit(): boolean;
+  /** It runs now and holds `cachedBlocks` leading blocks from the cache. */
+  admitted(sequence: S, cachedBlocks: number): void;
+  /** Its tokens `computed - tokens` to `computed` are part of the pass; blocks for them are held. */
+  scheduled(sequence: S, tokens: number): void;
+  /** It ends or is preempted: its blocks are about to be released. */
+  leaving(sequence: S): void;
+}
+
+export class BatchScheduler<S extends Sequence> {
+  /** The sequences of the current pass, in order. */
+  readonly batch: S[] = [];
+  #shape: SchedulerShape;
+  #cache: BlockCache;
+  #hooks: SchedulerHooks<S>;
+  #waiting: S[] = [];
+  /** In order of admission; may hold ended ones until the next pass. */
+  #running: S[] = [];
+  #runningCount = 0;
+  #budget = 0;
+
+  constructor(parts: { shape: SchedulerShape; cache: BlockCache; hooks: SchedulerHooks<S> }) {
+    this.#shape = parts.shape;
+    this.#cache = parts.cache;
+    this.#hooks = parts.hooks;
+  }
+
+  get idle(): boolean {
+    return this.#runningCount === 0 && this.#waiting.length === 0;
+  }
+
+  load(): EngineLoad {
+    const { activeBlocks } = this.#cache;
+    return { running: this.#runningCount, waiting: this.#waiting.length, kvUsedBlocks: activeBlocks };
+  }
+
+  /** Throws StatorError when a request can never or not now be taken. */
+  check(request: EngineRequest): void {
+    const room = this.#shape.contextLengthTokens;
+    if (request.promptTokens >= room || request.tokenIds.length > room) {
+      throw new StatorError(
+        'context_length_exceeded',
+        `the prompt has ${request.promptTokens} tokens, the context holds ${room} with the answer`,
+        { param: 'messages' },
+      );
+    }
+    if (request.promptTokens === 0) throw new StatorError('invalid_request', 'the prompt has no tokens');
+    for (const id of request.tokenIds) {
+      if (id >= this.#shape.vocabularySize) {
+        throw new StatorError('invalid_request', `the prompt has the token ${id}, which the model does not`);
+      }
+    }
+    if (this.#waiting.length >= LIMITS.waitingRequests) {
+      throw new StatorError('overloaded', `${LIMITS.waitingRequests} requests are already waiting`);
+    }
+  }
+
+  /** Queues a checked request by priority, then arrival. */
+  enqueue(sequence: S): void {
+    const { priority } = sequence.request;
+    let at = this.#waiting.length;
+    while (at > 0 && this.#waiting[at - 1]!.request.priority < priority) at--;
+    if (at === this.#waiting.length) this.#waiting.push(sequence);
+    else this.#waiting.splice(at, 0, sequence);
+  }
+
+  /** Ends a request as cancelled, wherever it is; nothing when it has ended. */
+  abort(sequence: S): void {
+    if (sequence.state !== 'done') this.end(sequence, 'cancelled');
+  }
+
+  abortAll(): void {
+    for (const sequence of [...this.#running, ...this.#waiting]) this.abort(sequence);
+  }
+
+  /** Fills `batch` with at most `budgetTokens` tokens of running and, if all of those fit, waiting requests. */
+  plan(budgetTokens: number): void {
+    this.batch.length = 0;
+    this.#budget = budgetTokens;
+    this.#running = this.#running.filter(({ state }) => state === 'running');
+    if (this.#continueRunning()) this.#admitWaiting();
+  }
+
+  /** The prefill is over: tells the sink once. False when the request has ended, or ends here for want of room. */
+  begin(sequence: S): boolean {
+    sequence.prefilling = false;
+    if (!sequence.started) {
+      sequence.started = true;
+      sequence.sink.started(sequence.cachedTokens!);
+    }
+    if (sequence.state !== 'running') return false;
+    if (!this.#isFull(sequence)) return true;
+    this.end(sequence, 'length');
+    return false;
+  }
+
+  /** Gives a request its next token, and ends it when that was the last it may have. */
+  append(sequence: S, id: number): void {
+    const index = sequence.generated++;
+    sequence.known++;
+    const full = this.#isFull(sequence);
+    if (!full) sequence.blocks.push(id);
+    sequence.sink.token(id, index);
+    if (full && sequence.state === 'running') this.end(sequence, 'length');
+  }
+
+  end(sequence: S, reason: FinishReason, error?: Error): void {
+    if (sequence.state === 'waiting') this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+    else this.#leave(sequence);
+    sequence.state = 'done';
+    sequence.sink.end(reason, error);
+  }
+
+  #isFull(sequence: S): boolean {
+    return (
+      sequence.generated >= sequence.request.maxTokens || sequence.known >= this.#shape.contextLengthTokens
+    );
+  }
+
+  /** Running requests in order; false when one had to give its blocks back. */
+  #continueRunning(): boolean {
+    let enough = true;
+    for (let i = 0; i < this.#running.length && this.#budget > 0; i++) {
+      const sequence = this.#running[i]!;
+      const tokens = Math.min(sequence.known - sequence.computed, this.#budget);
+      if (!this.#cover(sequence, sequence.computed + tokens)) {
+        enough = false;
+        this.#preemptFor(sequence, sequence.computed + tokens);
+        if (sequence.state !== 'running') break;
+      }
+      this.#schedule(sequence, tokens);
+    }
+    return enough;
+  }
+
+  #admitWaiting(): void {
+    const { blockSizeTokens, maxNumSeqs, watermark, totalBlocks, prefixCaching } = this.#shape;
+    while (this.#waiting.length > 0 && this.#runningCount < maxNumSeqs && this.#budget > 0) {
+      const sequence = this.#waiting[0]!;
+      const most = prefixCaching ? Math.floor((sequence.known - 1) / blockSizeTokens) : 0;
+      const match = this.#cache.match(sequence.blocks.sequenceHashes, most);
+      const needed = Math.ceil(sequence.known / blockSizeTokens) - match.blocks + match.inactive;
+      const reserve = this.#runningCount > 0 ? watermark * totalBlocks : 0;
+      if (needed > this.#cache.availableBlocks - reserve || !this.#hooks.canAdmit()) return;
+      this.#waiting.shift();
+      this.#admit(sequence, this.#cache.match(sequence.blocks.sequenceHashes, match.blocks).blocks);
+    }
+  }
+
+  #admit(sequence: S, cachedBlocks: number): void {
+    this.#cache.acquire(sequence.blocks, cachedBlocks);
+    sequence.heldBlocks = sequence.storedBlocks = cachedBlocks;
+    sequence.computed = cachedBlocks * this.#shape.blockSizeTokens;
+    sequence.cachedTokens ??= Math.min(sequence.computed, sequence.request.promptTokens);
+    sequence.state = 'running';
+    sequence.prefilling = true;
+    this.#running.push(sequence);
+    this.#runningCount++;
+    this.#hooks.admitted(sequence, cachedBlocks);
+    const tokens = Math.min(sequence.known - sequence.computed, this.#budget);
+    this.#cover(sequence, sequence.computed + tokens);
+    this.#schedule(sequence, tokens);
+  }
+
+  /** Holds blocks for the first `tokens` tokens; false when the cache has none left. */
+  #cover(sequence: S, tokens: number): boolean {
+    while (sequence.heldBlocks * this.#shape.blockSizeTokens < tokens) {
+      const slot = this.#cache.allocate();
+      if (slot < 0) return false;
+      sequence.blocks.setSlot(sequence.heldBlocks++, slot);
+    }
+    return true;
+  }
+
+  #schedule(sequence: S, tokens: number): void {
+    sequence.computed += tokens;
+    this.#budget -= tokens;
+    this.batch.push(sequence);
+    this.#hooks.scheduled(sequence, tokens);
+  }
+
+  /** Takes blocks from the newest running requests until this one has what it needs, itself included. */
+  #preemptFor(sequence: S, tokens: number): void {
+    do {
+      const victim = this.#running.pop()!;
+      this.#leave(victim);
+      victim.computed = 0;
+      victim.state = 'waiting';
+      this.#waiting.unshift(victim);
+    } while (sequence.state === 'running' && !this.#cover(sequence, tokens));
+  }
+
+  #leave(sequence: S): void {
+    this.#runningCount--;
+    this.#hooks.leaving(sequence);
+    this.#cache.release(sequence.blocks, sequence.heldBlocks);
+    sequence.heldBlocks = sequence.storedBlocks = 0;
+  }
+}

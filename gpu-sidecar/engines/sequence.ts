@@ -1,0 +1,47 @@
+/** One request inside an engine that schedules its own batches: its blocks, how far it is computed, whom to tell. */
+
+import type { EngineRequest, EngineSink } from './engine.ts';
+import { type BlockHasher, TokenBlocks } from './token-blocks.ts';
+
+/** waiting → running (→ waiting again when preempted) → done. */
+export type SequenceState = 'waiting' | 'running' | 'done';
+
+export interface SequenceShape {
+  blockSizeTokens: number;
+  hasher: BlockHasher;
+}
+
+export class Sequence {
+  readonly request: EngineRequest;
+  readonly sink: EngineSink;
+  readonly blocks: TokenBlocks;
+  state: SequenceState = 'waiting';
+  /** Tokens that exist: prompt, resumed, generated. */
+  known: number;
+  /** Of these, tokens whose KV exists, or will at the end of the current pass. */
+  computed = 0;
+  /** Leading blocks of the path that this sequence holds, and those of them that are stored. */
+  heldBlocks = 0;
+  storedBlocks = 0;
+  /** Tokens of the response so far, resumed ones included. */
+  generated: number;
+  /** Prompt tokens found in the cache at the first admission; null before. */
+  cachedTokens: number | null = null;
+  /** `sink.started` was called. */
+  started = false;
+  /** Not yet past its last known token since it was admitted. */
+  prefilling = true;
+
+  constructor(request: EngineRequest, sink: EngineSink, shape: SequenceShape) {
+    this.request = request;
+    this.sink = sink;
+    this.known = request.tokenIds.length;
+    this.generated = this.known - request.promptTokens;
+    this.blocks = new TokenBlocks({
+      tokens: request.tokenIds,
+      hashSeed: request.hashSeed,
+      blockSizeTokens: shape.blockSizeTokens,
+      hasher: shape.hasher,
+    });
+  }
+}

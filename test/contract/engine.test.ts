@@ -1,0 +1,31 @@
+/** The engine contract against every engine. */
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll } from 'vitest';
+import { mockKind } from '../../gpu-sidecar/engines/mock/kind.ts';
+import { wasmBlockHasher } from '../../gpu-sidecar/engines/wasm-hasher.ts';
+import { tokenizerJson } from '../../gpu-sidecar/models/gguf/tokenizer-json.ts';
+import { byteTokenizer } from './byte-tokenizer.ts';
+import { engineContract } from './engine.contract.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'stator-engine-'));
+const tokenizerPath = join(folder, 'tokenizer.json');
+writeFileSync(tokenizerPath, tokenizerJson(byteTokenizer())!);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const OPTIONS = { modelName: null, blockSizeTokens: 16, speedup: 0 };
+
+engineContract({
+  name: 'mock',
+  hasher: wasmBlockHasher,
+  longPromptTokens: 500,
+  start: ({ totalBlocks, maxNumSeqs, contextLengthTokens }) =>
+    mockKind.start({
+      ...OPTIONS,
+      modelPath: tokenizerPath,
+      contextLengthTokens,
+      extra: { totalBlocks: `${totalBlocks}`, maxNumSeqs: `${maxNumSeqs}`, eosEvery: '40' },
+    }),
+});
