@@ -99,7 +99,7 @@ export class Workers {
    * May this worker join (again)? Throws `stale_epoch`, `card_mismatch` or `overloaded`. A worker of the same instance that is
    * here with a lower epoch must be removed before `add`.
    */
-  admit({ instanceId, epoch, card, cardChecksum }: Registration): void {
+  admit({ instanceId, epoch, card, cardChecksum, dpRanks }: Registration): void {
     const present = this.#instances.get(instanceId);
     const known = present?.registration.epoch ?? this.#departed.get(instanceId) ?? -1;
     if (epoch < known) {
@@ -122,7 +122,12 @@ export class Workers {
         );
       }
     }
-    if (!this.#models.has(card.name) && this.models().size >= LIMITS.modelsPerNamespace) {
+    const model = this.#models.get(card.name);
+    const taken = model?.slots.filter((rank) => rank !== null && rank.worker !== present).length ?? 0;
+    if (taken + dpRanks > LIMITS.slotsPerModel) {
+      throw new StatorError('overloaded', `model ${card.name} has ${LIMITS.slotsPerModel} ranks, its limit`);
+    }
+    if (!model && this.models().size >= LIMITS.modelsPerNamespace) {
       throw new StatorError('overloaded', `the namespace has ${LIMITS.modelsPerNamespace} models, its limit`);
     }
   }

@@ -23,36 +23,37 @@ export const batchFrame = (value: MessageInitShape<typeof BatchSchema>): Uint8Ar
 
 type Overrides = MessageInitShape<typeof RegisterSchema>;
 
+const REGISTER: Overrides = {
+  instanceId: '00000000000000a1',
+  epoch: 1n,
+  component: 'backend',
+  endpoint: 'generate',
+  httpAddress: 'http://127.0.0.1:9001',
+  grpcAddress: '127.0.0.1:9002',
+  card: {
+    name: 'tiny',
+    aliases: ['small'],
+    contextLengthTokens: 1024,
+    kvCacheBlockSize: 4,
+    migrationLimit: 3,
+    modelInput: ModelInput.TOKENS,
+    tokenizer: { sha256: 'ab'.repeat(32), sizeBytes: 10n },
+    modelTypes: [ModelType.CHAT],
+  },
+  runtime: {
+    totalKvBlocks: 100,
+    maxNumSeqs: 8,
+    dataParallelSize: 1,
+    kvEventPublishingEnabled: true,
+    deterministic: true,
+    engine: 'mock',
+  },
+  workerType: WorkerType.AGGREGATED,
+  cardChecksum: 'checksum',
+};
+
 export const registerMessage = (overrides: Overrides = {}) =>
-  create(RegisterSchema, {
-    instanceId: '00000000000000a1',
-    epoch: 1n,
-    component: 'backend',
-    endpoint: 'generate',
-    httpAddress: 'http://127.0.0.1:9001',
-    grpcAddress: '127.0.0.1:9002',
-    card: {
-      name: 'tiny',
-      aliases: ['small'],
-      contextLengthTokens: 1024,
-      kvCacheBlockSize: 4,
-      migrationLimit: 3,
-      modelInput: ModelInput.TOKENS,
-      tokenizer: { sha256: 'ab'.repeat(32), sizeBytes: 10n },
-      modelTypes: [ModelType.CHAT],
-    },
-    runtime: {
-      totalKvBlocks: 100,
-      maxNumSeqs: 8,
-      dataParallelSize: 1,
-      kvEventPublishingEnabled: true,
-      deterministic: true,
-      engine: 'mock',
-    },
-    workerType: WorkerType.AGGREGATED,
-    cardChecksum: 'checksum',
-    ...overrides,
-  });
+  create(RegisterSchema, { ...REGISTER, ...overrides } as Overrides);
 
 export const registerFrame = (overrides: Overrides = {}): Uint8Array =>
   workerFrame({ case: 'register', value: registerMessage(overrides) });
