@@ -11,7 +11,7 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['test/{durable,wasm,gpu-sidecar,cli,contract}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/{durable,functions,wasm,gpu-sidecar,cli,contract}/**/*.test.ts', 'test/*.test.ts'],
           testTimeout: 30_000,
         },
       },
@@ -19,7 +19,14 @@ export default defineConfig({
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
         test: { name: 'workers', include: ['test/workers/**/*.test.ts'], testTimeout: 30_000 },
       },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 180_000, fileParallelism: false } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
       { test: { name: 'servers', include: ['test/servers/**/*.test.ts'], testTimeout: 600_000 } },
     ],
   },

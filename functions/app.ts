@@ -1,0 +1,149 @@
+/**
+ * The routes. Order of every request: id → API key → handler; errors leave in OpenAI's form, whatever they are.
+ */
+import { type Context, Hono } from 'hono';
+import { StatorError } from '../durable/runtime/errors.ts';
+import { readJson } from './body.ts';
+import type { Call, Endpoint } from './call.ts';
+import { REQUEST_ID_HEADER } from './dispatch/response-head.ts';
+import { type Env, settingsOf } from './env.ts';
+import { requireApiKey } from './middleware/api-key.ts';
+import { errorResponse } from './middleware/errors.ts';
+import { identify, type RequestIdentity } from './middleware/request-id.ts';
+import { startTrack } from './middleware/track.ts';
+import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
+import { fleet } from './operations/fleet.ts';
+import { health, live } from './operations/health.ts';
+import { metrics } from './operations/metrics.ts';
+import { getModel, listModels, modelsNow } from './operations/models.ts';
+import { page } from './operations/page.ts';
+import { status } from './operations/status.ts';
+import { inference } from './pipeline.ts';
+
+interface AppTypes {
+  Bindings: Env;
+  Variables: { identity: RequestIdentity; startedMs: number };
+}
+type AppContext = Context<AppTypes>;
+
+/** Routes that have their own token, or need none. */
+const OPEN = ['/health', '/live'];
+const FLEET = '/fleet/v1/';
+
+export const app = new Hono<AppTypes>();
+
+app.onError((thrown, context) => errorResponse(thrown, context.var.identity.requestId));
+app.notFound((context) => {
+  throw new StatorError('not_found', `Unknown request URL: ${context.req.method} ${context.req.path}.`);
+});
+
+app.use(async (context, next) => {
+  const startedMs = Date.now();
+  context.set('startedMs', startedMs);
+  context.set('identity', identify(context.req.raw, startedMs));
+  const { path } = context.req;
+  if (!OPEN.includes(path) && !path.startsWith(FLEET)) {
+    requireApiKey(context.req.raw, settingsOf(context.env).apiKey);
+  }
+  await next();
+});
+
+const infer = (endpoint: Endpoint) => async (context: AppContext) => {
+  const { env, var: variables } = context;
+  const request = context.req.raw;
+  const settings = settingsOf(env);
+  const { requestId, uuid } = variables.identity;
+  const track = startTrack(request, endpoint, settings, variables.startedMs);
+  const call: Call = {
+    endpoint,
+    request,
+    env,
+    settings,
+    requestId,
+    uuid,
+    startedMs: variables.startedMs,
+    track,
+  };
+  try {
+    return await inference.run(await readJson(request, settings.bodyLimitBytes), call);
+  } catch (thrown) {
+    track.ended('error');
+    throw thrown;
+  }
+};
+
+/** An operation's response with the request's id. */
+const operation =
+  (handle: (context: AppContext, nowMs: number) => Response | Promise<Response>) =>
+  async (context: AppContext) => {
+    const response = await handle(context, context.var.startedMs);
+    response.headers.set(REQUEST_ID_HEADER, context.var.identity.requestId);
+    return response;
+  };
+
+app.post('/v1/chat/completions', infer('chat_completions'));
+app.post('/v1/completions', infer('completions'));
+app.get(
+  '/v1/models',
+  operation(async ({ env }, nowMs) => Response.json(await listModels(env, nowMs))),
+);
+app.get(
+  '/v1/models/:id{.+}',
+  operation(async ({ env, req }, nowMs) => Response.json(await getModel(env, req.param('id')!, nowMs))),
+);
+app.get(
+  '/',
+  operation(async ({ env, req }, nowMs) => {
+    const { origin } = new URL(req.url);
+    return page(origin, await modelsNow(env, nowMs), settingsOf(env).apiKey !== '');
+  }),
+);
+app.get(
+  '/health',
+  operation(({ env }, nowMs) => health(env, nowMs)),
+);
+app.get(
+  '/live',
+  operation(() => live()),
+);
+app.get(
+  '/metrics',
+  operation(({ env }, nowMs) => metrics(env, nowMs)),
+);
+app.get(
+  '/stator/v1/status',
+  operation(({ env, req }, nowMs) => status(env, req.query('namespace'), nowMs)),
+);
+app.post(
+  '/stator/v1/clear_kv_blocks',
+  operation(({ env }, nowMs) => clearKvBlocks(env, nowMs)),
+);
+app.get('/fleet/v1/:namespace', ({ env, req }) => fleet(env, req.raw, req.param('namespace')));
+
+/** A known path with another method. */
+const METHODS: readonly (readonly [path: string, allowed: string])[] = [
+  ['/v1/chat/completions', 'POST'],
+  ['/v1/completions', 'POST'],
+  ['/v1/models', 'GET'],
+  ['/v1/models/:id{.+}', 'GET'],
+  ['/', 'GET'],
+  ['/health', 'GET'],
+  ['/live', 'GET'],
+  ['/metrics', 'GET'],
+  ['/stator/v1/status', 'GET'],
+  ['/stator/v1/clear_kv_blocks', 'POST'],
+  ['/fleet/v1/:namespace', 'GET'],
+];
+for (const [path, allowed] of METHODS) {
+  app.all(path, (context) => {
+    const response = errorResponse(
+      new StatorError(
+        'method_not_allowed',
+        `Not allowed to ${context.req.method} on ${context.req.path}: use ${allowed}.`,
+      ),
+      context.var.identity.requestId,
+    );
+    response.headers.set('allow', allowed);
+    return response;
+  });
+}

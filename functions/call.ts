@@ -1,0 +1,24 @@
+/**
+ * One request on its way through the function: who asks, with which ids, under which settings.
+ */
+import type { Settings } from '../durable/runtime/config.ts';
+import type { Env } from './env.ts';
+import type { RequestTrack } from './metrics.ts';
+
+/** The API that was called; also the `endpoint` label of the metrics. */
+export type Endpoint = 'chat_completions' | 'completions';
+
+export interface Call {
+  endpoint: Endpoint;
+  request: Request;
+  env: Env;
+  settings: Settings;
+  /** Echoed in `x-request-id`. */
+  requestId: string;
+  /** UUIDv7, unique to this request whatever the caller's own id is. */
+  uuid: string;
+  /** Unix milliseconds at arrival. */
+  startedMs: number;
+  /** The metrics of this request. */
+  track: RequestTrack;
+}

@@ -1,0 +1,155 @@
+/**
+ * One request's attempts: route, call, and when a worker is lost or refuses, the next one, within the migration limit.
+ *
+ * The response's id, time and seed are fixed at the first attempt and the same in every other, so that two workers
+ * write the same bytes. A lost worker is left out of the next decision; when nobody else is there, a worker that only
+ * broke a connection is asked once more after a pause. A request that fails for good frees its reservation.
+ */
+import type { RouteDecision } from '../../durable/router/rpc.ts';
+import { type ErrorCode, StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Call } from '../call.ts';
+import type { PreparedRequest } from '../prepared-request.ts';
+import { encodeGenerateRequest, type ResumeState } from './generate-request.ts';
+import { type ResponseIdentity, responseIdentity } from './response-identity.ts';
+import { release, route } from './route.ts';
+import { post } from './worker-call.ts';
+import { workerError } from './worker-error.ts';
+
+/** A worker has answered with a head of status 200. */
+export interface Opened {
+  worker: string;
+  response: Response;
+  body: ReadableStream<Uint8Array>;
+}
+
+export class Attempts {
+  readonly #call: Call;
+  readonly #prepared: PreparedRequest;
+  readonly #identity: ResponseIdentity;
+  readonly #dispatchLimit: number;
+  /** Workers of failed attempts and why they failed. */
+  readonly #failed = new Map<string, ErrorCode>();
+  #decision: RouteDecision | null = null;
+  #dispatches = 0;
+  #failure: StatorError | null = null;
+
+  constructor(call: Call, prepared: PreparedRequest) {
+    this.#call = call;
+    this.#prepared = prepared;
+    this.#identity = responseIdentity(call, prepared.request);
+    this.#dispatchLimit = 1 + Math.min(call.settings.migrationLimit, prepared.model.migrationLimit);
+  }
+
+  /** The first worker that takes the request. Throws when there is none, or no attempt is left. */
+  first(routing: Promise<RouteDecision>): Promise<Opened> {
+    return this.#open(routing, null);
+  }
+
+  /** After `failed`: another worker, which continues behind `resume`, or begins anew when that is null. */
+  next(resume: ResumeState | null): Promise<Opened> {
+    this.#call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
+    return this.#open(this.#again(), resume);
+  }
+
+  async #open(routing: Promise<RouteDecision>, resume: ResumeState | null): Promise<Opened> {
+    try {
+      let decision = await routing;
+      for (;;) {
+        this.#decision = decision;
+        this.#dispatches++;
+        try {
+          return await this.#generate(decision, resume);
+        } catch (thrown) {
+          this.failed(toStatorError(thrown));
+        }
+        this.#call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
+        decision = await this.#again();
+      }
+    } catch (thrown) {
+      await this.#giveUp();
+      throw thrown;
+    }
+  }
+
+  /** The worker of the last attempt came to nothing. Throws what it said when another one would say the same. */
+  failed(error: StatorError): void {
+    if (!error.retryable) throw error;
+    this.#failure = error;
+    this.#failed.set(this.#decision!.worker, error.code);
+  }
+
+  /** No attempt follows. */
+  async #giveUp(): Promise<void> {
+    const decision = this.#decision;
+    if (decision === null) return;
+    this.#decision = null;
+    await release(this.#call, this.#prepared.model.namespace, decision.reservation);
+  }
+
+  async #again(): Promise<RouteDecision> {
+    if (this.#dispatches >= this.#dispatchLimit) throw this.#exhausted();
+    const last = this.#decision!.reservation;
+    try {
+      return await route(this.#call, this.#prepared, { exclude: [...this.#failed.keys()], release: last });
+    } catch (thrown) {
+      const error = toStatorError(thrown);
+      if (error.code !== 'no_workers' || !this.#forgive()) throw this.#plainer(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
+    try {
+      return await route(this.#call, this.#prepared, { exclude: [...this.#failed.keys()], release: last });
+    } catch (thrown) {
+      throw this.#plainer(toStatorError(thrown));
+    }
+  }
+
+  /** Workers whose connection broke may be asked again; those that refused may not. */
+  #forgive(): boolean {
+    let forgiven = false;
+    for (const [worker, code] of this.#failed) {
+      if (code === 'worker_unavailable') forgiven = this.#failed.delete(worker);
+    }
+    return forgiven;
+  }
+
+  /** "Nobody is left" says less than what the last worker said. */
+  #plainer(error: StatorError): StatorError {
+    return error.code === 'no_workers' && this.#failure !== null ? this.#failure : error;
+  }
+
+  #exhausted(): StatorError {
+    const failure = this.#failure!;
+    if (failure.code === 'overloaded') return failure;
+    const message = `The request was sent to ${this.#dispatches} workers and each was lost: ${failure.message}`;
+    return new StatorError('migration_exhausted', message, { cause: failure });
+  }
+
+  async #generate(decision: RouteDecision, resume: ResumeState | null): Promise<Opened> {
+    const { request, model, prompt, maxTokens } = this.#prepared;
+    const body = encodeGenerateRequest({
+      requestId: this.#call.requestId,
+      model: request.model,
+      tokenIds: prompt.tokenIds,
+      blockHashes: prompt.blockHashes,
+      reservation: decision.reservation,
+      routerBoot: decision.routerBoot,
+      sampling: request.sampling,
+      stop: request.stop,
+      maxTokens,
+      stream: request.stream,
+      includeUsage: request.includeUsage,
+      echo: request.echo,
+      priority: request.priority,
+      resume,
+      ...this.#identity,
+    });
+    const worker = { address: decision.address, fleetToken: this.#call.settings.fleetToken };
+    const response = await post(worker, 'Generate', body);
+    if (!response.ok) throw await workerError(response);
+    if (response.body === null) {
+      throw new StatorError('worker_unavailable', `A worker of '${model.name}' answered without a body.`);
+    }
+    return { worker: decision.worker, response, body: response.body };
+  }
+}

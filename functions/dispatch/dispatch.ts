@@ -1,0 +1,106 @@
+/**
+ * From a decision to a response. In the ordinary case the worker's head is there within milliseconds and its body is
+ * piped; a stream that waits longer gets its headers after `LIMITS.headerWaitMs` and a comment every
+ * `LIMITS.keepAliveMs`, because workerd notices a gone client only when it writes. One timer per request.
+ *
+ * The pipe runs beside the returned response and never under `waitUntil` (design 1.4: a client that leaves must end it).
+ */
+import type { RouteDecision } from '../../durable/router/rpc.ts';
+import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Call } from '../call.ts';
+import type { RequestEnd } from '../metrics.ts';
+import type { PreparedRequest } from '../prepared-request.ts';
+import { Attempts, type Opened } from './attempts.ts';
+import { carryDocument, readDocument } from './document.ts';
+import { carryStream, endWithError } from './migrate.ts';
+import { documentHead, streamHead } from './response-head.ts';
+import { LATE, within } from './within.ts';
+
+const COMMENT = new TextEncoder().encode(': keep-alive\n\n');
+
+/** Throws StatorError when no worker answers before the response's head is out. */
+export async function dispatch(
+  call: Call,
+  prepared: PreparedRequest,
+  routing: Promise<RouteDecision>,
+): Promise<Response> {
+  const attempts = new Attempts(call, prepared);
+  const opening = attempts.first(routing);
+  if (!prepared.request.stream) return documentResponse(call, attempts, opening);
+  const opened = await within(opening, LIMITS.headerWaitMs);
+  if (opened === LATE) return heldResponse(call, attempts, opening);
+  return carried(call, streamHead(call, opened), (writable) => carryStream(attempts, opened, writable));
+}
+
+async function documentResponse(call: Call, attempts: Attempts, opening: Promise<Opened>): Promise<Response> {
+  const opened = await within(opening, LIMITS.responseHeadTimeoutMs);
+  if (opened === LATE) throw headTimeout();
+  if (opened.response.headers.get('content-length') === null) {
+    return carried(call, documentHead(call, opened), (writable) => carryDocument(attempts, opened, writable));
+  }
+  const { bytes, from } = await readDocument(attempts, opened);
+  call.track.ended('success');
+  return new Response(bytes, { headers: documentHead(call, from) });
+}
+
+/** A response whose headers go out before a worker has answered. */
+function heldResponse(call: Call, attempts: Attempts, opening: Promise<Opened>): Response {
+  return carried(call, streamHead(call, null), async (writable) => {
+    try {
+      const opened = await keepAlive(opening, writable);
+      return opened === null ? 'cancelled' : await carryStream(attempts, opened, writable);
+    } catch (thrown) {
+      await endWithError(writable, toStatorError(thrown), false);
+      return 'error';
+    }
+  });
+}
+
+/** Comments until a worker answers; null when the client is gone. Throws when no worker will answer. */
+async function keepAlive(
+  opening: Promise<Opened>,
+  writable: WritableStream<Uint8Array>,
+): Promise<Opened | null> {
+  const writer = writable.getWriter();
+  try {
+    for (
+      let waitedMs = LIMITS.headerWaitMs;
+      waitedMs < LIMITS.responseHeadTimeoutMs;
+      waitedMs += LIMITS.keepAliveMs
+    ) {
+      try {
+        await writer.write(COMMENT);
+      } catch {
+        opening.catch(() => {});
+        return null;
+      }
+      const opened = await within(opening, LIMITS.keepAliveMs);
+      if (opened !== LATE) return opened;
+    }
+    opening.catch(() => {});
+    throw headTimeout();
+  } finally {
+    writer.releaseLock();
+  }
+}
+
+/** A response whose body `carry` writes while it is being sent. */
+function carried(
+  call: Call,
+  headers: Record<string, string>,
+  carry: (writable: WritableStream<Uint8Array>) => Promise<RequestEnd>,
+): Response {
+  const { readable, writable } = new IdentityTransformStream();
+  call.track.streaming();
+  carry(writable).then(
+    (end) => call.track.ended(end),
+    () => call.track.ended('error'),
+  );
+  return new Response(readable, { headers });
+}
+
+function headTimeout(): StatorError {
+  const seconds = LIMITS.responseHeadTimeoutMs / 1000;
+  return new StatorError('deadline_exceeded', `No worker began to answer within ${seconds} seconds.`);
+}

@@ -1,0 +1,70 @@
+/**
+ * A stream from its first byte to its last, over as many workers as it takes: when the source is lost in mid-stream,
+ * another worker continues into the same response (design 1.4). Only the loss of the *source* migrates; a client that
+ * is gone ends it. A body that ends in order without the stream's last event counts as lost, too.
+ */
+import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import type { RequestEnd } from '../metrics.ts';
+import type { Attempts, Opened } from './attempts.ts';
+import { KeptEvents } from './event-ids.ts';
+import { pipeEvents } from './pipe.ts';
+import { CACHED_TOKENS_HEADER } from './response-head.ts';
+
+const encoder = new TextEncoder();
+
+/** Carries the stream to its end and closes `writable`. Never throws; the result is for the metrics. */
+export async function carryStream(
+  attempts: Attempts,
+  opened: Opened,
+  writable: WritableStream<Uint8Array>,
+): Promise<RequestEnd> {
+  const kept = new KeptEvents();
+  const cachedTokens = cachedTokensOf(opened.response);
+  let current = opened;
+  for (;;) {
+    const end = await pipeEvents(current.body, writable, kept);
+    if (end === 'client-gone') return 'cancelled';
+    if (kept.end === 'done' || kept.end === 'failed') {
+      await writable.close().catch(() => {});
+      return kept.end === 'done' ? 'success' : 'error';
+    }
+    const resume = kept.resumeState(cachedTokens);
+    try {
+      if (kept.end === 'damaged')
+        throw new StatorError('engine_error', 'The worker sent a stream that cannot be read.');
+      attempts.failed(lostSource(end));
+      current = await attempts.next(resume);
+    } catch (thrown) {
+      const insideEvent = resume !== null && resume.partialEvent.byteLength > 0;
+      await endWithError(writable, toStatorError(thrown), insideEvent);
+      return 'error';
+    }
+  }
+}
+
+/** An SSE error event is the last thing that the client gets. */
+export async function endWithError(
+  writable: WritableStream<Uint8Array>,
+  error: StatorError,
+  insideEvent: boolean,
+): Promise<void> {
+  const event = `${insideEvent ? '\n\n' : ''}data: ${JSON.stringify(error.toOpenAi())}\n\n`;
+  const writer = writable.getWriter();
+  try {
+    await writer.write(encoder.encode(event));
+    await writer.close();
+  } catch {
+    // The client is gone.
+  }
+}
+
+function lostSource(end: 'ended' | 'lost'): StatorError {
+  return end === 'lost'
+    ? new StatorError('worker_unavailable', 'The connection to the worker broke in mid-stream.')
+    : new StatorError('worker_unavailable', "The worker's stream ended before its last event.");
+}
+
+function cachedTokensOf(response: Response): number | null {
+  const header = response.headers.get(CACHED_TOKENS_HEADER);
+  return header === null ? null : Number(header);
+}

@@ -1,0 +1,29 @@
+/** Headers of an answer: which worker, which request, how much of the prompt was cached. */
+import type { Call } from '../call.ts';
+import type { Opened } from './attempts.ts';
+
+export const REQUEST_ID_HEADER = 'x-request-id';
+export const WORKER_HEADER = 'x-stator-worker';
+export const CACHED_TOKENS_HEADER = 'x-stator-cached-tokens';
+
+/** A stream: nobody on the way may keep or collect it. `opened` is null when no worker has answered yet. */
+export function streamHead(call: Call, opened: Opened | null): Record<string, string> {
+  const head: Record<string, string> = {
+    'content-type': 'text/event-stream',
+    'cache-control': 'no-cache',
+    'x-accel-buffering': 'no',
+    [REQUEST_ID_HEADER]: call.requestId,
+  };
+  return opened === null ? head : withWorker(head, opened);
+}
+
+export function documentHead(call: Call, opened: Opened): Record<string, string> {
+  return withWorker({ 'content-type': 'application/json', [REQUEST_ID_HEADER]: call.requestId }, opened);
+}
+
+function withWorker(head: Record<string, string>, opened: Opened): Record<string, string> {
+  head[WORKER_HEADER] = opened.worker;
+  const cached = opened.response.headers.get(CACHED_TOKENS_HEADER);
+  if (cached !== null) head[CACHED_TOKENS_HEADER] = cached;
+  return head;
+}

@@ -1,0 +1,54 @@
+/**
+ * Asking the Router object of the model's namespace for a worker: one RPC, and no more, per attempt.
+ * A refusal comes as a value and leaves as a StatorError.
+ */
+import type { RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
+import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import type { Call } from '../call.ts';
+import { routerOf } from '../env.ts';
+import type { PreparedRequest } from '../prepared-request.ts';
+import { directoryCopy } from '../preprocess/directory-copy.ts';
+
+/** What a further attempt tells: whom to leave out, and which reservation came to nothing. */
+export interface Again {
+  exclude: string[];
+  release: number;
+}
+
+export async function route(call: Call, prepared: PreparedRequest, again?: Again): Promise<RouteDecision> {
+  const { model, prompt, promptTokens } = prepared;
+  const request: RouteRequest = {
+    requestId: call.requestId,
+    model: model.name,
+    blockHashes: prompt.blockHashes,
+    promptTokens,
+  };
+  if (again !== undefined) {
+    request.exclude = again.exclude;
+    request.release = again.release;
+  }
+  const answer = await askRouter(call, model.namespace, request);
+  if (answer.kind === 'decision') {
+    directoryCopy.noteVersion(answer.directoryVersion);
+    return answer;
+  }
+  const details: ErrorDetails = answer.retryAfterS === null ? {} : { retryAfterS: answer.retryAfterS };
+  throw new StatorError(isErrorCode(answer.code) ? answer.code : 'internal', answer.message, details);
+}
+
+async function askRouter(call: Call, namespace: string, request: RouteRequest) {
+  try {
+    return await routerOf(call.env, namespace).route(request);
+  } catch (cause) {
+    throw new StatorError('worker_unavailable', 'The router does not answer.', { cause });
+  }
+}
+
+/** Frees the reservation of an attempt that no other follows. Never throws: what is not freed runs out. */
+export async function release(call: Call, namespace: string, reservation: number): Promise<void> {
+  try {
+    await routerOf(call.env, namespace).release(reservation);
+  } catch {
+    // The object is gone, and its reservations with it.
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What workerd gives to a function: two object namespaces and the STATOR_* variables, parsed once per isolate.
+ *
+ * Objects are known by their RPC types only. Ids are values and are kept; stubs belong to one request and are not.
+ */
+import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
+import type { RouterRpc } from '../durable/router/rpc.ts';
+import { type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
+
+/** The remote form of an RPC interface: every method answers with a promise. */
+type Remote<T> = {
+  [K in keyof T]: T[K] extends (...args: infer A) => infer R ? (...args: A) => Promise<Awaited<R>> : never;
+};
+
+export type RouterStub = Remote<RouterRpc> & { fetch(request: Request): Promise<Response> };
+export type DirectoryStub = Remote<DirectoryRpc>;
+
+/** The part of a Durable Object namespace that is used here. */
+interface ObjectNamespace<Stub> {
+  idFromName(name: string): DurableObjectId;
+  get(id: DurableObjectId): Stub;
+}
+
+export interface Env {
+  ROUTER: ObjectNamespace<RouterStub>;
+  DIRECTORY: ObjectNamespace<DirectoryStub>;
+  /** STATOR_* variables. */
+  [variable: string]: unknown;
+}
+
+let parsed: { env: Env; settings: Settings } | null = null;
+
+/** The settings of this deployment. Throws `invalid_request` naming the variable that is not valid. */
+export function settingsOf(env: Env): Settings {
+  if (parsed?.env !== env) parsed = { env, settings: settingsFromEnv(env) };
+  return parsed.settings;
+}
+
+const routerIds = new Map<string, DurableObjectId>();
+const ROUTER_IDS_KEPT = 64;
+let directoryId: DurableObjectId | null = null;
+
+/** The Router object of a namespace. */
+export function routerOf(env: Env, namespace: string): RouterStub {
+  let id = routerIds.get(namespace);
+  if (id === undefined) {
+    id = env.ROUTER.idFromName(namespace);
+    if (routerIds.size >= ROUTER_IDS_KEPT) routerIds.clear();
+    routerIds.set(namespace, id);
+  }
+  return env.ROUTER.get(id);
+}
+
+/** The one Directory object. */
+export function directoryOf(env: Env): DirectoryStub {
+  directoryId ??= env.DIRECTORY.idFromName(DIRECTORY_NAME);
+  return env.DIRECTORY.get(directoryId);
+}

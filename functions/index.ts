@@ -1,0 +1,7 @@
+/** The worker that workerd runs: functions behind one `fetch`, and the classes of the objects behind them. */
+import { app } from './app.ts';
+
+export { Directory } from '../durable/directory/directory-object.ts';
+export { Router } from '../durable/router/router-object.ts';
+
+export default { fetch: app.fetch };

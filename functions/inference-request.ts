@@ -1,0 +1,53 @@
+/**
+ * What a client wants, in no API's dialect: the product of validation and the input of everything behind it.
+ */
+
+/** One chat message as the template sees it. */
+export interface ChatMessage {
+  role: string;
+  content: string;
+  name?: string;
+}
+
+export type Prompt =
+  | { kind: 'messages'; messages: ChatMessage[] }
+  | { kind: 'text'; text: string }
+  | { kind: 'tokens'; tokenIds: Uint32Array };
+
+export interface Sampling {
+  /** 0 = greedy. */
+  temperature: number;
+  topP: number;
+  /** 0 = off. */
+  topK: number;
+  minP: number;
+  /** 64 bits; null: the dispatcher draws one. */
+  seed: bigint | null;
+  presencePenalty: number;
+  frequencyPenalty: number;
+  /** 1 = off. */
+  repetitionPenalty: number;
+  /** Token id and added logit; empty = none. */
+  logitBias: readonly (readonly [tokenId: number, bias: number])[];
+}
+
+export interface StopConditions {
+  /** null: what is left of the context, bounded. */
+  maxTokens: number | null;
+  minTokens: number;
+  stop: readonly string[];
+  stopTokenIds: readonly number[];
+  ignoreEos: boolean;
+}
+
+export interface InferenceRequest {
+  model: string;
+  prompt: Prompt;
+  sampling: Sampling;
+  stop: StopConditions;
+  stream: boolean;
+  includeUsage: boolean;
+  /** The prompt is repeated before the completion. */
+  echo: boolean;
+  priority: number;
+}

@@ -1,0 +1,32 @@
+/** Every failure becomes OpenAI's error body with the status of its code; what nobody foresaw is logged. */
+import { type ErrorCode, StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { Logger } from '../../durable/runtime/log.ts';
+import { REQUEST_ID_HEADER } from '../dispatch/response-head.ts';
+
+const logger = new Logger({ component: 'functions' });
+const UNFORESEEN: readonly ErrorCode[] = ['internal', 'engine_error'];
+
+export function errorResponse(thrown: unknown, requestId: string): Response {
+  const error = toStatorError(thrown);
+  if (UNFORESEEN.includes(error.code)) {
+    logger.error('request failed', {
+      requestId,
+      code: error.code,
+      reason: error.message,
+      cause: error.cause,
+    });
+  }
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    [REQUEST_ID_HEADER]: requestId,
+    'x-stator-code': error.code,
+  };
+  if (error.retryAfterS !== null) headers['retry-after'] = String(Math.ceil(error.retryAfterS));
+  return new Response(JSON.stringify(shown(error).toOpenAi()), { status: error.httpStatus, headers });
+}
+
+/** An unforeseen exception's own words may say too much; the log has them under the request's id. */
+function shown(error: StatorError): StatorError {
+  if (error.code !== 'internal') return error;
+  return new StatorError('internal', 'The server had an error while processing your request.');
+}

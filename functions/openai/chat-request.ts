@@ -1,0 +1,64 @@
+/** `POST /v1/chat/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
+import { StatorError } from '../../durable/runtime/errors.ts';
+import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
+import { type ChatBody, chatSchema } from './chat-schema.ts';
+import { parseBody, unsupported } from './parse.ts';
+import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
+
+export function chatRequest(json: unknown): InferenceRequest {
+  const body = parseBody(chatSchema, json);
+  refuseUnserved(body);
+  return {
+    model: body.model,
+    prompt: { kind: 'messages', messages: body.messages.map(messageOf) },
+    sampling: samplingOf(body),
+    stop: stopOf(body, body.max_completion_tokens ?? body.max_tokens ?? null),
+    stream: body.stream ?? false,
+    includeUsage: body.stream_options?.include_usage ?? false,
+    echo: false,
+    priority: body.priority ?? 0,
+  };
+}
+
+function messageOf(message: ChatBody['messages'][number], index: number): ChatMessage {
+  const { role, content, name } = message;
+  const text = typeof content === 'string' ? content : textOfParts(content, role, index);
+  return name == null ? { role, content: text } : { role, content: text, name };
+}
+
+function textOfParts(
+  content: Exclude<ChatBody['messages'][number]['content'], string>,
+  role: string,
+  index: number,
+): string {
+  if (content == null) {
+    if (role === 'assistant') return '';
+    const param = `messages[${index}].content`;
+    throw new StatorError('invalid_request', `Missing required parameter: '${param}'.`, { param });
+  }
+  let text = '';
+  content.forEach((part, at) => {
+    const param = `messages[${index}].content[${at}]`;
+    if (part.type !== 'text')
+      throw unsupported(`${param}.type`, `Content of type '${part.type}' is not served.`);
+    if (part.text === undefined) {
+      throw new StatorError('invalid_request', `Missing required parameter: '${param}.text'.`, {
+        param: `${param}.text`,
+      });
+    }
+    text += part.text;
+  });
+  return text;
+}
+
+function refuseUnserved(body: ChatBody): void {
+  requireOneChoice(body.n, 'n');
+  if (body.logprobs) throw unsupported('logprobs', "'logprobs' is not served.");
+  if (body.response_format != null && body.response_format.type !== 'text') {
+    throw unsupported(
+      'response_format.type',
+      `Response format '${body.response_format.type}' is not served.`,
+    );
+  }
+  if (body.tools != null && body.tools.length > 0) throw unsupported('tools', 'Tool calls are not served.');
+}

@@ -1,0 +1,63 @@
+/** `POST /v1/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
+import { StatorError } from '../../durable/runtime/errors.ts';
+import type { InferenceRequest, Prompt } from '../inference-request.ts';
+import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
+import { parseBody, unsupported } from './parse.ts';
+import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
+
+/** What OpenAI generates when a completion names no limit. */
+const DEFAULT_MAX_TOKENS = 16;
+
+export function completionsRequest(json: unknown): InferenceRequest {
+  const body = parseBody(completionsSchema, json);
+  refuseUnserved(body);
+  return {
+    model: body.model,
+    prompt: promptOf(body.prompt),
+    sampling: samplingOf(body),
+    stop: stopOf(body, body.max_tokens ?? DEFAULT_MAX_TOKENS),
+    stream: body.stream ?? false,
+    includeUsage: body.stream_options?.include_usage ?? false,
+    echo: body.echo ?? false,
+    priority: body.priority ?? 0,
+  };
+}
+
+function promptOf(prompt: CompletionsBody['prompt']): Prompt {
+  if (typeof prompt === 'string') return textPrompt(prompt);
+  const first = prompt[0];
+  if (typeof first === 'number') return tokenPrompt(prompt, 'prompt');
+  if (prompt.length > 1) throw unsupported('prompt', 'One prompt per request is served.');
+  if (typeof first === 'string') return textPrompt(first);
+  if (Array.isArray(first)) return tokenPrompt(first, 'prompt[0]');
+  throw invalidPrompt('prompt[0]', 'expected a string, a token id or an array of token ids.');
+}
+
+function textPrompt(text: string): Prompt {
+  if (text === '') throw invalidPrompt('prompt', 'it is empty.');
+  return { kind: 'text', text };
+}
+
+function tokenPrompt(ids: readonly unknown[], param: string): Prompt {
+  if (ids.length === 0) throw invalidPrompt(param, 'it is empty.');
+  const tokenIds = new Uint32Array(ids.length);
+  for (let at = 0; at < ids.length; at++) {
+    const id = ids[at];
+    if (typeof id !== 'number' || id >>> 0 !== id) {
+      throw invalidPrompt(`${param}[${at}]`, 'expected a token id, an integer from 0 up.');
+    }
+    tokenIds[at] = id;
+  }
+  return { kind: 'tokens', tokenIds };
+}
+
+function invalidPrompt(param: string, reason: string): StatorError {
+  return new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });
+}
+
+function refuseUnserved(body: CompletionsBody): void {
+  requireOneChoice(body.n, 'n');
+  requireOneChoice(body.best_of, 'best_of');
+  if (body.logprobs != null) throw unsupported('logprobs', "'logprobs' is not served.");
+  if (body.suffix) throw unsupported('suffix', "'suffix' is not served.");
+}

@@ -1,0 +1,44 @@
+/**
+ * A schema applied at the boundary: the first thing that is wrong becomes OpenAI's error, naming the field as OpenAI
+ * writes it (`messages[0].role`).
+ */
+import type * as z from 'zod';
+import { StatorError } from '../../durable/runtime/errors.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** The body as the schema's type. Throws `invalid_request` with `param`. */
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  const { path, message } = deepest(result.error.issues[0]!, []);
+  const param = paramName(path);
+  if (param === '')
+    throw new StatorError('invalid_request', `The request body must be a JSON object: ${message}`);
+  throw new StatorError('invalid_request', `Invalid value for '${param}': ${message}`, { param });
+}
+
+/** Unions report one list of issues per branch: the branch that got furthest into the value is the one meant. */
+function deepest(issue: Issue, prefix: PropertyKey[]): { path: PropertyKey[]; message: string } {
+  const path = [...prefix, ...issue.path];
+  if (issue.code !== 'invalid_union' || issue.errors.length === 0) return { path, message: issue.message };
+  const branches = issue.errors.map((issues) => deepest(issues[0]!, path));
+  const best = branches.reduce((a, b) => (b.path.length > a.path.length ? b : a));
+  if (best.path.length > path.length) return best;
+  return { path, message: branches.map((branch) => branch.message).join(', or: ') };
+}
+
+/** `['messages', 0, 'role']` → `messages[0].role`. */
+export function paramName(path: readonly PropertyKey[]): string {
+  let name = '';
+  for (const part of path) {
+    if (typeof part === 'number') name += `[${part}]`;
+    else name += (name === '' ? '' : '.') + String(part);
+  }
+  return name;
+}
+
+/** Refuses what is understood but not served. */
+export function unsupported(param: string, message: string): StatorError {
+  return new StatorError('unsupported_parameter', message, { param });
+}

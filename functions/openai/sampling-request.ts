@@ -1,0 +1,52 @@
+/** The shared fields of a validated body → sampling and stop conditions. OpenAI's defaults: temperature 1, top_p 1. */
+import { StatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Sampling, StopConditions } from '../inference-request.ts';
+import { unsupported } from './parse.ts';
+import type { SamplingBody } from './sampling-schema.ts';
+
+const NONE: readonly never[] = [];
+
+export function samplingOf(body: SamplingBody): Sampling {
+  return {
+    temperature: body.temperature ?? 1,
+    topP: body.top_p ?? 1,
+    topK: Math.max(body.top_k ?? 0, 0),
+    minP: body.min_p ?? 0,
+    seed: body.seed == null ? null : BigInt.asUintN(64, BigInt(body.seed)),
+    presencePenalty: body.presence_penalty ?? 0,
+    frequencyPenalty: body.frequency_penalty ?? 0,
+    repetitionPenalty: body.repetition_penalty ?? 1,
+    logitBias: body.logit_bias ? logitBiasOf(body.logit_bias) : NONE,
+  };
+}
+
+function logitBiasOf(bias: Record<string, number>): [number, number][] {
+  const entries = Object.entries(bias);
+  if (entries.length > LIMITS.logitBiasEntries) {
+    const message = `Invalid value for 'logit_bias': at most ${LIMITS.logitBiasEntries} entries are allowed.`;
+    throw new StatorError('invalid_request', message, { param: 'logit_bias' });
+  }
+  return entries.map(([tokenId, value]) => [Number(tokenId), value]);
+}
+
+export function stopOf(body: SamplingBody, maxTokens: number | null): StopConditions {
+  const { stop } = body;
+  const minTokens = body.min_tokens ?? 0;
+  if (maxTokens !== null && minTokens > maxTokens) {
+    const message = `Invalid value for 'min_tokens': ${minTokens} is more than max_tokens (${maxTokens}).`;
+    throw new StatorError('invalid_request', message, { param: 'min_tokens' });
+  }
+  return {
+    maxTokens,
+    minTokens,
+    stop: stop == null ? NONE : typeof stop === 'string' ? [stop] : stop,
+    stopTokenIds: body.stop_token_ids ?? NONE,
+    ignoreEos: body.ignore_eos ?? false,
+  };
+}
+
+/** One choice per request, for now. */
+export function requireOneChoice(n: number | null | undefined, param: string): void {
+  if (n != null && n !== 1) throw unsupported(param, `'${param}' must be 1: several choices are not served.`);
+}

@@ -1,0 +1,27 @@
+/** `/health`: is there a model that can answer (semantics 11)? `/live`: does this process answer? Both without a key. */
+import type { Env } from '../env.ts';
+import { modelsNow } from './models.ts';
+
+export async function health(env: Env, nowMs: number): Promise<Response> {
+  try {
+    const models = await modelsNow(env, nowMs);
+    if (models.length === 0) {
+      return Response.json(
+        { status: 'not_ready', stage: 'models', message: 'No worker has registered.' },
+        { status: 503 },
+      );
+    }
+    const endpoints = [...new Set(models.map(({ namespace }) => `dyn://${namespace}.backend.generate`))];
+    const instances = [...new Set(models.flatMap((model) => model.instances))];
+    return Response.json({ status: 'healthy', endpoints, instances });
+  } catch {
+    return Response.json(
+      { status: 'not_ready', stage: 'directory', message: 'The directory of models does not answer.' },
+      { status: 503 },
+    );
+  }
+}
+
+export function live(): Response {
+  return Response.json({ status: 'live', message: 'The platform answers.' });
+}

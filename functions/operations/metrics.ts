@@ -1,0 +1,13 @@
+/** `GET /metrics`: what this isolate counts, then what each Router object counts, as Prometheus text. */
+import { type Env, routerOf, settingsOf } from '../env.ts';
+import { frontendMetrics } from '../metrics.ts';
+import { namespacesNow } from './namespaces.ts';
+
+const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+export async function metrics(env: Env, nowMs: number): Promise<Response> {
+  const namespaces = await namespacesNow(env, nowMs);
+  const parts = await Promise.all(namespaces.map((namespace) => routerOf(env, namespace).metrics()));
+  const own = frontendMetrics(settingsOf(env).metricsPrefix).text();
+  return new Response([own, ...parts].join(''), { headers: { 'content-type': CONTENT_TYPE } });
+}

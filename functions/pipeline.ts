@@ -1,0 +1,120 @@
+/**
+ * The way of an inference request, as prose: validate → find the model → render its template → tokenise → route →
+ * dispatch. Each step is a few lines here and a folder behind them.
+ */
+import type { ModelEntry } from '../durable/directory/rpc.ts';
+import type { RouteDecision } from '../durable/router/rpc.ts';
+import { StatorError } from '../durable/runtime/errors.ts';
+import type { Endpoint } from './call.ts';
+import { dispatch } from './dispatch/dispatch.ts';
+import { route } from './dispatch/route.ts';
+import { directoryOf } from './env.ts';
+import type { InferenceRequest } from './inference-request.ts';
+import { chatRequest } from './openai/chat-request.ts';
+import { completionsRequest } from './openai/completions-request.ts';
+import { Chain, type Operator, type Pipeline } from './operator.ts';
+import type { PreparedRequest, TokenPrompt } from './prepared-request.ts';
+import { type RenderedPrompt, renderChat, renderText } from './preprocess/chat-template.ts';
+import { boundedMaxTokens } from './preprocess/context-length.ts';
+import { directoryCopy } from './preprocess/directory-copy.ts';
+import { templateOf } from './preprocess/model-files.ts';
+import { hashTokens, tokeniseText } from './preprocess/tokenise.ts';
+
+interface ForModel {
+  request: InferenceRequest;
+  model: ModelEntry;
+}
+
+interface Rendered extends ForModel {
+  /** The prompt's text, or the client's own tokens. */
+  prompt: RenderedPrompt | Uint32Array;
+}
+
+interface Routed {
+  prepared: PreparedRequest;
+  routing: Promise<RouteDecision>;
+}
+
+const PARSERS: Record<Endpoint, (json: unknown) => InferenceRequest> = {
+  chat_completions: chatRequest,
+  completions: completionsRequest,
+};
+
+const validate: Operator<unknown, InferenceRequest> = {
+  name: 'validate',
+  forward: (json, call) => PARSERS[call.endpoint](json),
+};
+
+const findModel: Operator<InferenceRequest, ForModel> = {
+  name: 'find-model',
+  forward(request, call) {
+    const read = (known: number) => directoryOf(call.env).read(known);
+    const found = directoryCopy.find(request.model, read, call.startedMs);
+    const accept = (model: ModelEntry): ForModel => {
+      call.track.accepted(model.name, request.stream);
+      return { request, model };
+    };
+    return found instanceof Promise ? found.then(accept) : accept(found);
+  },
+};
+
+const render: Operator<ForModel, Rendered> = {
+  name: 'render',
+  forward({ request, model }, call) {
+    const { prompt } = request;
+    if (prompt.kind === 'tokens') return { request, model, prompt: prompt.tokenIds };
+    if (prompt.kind === 'text') return { request, model, prompt: renderText(prompt.text, model) };
+    const template = templateOf(model, call.settings.fleetToken);
+    const { messages } = prompt;
+    if (template instanceof Promise) {
+      return template.then((made) => ({ request, model, prompt: renderChat(made, messages, model) }));
+    }
+    return { request, model, prompt: renderChat(template, messages, model) };
+  },
+};
+
+const tokenise: Operator<Rendered, PreparedRequest> = {
+  name: 'tokenise',
+  forward({ request, model, prompt }, call) {
+    const tokens =
+      prompt instanceof Uint32Array
+        ? hashTokens(model, prompt)
+        : tokeniseText(model, prompt, call.settings.fleetToken);
+    if (tokens instanceof Promise) return tokens.then((made) => prepare(request, model, made));
+    return prepare(request, model, tokens);
+  },
+};
+
+function prepare(request: InferenceRequest, model: ModelEntry, prompt: TokenPrompt): PreparedRequest {
+  const promptTokens = prompt.tokenIds.byteLength / 4;
+  const promptParam = request.prompt.kind === 'messages' ? 'messages' : 'prompt';
+  if (promptTokens === 0)
+    throw new StatorError('invalid_request', 'The prompt is empty.', { param: promptParam });
+  const { contextLengthTokens } = model;
+  const maxTokens = boundedMaxTokens({
+    contextLengthTokens,
+    promptTokens,
+    maxTokens: request.stop.maxTokens,
+    promptParam,
+  });
+  return { request, model, prompt, promptTokens, maxTokens };
+}
+
+/** Asks, and lets `dispatch` wait for the answer: a stream's headers may have to go out before it. */
+const askForWorker: Operator<PreparedRequest, Routed> = {
+  name: 'route',
+  forward: (prepared, call) => ({ prepared, routing: route(call, prepared) }),
+};
+
+const send: Operator<Routed, Response> = {
+  name: 'dispatch',
+  forward: ({ prepared, routing }, call) => dispatch(call, prepared, routing),
+};
+
+/** JSON body in, response out. Throws StatorError for everything that goes wrong before the response's head is out. */
+export const inference: Pipeline<unknown> = Chain.of(validate)
+  .pipe(findModel)
+  .pipe(render)
+  .pipe(tokenise)
+  .pipe(askForWorker)
+  .answeredBy(send);

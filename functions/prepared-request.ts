@@ -1,0 +1,18 @@
+/** A request that is ready to be sent: its prompt as tokens and block hashes, its answer bounded by the context. */
+import type { ModelEntry } from '../durable/directory/rpc.ts';
+import type { InferenceRequest } from './inference-request.ts';
+
+export interface TokenPrompt {
+  /** Packed LE u32. */
+  tokenIds: Uint8Array;
+  /** Local hashes of the complete blocks, packed LE u64. */
+  blockHashes: Uint8Array;
+}
+
+export interface PreparedRequest {
+  request: InferenceRequest;
+  model: ModelEntry;
+  prompt: TokenPrompt;
+  promptTokens: number;
+  maxTokens: number;
+}
