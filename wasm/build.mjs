@@ -13,7 +13,16 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,13 +32,32 @@ const root = path.dirname(here);
 const crates = { radix: 'stator_radix', tokens: 'stator_tokens' };
 const target = 'wasm32-unknown-unknown';
 const record = path.join(here, 'pkg', 'build.json');
-const wasmOptFlags = ['-O3', '--enable-simd', '--enable-bulk-memory', '--enable-bulk-memory-opt',
-  '--enable-nontrapping-float-to-int', '--enable-sign-ext', '--enable-mutable-globals',
-  '--enable-reference-types', '--enable-multivalue', '--strip-debug', '--strip-producers'];
+const rustFlags = '-Ctarget-feature=+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext';
+const wasmOptFlags = [
+  '-O3',
+  '--enable-simd',
+  '--enable-bulk-memory',
+  '--enable-bulk-memory-opt',
+  '--enable-nontrapping-float-to-int',
+  '--enable-sign-ext',
+  '--enable-mutable-globals',
+  '--enable-reference-types',
+  '--enable-multivalue',
+  '--strip-debug',
+  '--strip-producers',
+];
 
 function run(command, args, options = {}) {
-  const result = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], ...options });
-  return { ok: result.status === 0, out: result.stdout ?? '', err: (result.error?.message ?? '') + (result.stderr ?? '') };
+  const result = spawnSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  });
+  return {
+    ok: result.status === 0,
+    out: result.stdout ?? '',
+    err: (result.error?.message ?? '') + (result.stderr ?? ''),
+  };
 }
 
 function sha256(data) {
@@ -45,11 +73,11 @@ function filesUnder(folder) {
 
 /** Hash over names and contents of everything that decides the output. */
 function sourceHash() {
-  const files = ['Cargo.toml', 'Cargo.lock', 'build.mjs'].map((name) => path.join(here, name));
+  const files = ['Cargo.toml', 'Cargo.lock'].map((name) => path.join(here, name));
   for (const crate of Object.keys(crates)) {
     files.push(path.join(here, crate, 'Cargo.toml'), ...filesUnder(path.join(here, crate, 'src')));
   }
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(JSON.stringify([rustFlags, wasmOptFlags]));
   for (const file of files.sort()) {
     hash.update(`${path.relative(here, file).split(path.sep).join('/')}\0${sha256(readFileSync(file))}\0`);
   }
@@ -58,17 +86,24 @@ function sourceHash() {
 
 function outputHashes(folder) {
   const names = Object.keys(crates).flatMap((crate) =>
-    readdirSync(path.join(folder, crate)).sort().map((name) => `${crate}/${name}`));
-  return Object.fromEntries(names.map((name) => {
-    const data = readFileSync(path.join(folder, name));
-    return [name, { bytes: data.length, sha256: sha256(data) }];
-  }));
+    readdirSync(path.join(folder, crate))
+      .sort()
+      .map((name) => `${crate}/${name}`),
+  );
+  return Object.fromEntries(
+    names.map((name) => {
+      const data = readFileSync(path.join(folder, name));
+      return [name, { bytes: data.length, sha256: sha256(data) }];
+    }),
+  );
 }
 
 /** wasm-opt from the project's packages, from WASM_OPT, or from PATH. */
 function findWasmOpt() {
   const local = path.join(root, 'node_modules', 'binaryen', 'bin', 'wasm-opt');
-  const candidates = [process.env.WASM_OPT, existsSync(local) ? local : undefined, 'wasm-opt'].filter(Boolean);
+  const candidates = [process.env.WASM_OPT, existsSync(local) ? local : undefined, 'wasm-opt'].filter(
+    Boolean,
+  );
   for (const candidate of candidates) {
     const script = existsSync(candidate) && readFileSync(candidate).subarray(0, 2).toString() === '#!';
     const [command, prefix] = script ? [process.execPath, [candidate]] : [candidate, []];
@@ -82,10 +117,13 @@ function findWasmOpt() {
 function toolchain() {
   const missing = [];
   const rustc = run('rustc', ['-vV']);
-  if (!rustc.ok || !run('cargo', ['--version']).ok) missing.push('rustc and cargo (rustup.rs, or your distribution)');
+  if (!rustc.ok || !run('cargo', ['--version']).ok)
+    missing.push('rustc and cargo (rustup.rs, or your distribution)');
   const sysroot = rustc.ok ? run('rustc', ['--print', 'sysroot']).out.trim() : '';
   if (rustc.ok && !existsSync(path.join(sysroot, 'lib', 'rustlib', target, 'lib'))) {
-    missing.push(`the ${target} standard library (rustup target add ${target}; Debian: sh wasm/toolchain.sh)`);
+    missing.push(
+      `the ${target} standard library (rustup target add ${target}; Debian: sh wasm/toolchain.sh)`,
+    );
   }
   const bindgen = run('wasm-bindgen', ['--version']);
   const wanted = /wasm-bindgen = "=([^"]+)"/.exec(readFileSync(path.join(here, 'Cargo.toml'), 'utf8'))[1];
@@ -98,7 +136,9 @@ function toolchain() {
   const release = /^release: (.*)$/m.exec(rustc.out)[1];
   const commit = /^commit-hash: (.*)$/m.exec(rustc.out)[1];
   return {
-    missing, sysroot, wasmOpt,
+    missing,
+    sysroot,
+    wasmOpt,
     versions: { rustc: `${release} (${commit})`, wasmBindgen: wanted, wasmOpt: wasmOpt.version },
   };
 }
@@ -107,9 +147,17 @@ function toolchain() {
 function remaps(sysroot) {
   const cargo = process.env.CARGO_HOME ?? path.join(homedir(), '.cargo');
   const registry = path.join(cargo, 'registry', 'src');
-  const registries = existsSync(registry) ? readdirSync(registry).map((name) => path.join(registry, name)) : [];
-  return [[homedir(), '/home'], [cargo, '/cargo'], [sysroot, '/rust'], ...registries.map((name) => [name, '/crates']),
-    [root, '/stator'], [here, '/stator/wasm']];
+  const registries = existsSync(registry)
+    ? readdirSync(registry).map((name) => path.join(registry, name))
+    : [];
+  return [
+    [homedir(), '/home'],
+    [cargo, '/cargo'],
+    [sysroot, '/rust'],
+    ...registries.map((name) => [name, '/crates']),
+    [root, '/stator'],
+    [here, '/stator/wasm'],
+  ];
 }
 
 function mustRun(what, command, args, options) {
@@ -117,18 +165,30 @@ function mustRun(what, command, args, options) {
   if (!result.ok) throw new Error(`${what} failed:\n${result.err || result.out}`);
 }
 
-function build(tools, into) {
-  const flags = ['-Ctarget-feature=+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext',
-    ...remaps(tools.sysroot).map(([from, to]) => `--remap-path-prefix=${from}=${to}`)];
+function build(tools, into, cargoFlags = []) {
+  const flags = [
+    rustFlags,
+    ...remaps(tools.sysroot).map(([from, to]) => `--remap-path-prefix=${from}=${to}`),
+  ];
   const targetFolder = process.env.CARGO_TARGET_DIR ?? path.join(here, 'target');
   const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f'), CARGO_TARGET_DIR: targetFolder };
-  mustRun('cargo build', 'cargo', ['build', '--release', '--locked', '--target', target], { cwd: here, env });
+  mustRun('cargo build', 'cargo', ['build', '--release', ...cargoFlags, '--target', target], {
+    cwd: here,
+    env,
+  });
   for (const [folder, name] of Object.entries(crates)) {
     const out = path.join(into, folder);
     rmSync(out, { recursive: true, force: true });
     mkdirSync(out, { recursive: true });
-    mustRun('wasm-bindgen', 'wasm-bindgen', ['--target', 'web', '--out-dir', out, '--remove-name-section',
-      '--remove-producers-section', path.join(targetFolder, target, 'release', `${name}.wasm`)]);
+    mustRun('wasm-bindgen', 'wasm-bindgen', [
+      '--target',
+      'web',
+      '--out-dir',
+      out,
+      '--remove-name-section',
+      '--remove-producers-section',
+      path.join(targetFolder, target, 'release', `${name}.wasm`),
+    ]);
     const wasm = path.join(out, `${name}_bg.wasm`);
     const { command, prefix } = tools.wasmOpt;
     mustRun('wasm-opt', command, [...prefix, ...wasmOptFlags, wasm, '-o', wasm]);
@@ -138,17 +198,20 @@ function build(tools, into) {
 function compare(recorded, tools) {
   const aside = mkdtempSync(path.join(tmpdir(), 'stator-wasm-'));
   try {
-    build(tools, aside);
+    build(tools, aside, ['--locked']);
     const fresh = outputHashes(aside);
-    const differing = Object.keys({ ...recorded.outputs, ...fresh })
-      .filter((name) => fresh[name]?.sha256 !== recorded.outputs[name]?.sha256);
+    const differing = Object.keys({ ...recorded.outputs, ...fresh }).filter(
+      (name) => fresh[name]?.sha256 !== recorded.outputs[name]?.sha256,
+    );
     if (differing.length === 0) {
       console.log('wasm/pkg is exactly what its sources give.');
       return 0;
     }
     if (JSON.stringify(recorded.toolchain) !== JSON.stringify(tools.versions)) {
-      console.log(`toolchain differs: run the tests\n  recorded ${JSON.stringify(recorded.toolchain)}\n` +
-        `  here     ${JSON.stringify(tools.versions)}`);
+      console.log(
+        `toolchain differs: run the tests\n  recorded ${JSON.stringify(recorded.toolchain)}\n` +
+          `  here     ${JSON.stringify(tools.versions)}`,
+      );
       return 0;
     }
     console.error(`wasm/pkg is not what its sources give: ${differing.join(', ')}. Run: node wasm/build.mjs`);
@@ -172,15 +235,21 @@ function main(args) {
   });
   if (args.includes('--if-changed') && recorded?.sources === sources && committed) return 0;
   if (args.includes('--check') && (recorded === undefined || recorded.sources !== sources || !committed)) {
-    console.error('wasm/pkg/build.json does not describe the sources or the packages here. Run: node wasm/build.mjs');
+    console.error(
+      'wasm/pkg/build.json does not describe the sources or the packages here. Run: node wasm/build.mjs',
+    );
     return 1;
   }
   const tools = toolchain();
   if (tools.missing.length > 0) {
-    console.error(`The WebAssembly packages cannot be rebuilt here. Missing:\n  - ${tools.missing.join('\n  - ')}`);
+    console.error(
+      `The WebAssembly packages cannot be rebuilt here. Missing:\n  - ${tools.missing.join('\n  - ')}`,
+    );
     if (recorded === undefined) return 1;
-    console.error('The committed packages in wasm/pkg stay in use' +
-      (recorded.sources === sources ? '; they match the sources.' : ', although the sources have changed.'));
+    console.error(
+      'The committed packages in wasm/pkg stay in use' +
+        (recorded.sources === sources ? '; they match the sources.' : ', although the sources have changed.'),
+    );
     return args.includes('--if-changed') || args.includes('--check') ? 0 : 1;
   }
   if (args.includes('--check')) return compare(recorded, tools);
@@ -188,7 +257,7 @@ function main(args) {
   try {
     build(tools, aside);
     cpSync(aside, path.join(here, 'pkg'), { recursive: true });
-    const contents = { toolchain: tools.versions, sources, outputs: outputHashes(aside) };
+    const contents = { toolchain: tools.versions, sources: sourceHash(), outputs: outputHashes(aside) };
     writeFileSync(record, `${JSON.stringify(contents, null, 2)}\n`);
     for (const [name, { bytes }] of Object.entries(contents.outputs)) {
       if (name.endsWith('.wasm')) console.log(`wasm/pkg/${name}: ${bytes} bytes`);

@@ -7,8 +7,12 @@
 // of any method of the same module; copy what must live longer. Environment neutral: the loaders in load/ bring the module.
 // Memory is freed by `free()` (or `using`), never by the collector alone.
 
-import { ActiveSequences as WasmSequences, RadixIndex as WasmIndex, initSync as init } from './pkg/radix/stator_radix.js';
 import type { InitOutput } from './pkg/radix/stator_radix.js';
+import {
+  initSync as init,
+  RadixIndex as WasmIndex,
+  ActiveSequences as WasmSequences,
+} from './pkg/radix/stator_radix.js';
 
 /** What became of a store. */
 export const storeStatus = { stored: 0, duplicate: 1, parentNotFound: 2, invalid: 3 } as const;
@@ -44,8 +48,8 @@ export interface DumpPiece {
 
 let memory: WebAssembly.Memory | undefined;
 
-/** Makes the classes usable. Idempotent. */
-export function initRadix(module: WebAssembly.Module): void {
+/** Makes the classes usable, from a compiled module or its bytes. Idempotent. */
+export function initRadix(module: WebAssembly.Module | Uint8Array<ArrayBuffer>): void {
   const output: InitOutput = init({ module });
   memory ??= output.memory;
 }
@@ -86,7 +90,8 @@ export class RadixIndex {
     const { parentHash, blockHashes, tokensHashes } = event;
     const n = blockHashes.length >>> 3;
     const parents = parentHash == null ? 0 : 1;
-    if (blockHashes.length !== tokensHashes.length || (blockHashes.length & 7) !== 0) return storeStatus.invalid;
+    if (blockHashes.length !== tokensHashes.length || (blockHashes.length & 7) !== 0)
+      return storeStatus.invalid;
     if (parentHash != null && parentHash.length !== 8) return storeStatus.invalid;
     put(this.#core.input(2 * n + parents), parentHash, blockHashes, tokensHashes);
     return this.#core.store(slot, parents === 1, n) as StoreStatus;

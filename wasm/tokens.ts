@@ -7,10 +7,15 @@
 // same module; copy what must live longer (`.slice()`). Hashes are packed little-endian 64-bit words. Bad input is an Error.
 // In workerd construct a `Tokenizer` inside a handler, not at module scope (it traps there).
 
-import {
-  BlockHasher as WasmHasher, Tokenizer as WasmTokenizer, initSync as init, object_hash, seed as seedOf, xxh3 as xxh3Of,
-} from './pkg/tokens/stator_tokens.js';
 import type { InitOutput } from './pkg/tokens/stator_tokens.js';
+import {
+  initSync as init,
+  object_hash,
+  seed as seedOf,
+  BlockHasher as WasmHasher,
+  Tokenizer as WasmTokenizer,
+  xxh3 as xxh3Of,
+} from './pkg/tokens/stator_tokens.js';
 
 export interface BlockOptions {
   /** Tokens a block. */
@@ -57,8 +62,8 @@ export const defaultSeed = 1337n;
 let memory: WebAssembly.Memory | undefined;
 const utf8 = new TextEncoder();
 
-/** Makes everything here usable. Idempotent. */
-export function initTokens(module: WebAssembly.Module): void {
+/** Makes everything here usable, from a compiled module or its bytes. Idempotent. */
+export function initTokens(module: WebAssembly.Module | Uint8Array<ArrayBuffer>): void {
   const output: InitOutput = init({ module });
   memory ??= output.memory;
 }
@@ -73,7 +78,10 @@ function buffer(): ArrayBufferLike {
 }
 
 /** The hash seed of a LoRA adapter and a cache namespace (semantics §2.1). */
-export function seed(options: { readonly lora?: string | undefined; readonly namespace?: string | undefined }): bigint {
+export function seed(options: {
+  readonly lora?: string | undefined;
+  readonly namespace?: string | undefined;
+}): bigint {
   buffer();
   return BigInt.asUintN(64, seedOf(options.lora ?? '', options.namespace ?? ''));
 }
@@ -100,13 +108,17 @@ interface Core {
   sequences(): number;
 }
 
-function hashIds(core: Core, ids: Uint32Array | readonly number[], options: BlockOptions,
-  objects: readonly MultimodalObject[]): Uint8Array {
+function hashIds(
+  core: Core,
+  ids: Uint32Array | readonly number[],
+  options: BlockOptions,
+  objects: readonly MultimodalObject[],
+): Uint8Array {
   const offset = core.ids_input(ids.length);
   new Uint32Array(buffer(), offset, ids.length).set(ids);
   if (objects.length > 0) {
     const words = new BigUint64Array(buffer(), core.objects_input(2 * objects.length), 2 * objects.length);
-    objects.forEach(({ block, hash }, i) => words.set([BigInt(block), hash], 2 * i));
+    words.set(objects.flatMap(({ block, hash }) => [BigInt(block), hash]));
   }
   const { blockSize, seed = defaultSeed, eagle = false } = options;
   const blocks = core.hash(ids.length, blockSize, seed, eagle, objects.length);
@@ -124,18 +136,31 @@ export class BlockHasher {
   }
 
   /** Local hashes of the complete blocks. */
-  hash(ids: Uint32Array | readonly number[], options: BlockOptions, objects: readonly MultimodalObject[] = []): Uint8Array {
+  hash(
+    ids: Uint32Array | readonly number[],
+    options: BlockOptions,
+    objects: readonly MultimodalObject[] = [],
+  ): Uint8Array {
     const hashes = hashIds(this.#core, ids, options, objects);
     this.#blocks = hashes.length >>> 3;
     return hashes;
   }
 
   /** KVBM's block hashes of a prompt with placeholder runs (semantics §2.4). */
-  hashFramed(ids: Uint32Array | readonly number[], options: BlockOptions, runs: readonly PlaceholderRun[]): Uint8Array {
+  hashFramed(
+    ids: Uint32Array | readonly number[],
+    options: BlockOptions,
+    runs: readonly PlaceholderRun[],
+  ): Uint8Array {
     new Uint32Array(buffer(), this.#core.ids_input(ids.length), ids.length).set(ids);
     const words = new BigUint64Array(buffer(), this.#core.objects_input(3 * runs.length), 3 * runs.length);
-    runs.forEach(({ offset, length, hash }, i) => words.set([BigInt(offset), BigInt(length), hash], 3 * i));
-    this.#blocks = this.#core.hash_framed(ids.length, options.blockSize, options.seed ?? defaultSeed, runs.length);
+    words.set(runs.flatMap(({ offset, length, hash }) => [BigInt(offset), BigInt(length), hash]));
+    this.#blocks = this.#core.hash_framed(
+      ids.length,
+      options.blockSize,
+      options.seed ?? defaultSeed,
+      runs.length,
+    );
     return new Uint8Array(buffer(), this.#core.hashes(), this.#blocks * 8);
   }
 
@@ -187,9 +212,10 @@ export class Tokenizer {
     const room = text.length * 3;
     const offset = this.#core.text_input(room);
     const { written } = utf8.encodeInto(text, new Uint8Array(buffer(), offset, room));
-    const count = guard === undefined
-      ? this.#core.encode_hash(written, addSpecial, blockSize, seed, eagle)
-      : this.#core.encode_guarded(written, guard.codePointAt(0) ?? 0, addSpecial, blockSize, seed, eagle);
+    const count =
+      guard === undefined
+        ? this.#core.encode_hash(written, addSpecial, blockSize, seed, eagle)
+        : this.#core.encode_guarded(written, guard.codePointAt(0) ?? 0, addSpecial, blockSize, seed, eagle);
     return {
       ids: new Uint32Array(buffer(), this.#core.ids(), count),
       hashes: new Uint8Array(buffer(), this.#core.hashes(), this.#core.blocks() * 8),
@@ -197,7 +223,11 @@ export class Tokenizer {
   }
 
   /** Local hashes of tokens that came from elsewhere. */
-  hash(ids: Uint32Array | readonly number[], options: BlockOptions, objects: readonly MultimodalObject[] = []): Uint8Array {
+  hash(
+    ids: Uint32Array | readonly number[],
+    options: BlockOptions,
+    objects: readonly MultimodalObject[] = [],
+  ): Uint8Array {
     return hashIds(this.#core, ids, options, objects);
   }
 

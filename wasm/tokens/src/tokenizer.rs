@@ -236,8 +236,8 @@ impl Tokenizer {
 fn check(file: &Value) -> Result<u32, String> {
     let model = file.get("model").ok_or("tokenizer.json has no model")?;
     let kind = model.get("type").and_then(Value::as_str);
-    if let Some(kind) = kind.filter(|kind| !matches!(*kind, "BPE" | "Unigram")) {
-        return Err(format!("tokenizer.json has a {kind} model; supported are BPE and Unigram"));
+    if let Some(kind) = kind.filter(|kind| *kind != "BPE") {
+        return Err(format!("tokenizer.json has a {kind} model; only BPE is supported"));
     }
     let ids: Vec<Option<u64>> = match model.get("vocab") {
         Some(Value::Object(vocab)) => vocab.values().map(Value::as_u64).collect(),

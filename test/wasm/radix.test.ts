@@ -1,0 +1,151 @@
+// Does the index report exactly the contiguous prefixes, whatever the history? Against the naive model, after every step.
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { dumpDone, dumpEvents, maxSlots, RadixIndex, storeStatus } from '../../wasm/load/node/radix.ts';
+import type { Matches } from '../../wasm/radix.ts';
+import { bigints, words } from './bytes.ts';
+import { ModelIndex } from './model.ts';
+
+const capacityBytes = 64 * 2 ** 20;
+
+function asMap({ count, pairs }: Matches): Map<number, number> {
+  const map = new Map<number, number>();
+  for (let i = 0; i < count; i += 1) map.set(pairs[2 * i] ?? -1, pairs[2 * i + 1] ?? -1);
+  expect(map.size).toBe(count);
+  return map;
+}
+
+const slots = fc.constantFrom(0, 1, 2, 63, 64, 1000);
+const name = fc.nat({ max: 11 });
+const token = fc.nat({ max: 2 });
+const step = fc.oneof(
+  {
+    weight: 12,
+    arbitrary: fc
+      .record({
+        slot: slots,
+        parent: fc.option(name, { nil: null, freq: 2 }),
+        blocks: fc.array(fc.tuple(name, token), { maxLength: 6 }),
+      })
+      .map(({ slot, parent, blocks }) => ({
+        kind: 'store' as const,
+        slot,
+        event: { parent, names: blocks.map(([n]) => n), tokens: blocks.map(([, t]) => t) },
+      })),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('remove' as const),
+      slot: slots,
+      names: fc.array(name, { maxLength: 4 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const), slot: slots }) },
+);
+
+describe('RadixIndex', () => {
+  test('finds what the naive model finds, after every step of any history', () => {
+    const query = fc.array(token, { maxLength: 8 });
+    const history = fc.array(fc.tuple(step, fc.array(query, { minLength: 3, maxLength: 3 })), {
+      maxLength: 60,
+    });
+    fc.assert(
+      fc.property(history, (steps) => {
+        using index = new RadixIndex({ capacityBytes });
+        const model = new ModelIndex();
+        for (const [action, queries] of steps) {
+          if (action.kind === 'store') {
+            const { parent, names, tokens } = action.event;
+            const parentHash = parent === null ? null : words(parent);
+            const event = { parentHash, blockHashes: words(...names), tokensHashes: words(...tokens) };
+            expect(index.store(action.slot, event)).toBe(model.store(action.slot, action.event));
+          } else if (action.kind === 'remove') {
+            expect(index.remove(action.slot, words(...action.names))).toBe(
+              model.remove(action.slot, action.names),
+            );
+          } else {
+            index.clear(action.slot);
+            model.clear(action.slot);
+          }
+          for (const q of queries) expect(asMap(index.find(words(...q)))).toEqual(model.find(q));
+          expect(index.blocks).toBe(model.blocks());
+          expect(index.slotBlocks(action.slot)).toBe(model.slotBlocks(action.slot));
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('says why a store changed nothing', () => {
+    using index = new RadixIndex({ capacityBytes });
+    const event = { blockHashes: words(1, 2), tokensHashes: words(10, 20) };
+    expect(index.store(0, event)).toBe(storeStatus.stored);
+    expect(index.store(0, event)).toBe(storeStatus.duplicate);
+    expect(index.store(1, { ...event, parentHash: words(1) })).toBe(storeStatus.invalid);
+    expect(index.store(1, { parentHash: words(2), blockHashes: words(3), tokensHashes: words(30) })).toBe(
+      storeStatus.parentNotFound,
+    );
+    expect(index.store(0, { blockHashes: words(5, 5), tokensHashes: words(1, 2) })).toBe(storeStatus.invalid);
+    expect(index.store(0, { blockHashes: words(), tokensHashes: words() })).toBe(storeStatus.invalid);
+    expect(index.store(maxSlots, event)).toBe(storeStatus.invalid);
+    expect(index.store(0, { blockHashes: words(1), tokensHashes: words(1, 2) })).toBe(storeStatus.invalid);
+    expect(index.store(0, { blockHashes: new Uint8Array(7), tokensHashes: new Uint8Array(7) })).toBe(
+      storeStatus.invalid,
+    );
+    expect(index.blocks).toBe(2);
+  });
+
+  test('a removed middle block hides what follows until it is stored again', () => {
+    using index = new RadixIndex({ capacityBytes });
+    index.store(0, { blockHashes: words(1, 2, 3), tokensHashes: words(10, 20, 30) });
+    expect(index.remove(0, words(2, 99))).toBe(1);
+    expect(asMap(index.find(words(10, 20, 30)))).toEqual(new Map([[0, 1]]));
+    index.store(0, { parentHash: words(1), blockHashes: words(2), tokensHashes: words(20) });
+    expect(asMap(index.find(words(10, 20, 30)))).toEqual(new Map([[0, 3]]));
+  });
+
+  test('a dump in pieces rebuilds the slot', () => {
+    using index = new RadixIndex({ capacityBytes });
+    using copy = new RadixIndex({ capacityBytes });
+    const hash = (i: number): bigint => BigInt(i + 1) * 0x9e37_79b9_7f4a_7c15n;
+    for (let prompt = 0; prompt < 50; prompt += 1) {
+      const ids = Array.from({ length: 20 }, (_, i) => hash(i < 10 ? i : prompt * 100 + i));
+      index.store(5, { blockHashes: words(...ids), tokensHashes: words(...ids.map((id) => id ^ 1n)) });
+    }
+    let [cursor, pieces, blocks] = [0, 0, 0];
+    while (cursor !== dumpDone) {
+      const piece = index.dump(5, { cursor, maxBlocks: 64 });
+      const bytes = piece.words.slice();
+      for (const event of dumpEvents(bytes)) blocks += bigints(event.blockHashes).length;
+      expect(copy.load(5, bytes)).toBeLessThanOrEqual(64);
+      cursor = piece.cursor;
+      pieces += 1;
+    }
+    expect(pieces).toBeGreaterThan(7);
+    expect([blocks, copy.blocks, copy.slotBlocks(5)]).toEqual([510, 510, 510]);
+    const query = Array.from({ length: 20 }, (_, i) => hash(i < 10 ? i : 4200 + i) ^ 1n);
+    expect(asMap(copy.find(words(...query)))).toEqual(new Map([[5, 20]]));
+  });
+
+  test('endless unique prompts stay within the budget, and what is matched stays', () => {
+    const budget = 2 ** 20;
+    using index = new RadixIndex({ capacityBytes: budget });
+    const hot = words(...Array.from({ length: 32 }, (_, i) => BigInt(i) << 40n));
+    index.store(7, { blockHashes: hot, tokensHashes: hot });
+    const block = new BigUint64Array(16);
+    for (let prompt = 1; prompt < 20_000; prompt += 1) {
+      for (let i = 0; i < 16; i += 1) block[i] = BigInt(prompt * 16 + i) * 0x9e37_79b9_7f4a_7c15n;
+      const bytes = new Uint8Array(block.buffer);
+      expect(index.store(prompt % 5, { blockHashes: bytes, tokensHashes: bytes })).toBe(storeStatus.stored);
+      if (prompt % 100 === 0) {
+        expect(index.bytes).toBeLessThanOrEqual(budget);
+        expect(asMap(index.find(hot))).toEqual(new Map([[7, 32]]));
+      }
+    }
+    expect(index.evicted).toBeGreaterThan(200_000);
+    expect(index.remove(1, words(16n * 0x9e37_79b9_7f4a_7c15n))).toBe(1);
+  });
+});
