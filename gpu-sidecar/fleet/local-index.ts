@@ -1,88 +1,50 @@
 /**
- * The blocks that this worker holds, with their parents: what a router gets that knows nothing of us.
- *
- * Cost: one map entry a block. A block whose parent is gone can be matched by nobody, so dumps leave it out.
+ * The blocks that this worker holds: what a router gets that knows nothing of us. The same index that the router
+ * itself uses, with one slot, so that a dump is exactly what its events would have built.
  */
+
+import { dumpDone, dumpEvents, RadixIndex } from '#wasm/radix';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 
 /** A path of blocks, as in KvStored: packed little-endian u64. */
 export interface StoredPath {
-  /** Empty at the root. */
-  parentHash: Uint8Array;
+  /** null at the root. */
+  parentHash: Uint8Array | null;
   blockHashes: Uint8Array;
   tokensHashes: Uint8Array;
 }
 
-interface Block {
-  /** null at the root. */
-  parent: bigint | null;
-  tokensHash: bigint;
-}
+const SELF = 0;
 
 export class LocalIndex {
-  readonly #blocks = new Map<bigint, Block>();
+  readonly #index = new RadixIndex({ capacityBytes: LIMITS.indexBytes });
 
-  get size(): number {
-    return this.#blocks.size;
+  get blocks(): number {
+    return this.#index.slotBlocks(SELF);
   }
 
-  stored(parentHash: Uint8Array | null, blockHashes: Uint8Array, tokensHashes: Uint8Array): void {
-    const blocks = words(blockHashes);
-    const tokens = words(tokensHashes);
-    let parent = parentHash === null || parentHash.length === 0 ? null : words(parentHash)[0]!;
-    for (let i = 0; i < blocks.length; i++) {
-      const hash = blocks[i]!;
-      this.#blocks.set(hash, { parent, tokensHash: tokens[i]! });
-      parent = hash;
-    }
+  stored(path: StoredPath): void {
+    this.#index.store(SELF, path);
   }
 
   removed(blockHashes: Uint8Array): void {
-    for (const hash of words(blockHashes)) this.#blocks.delete(hash);
+    this.#index.remove(SELF, blockHashes);
   }
 
-  clear(): void {
-    this.#blocks.clear();
+  cleared(): void {
+    this.#index.clear(SELF);
   }
 
-  /** All reachable blocks as paths of at most `maxBlocks`, parents first. */
-  *paths(maxBlocks: number): Generator<StoredPath> {
-    const told = new Set<bigint>();
-    for (const hash of this.#blocks.keys()) {
-      const path = this.#untoldPath(hash, told);
-      if (path === null) continue;
-      for (const step of path) told.add(step);
-      let parent = this.#blocks.get(path[0]!)!.parent;
-      for (let from = 0; from < path.length; from += maxBlocks) {
-        const part = path.slice(from, from + maxBlocks);
-        yield this.#stored(parent, part);
-        parent = part.at(-1)!;
-      }
-    }
-  }
-
-  /** The ancestors of a block that were not told yet, the block last; null when it is told or unreachable. */
-  #untoldPath(hash: bigint, told: ReadonlySet<bigint>): bigint[] | null {
-    const path: bigint[] = [];
-    let at: bigint | null = hash;
-    while (at !== null && !told.has(at)) {
-      const block = this.#blocks.get(at);
-      if (block === undefined || path.length > this.#blocks.size) return null;
-      path.push(at);
-      at = block.parent;
-    }
-    return path.length === 0 ? null : path.reverse();
-  }
-
-  #stored(parent: bigint | null, path: readonly bigint[]): StoredPath {
-    return {
-      parentHash: parent === null ? new Uint8Array(0) : packed([parent]),
-      blockHashes: packed(path),
-      tokensHashes: packed(path.map((hash) => this.#blocks.get(hash)!.tokensHash)),
-    };
+  /** All blocks, parents first, in pieces of about `maxBlocks`. */
+  dump(maxBlocks: number): StoredPath[][] {
+    const pieces: StoredPath[][] = [];
+    let cursor = 0;
+    do {
+      const piece = this.#index.dump(SELF, { cursor, maxBlocks });
+      // The words are a view on memory that the next call writes.
+      pieces.push([...dumpEvents(piece.words.slice())]);
+      cursor = piece.cursor;
+    } while (cursor !== dumpDone);
+    return pieces;
   }
 }
-
-/** Packed words as numbers; copied, because bytes off the wire are not aligned. */
-const words = (bytes: Uint8Array): BigUint64Array => new BigUint64Array(new Uint8Array(bytes).buffer);
-
-const packed = (hashes: readonly bigint[]): Uint8Array => new Uint8Array(BigUint64Array.from(hashes).buffer);

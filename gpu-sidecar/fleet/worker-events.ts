@@ -10,10 +10,11 @@ import {
   KvDumpSchema,
   type KvEvent,
   KvEventSchema,
+  type KvStored,
   KvStoredSchema,
   StorageTier,
 } from '../proto/gen/stator/v1/fleet_pb.js';
-import { LocalIndex } from './local-index.ts';
+import { LocalIndex, type StoredPath } from './local-index.ts';
 
 export interface WorkerEventsOptions {
   /** Events kept. */
@@ -45,15 +46,12 @@ export class WorkerEvents implements KvEventSink {
   }
 
   get blocks(): number {
-    return this.#index.size;
+    return this.#index.blocks;
   }
 
-  stored(event: { parentHash: Uint8Array | null; blockHashes: Uint8Array; tokensHashes: Uint8Array }): void {
-    const { parentHash, blockHashes, tokensHashes } = event;
-    this.#index.stored(parentHash, blockHashes, tokensHashes);
-    const stored = create(KvStoredSchema, { blockHashes, tokensHashes });
-    if (parentHash !== null) stored.parentHash = parentHash;
-    this.#add({ case: 'stored', value: stored });
+  stored(path: StoredPath): void {
+    this.#index.stored(path);
+    this.#add({ case: 'stored', value: toMessage(path) });
   }
 
   removed(blockHashes: Uint8Array): void {
@@ -62,7 +60,7 @@ export class WorkerEvents implements KvEventSink {
   }
 
   cleared(): void {
-    this.#index.clear();
+    this.#index.cleared();
     this.#add({ case: 'cleared', value: { $typeName: 'stator.v1.KvCleared' } });
   }
 
@@ -75,27 +73,14 @@ export class WorkerEvents implements KvEventSink {
   }
 
   /** The whole index in frames, parents first; at least one frame, so that an empty index replaces what was there. */
-  *dump(): Generator<KvDump> {
-    let frame = this.#dumpFrame();
-    frame.first = true;
-    let blocks = 0;
-    for (const path of this.#index.paths(this.#options.dumpBlocksPerFrame)) {
-      const pathBlocks = path.blockHashes.length / 8;
-      if (blocks > 0 && blocks + pathBlocks > this.#options.dumpBlocksPerFrame) {
-        yield frame;
-        frame = this.#dumpFrame();
-        blocks = 0;
-      }
-      frame.stored.push(create(KvStoredSchema, path));
-      blocks += pathBlocks;
-    }
-    frame.last = true;
-    if (this.#next > 0) frame.lastEventId = BigInt(this.#next - 1);
-    yield frame;
-  }
-
-  #dumpFrame(): KvDump {
-    return create(KvDumpSchema, { dpRank: 0 });
+  dump(): KvDump[] {
+    const pieces = this.#index.dump(this.#options.dumpBlocksPerFrame);
+    const frames = pieces.map((paths) => create(KvDumpSchema, { dpRank: 0, stored: paths.map(toMessage) }));
+    frames[0]!.first = true;
+    const last = frames.at(-1)!;
+    last.last = true;
+    if (this.#next > 0) last.lastEventId = BigInt(this.#next - 1);
+    return frames;
   }
 
   #add(data: KvEvent['data']): void {
@@ -106,4 +91,10 @@ export class WorkerEvents implements KvEventSink {
     this.#next++;
     this.#options.changed();
   }
+}
+
+function toMessage({ parentHash, blockHashes, tokensHashes }: StoredPath): KvStored {
+  const stored = create(KvStoredSchema, { blockHashes, tokensHashes });
+  if (parentHash !== null) stored.parentHash = parentHash;
+  return stored;
 }
