@@ -166,6 +166,8 @@ function mustRun(what, command, args, options) {
 }
 
 function build(tools, into, cargoFlags = []) {
+  // First the sources of the dependencies, so that their folders are known when paths are remapped.
+  mustRun('cargo fetch', 'cargo', ['fetch', ...cargoFlags, '--target', target], { cwd: here });
   const flags = [
     rustFlags,
     ...remaps(tools.sysroot).map(([from, to]) => `--remap-path-prefix=${from}=${to}`),

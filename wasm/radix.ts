@@ -47,6 +47,8 @@ export interface DumpPiece {
 }
 
 let memory: WebAssembly.Memory | undefined;
+/** All of wasm memory; detached, and then taken again, when the memory has grown. */
+let heap: Uint8Array = new Uint8Array(0);
 
 /** Makes the classes usable, from a compiled module or its bytes. Idempotent. */
 export function initRadix(module: WebAssembly.Module | Uint8Array<ArrayBuffer>): void {
@@ -63,13 +65,14 @@ function buffer(): ArrayBufferLike {
   return memory.buffer;
 }
 
-function put(offset: number, ...parts: readonly (Uint8Array | null | undefined)[]): void {
-  let at = offset;
-  for (const part of parts) {
-    if (part == null) continue;
-    new Uint8Array(buffer(), at, part.length).set(part);
-    at += part.length;
-  }
+function put(offset: number, bytes: Uint8Array): void {
+  if (heap.length === 0) heap = new Uint8Array(buffer());
+  heap.set(bytes, offset);
+}
+
+/** Without an incomplete last word. */
+function whole(bytes: Uint8Array): Uint8Array {
+  return (bytes.length & 7) === 0 ? bytes : bytes.subarray(0, bytes.length & ~7);
 }
 
 function matches(offset: number, count: number): Matches {
@@ -93,14 +96,17 @@ export class RadixIndex {
     if (blockHashes.length !== tokensHashes.length || (blockHashes.length & 7) !== 0)
       return storeStatus.invalid;
     if (parentHash != null && parentHash.length !== 8) return storeStatus.invalid;
-    put(this.#core.input(2 * n + parents), parentHash, blockHashes, tokensHashes);
+    const offset = this.#core.input(2 * n + parents);
+    if (parentHash != null) put(offset, parentHash);
+    put(offset + 8 * parents, blockHashes);
+    put(offset + 8 * (parents + n), tokensHashes);
     return this.#core.store(slot, parents === 1, n) as StoreStatus;
   }
 
   /** `slot` no longer holds these. Returns how many it did not hold. */
   remove(slot: number, blockHashes: Uint8Array): number {
     const n = blockHashes.length >>> 3;
-    put(this.#core.input(n), blockHashes.subarray(0, n * 8));
+    put(this.#core.input(n), whole(blockHashes));
     return this.#core.remove(slot, n);
   }
 
@@ -111,7 +117,7 @@ export class RadixIndex {
   /** Every slot that holds the first of these local hashes, and how many leading ones it holds without a gap. */
   find(tokensHashes: Uint8Array): Matches {
     const n = tokensHashes.length >>> 3;
-    put(this.#core.input(n), tokensHashes.subarray(0, n * 8));
+    put(this.#core.input(n), whole(tokensHashes));
     const count = this.#core.find(n);
     return matches(this.#core.output(), count);
   }
@@ -126,7 +132,7 @@ export class RadixIndex {
   /** Stores a piece of a dump. Returns the number of blocks accepted. */
   load(slot: number, words: Uint8Array): number {
     const n = words.length >>> 3;
-    put(this.#core.input(n), words.subarray(0, n * 8));
+    put(this.#core.input(n), whole(words));
     return this.#core.load(slot, n);
   }
 
@@ -173,7 +179,7 @@ export class ActiveSequences {
    */
   add(request: number, slot: number, localHashes: Uint8Array, salt = 0): number | undefined {
     const n = localHashes.length >>> 3;
-    put(this.#core.input(n), localHashes.subarray(0, n * 8));
+    put(this.#core.input(n), whole(localHashes));
     const added = this.#core.add(request, slot, n, salt);
     return added === 0xffff_ffff ? undefined : added;
   }
@@ -181,7 +187,7 @@ export class ActiveSequences {
   /** How many leading blocks of a prompt are active on each slot that has the first. */
   potential(localHashes: Uint8Array): Matches {
     const n = localHashes.length >>> 3;
-    put(this.#core.input(n), localHashes.subarray(0, n * 8));
+    put(this.#core.input(n), whole(localHashes));
     const count = this.#core.potential(n);
     return matches(this.#core.output(), count);
   }

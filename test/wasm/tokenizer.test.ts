@@ -55,6 +55,47 @@ const hostile = fc
   )
   .map((parts) => parts.join(''));
 
+/** A vocabulary as sentencepiece's BPE has it: spaces are ▁, unknown bytes are <0xNN>. */
+const metaspace = {
+  version: '1.0',
+  added_tokens: [
+    {
+      id: 1,
+      content: '</s>',
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    },
+  ],
+  pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: false },
+  decoder: {
+    type: 'Sequence',
+    decoders: [
+      { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+      { type: 'ByteFallback' },
+      { type: 'Fuse' },
+      { type: 'Strip', content: ' ', start: 1, stop: 0 },
+    ],
+  },
+  model: {
+    type: 'BPE',
+    unk_token: '<unk>',
+    byte_fallback: true,
+    vocab: {
+      ...{ '<unk>': 0, '</s>': 1, b: 2, '▁': 3, '▁a': 4, a: 5 },
+      ...Object.fromEntries(
+        Array.from({ length: 256 }, (_, byte) => [
+          `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
+          10 + byte,
+        ]),
+      ),
+    },
+    merges: ['▁ a'],
+  },
+};
+
 describe('Tokenizer', () => {
   test('reads an ordinary version 1.0 file', () => {
     expect(tokenizer.specialTokens).toEqual(['<|endoftext|>', '<|im_start|>', '<|im_end|>']);
@@ -123,6 +164,19 @@ describe('Tokenizer', () => {
         expect(new TextDecoder().decode(Uint8Array.from(bytes))).toBe(text);
       }),
     );
+  });
+
+  test('knows the bytes of sentencepiece tokens, and where a text starts', () => {
+    using sentencepiece = new Tokenizer(JSON.stringify(metaspace));
+    const decoder = new TextDecoder();
+    const shown = [0, 1, 20, 3, 4, 5].map((id) => decoder.decode(sentencepiece.tokenBytes(id)));
+    expect(shown).toEqual(['<unk>', '</s>', '\n', ' ', ' a', 'a']);
+    expect(sentencepiece.stripsFirstSpace).toBe(true);
+    const plain = [...sentencepiece.encode('a a</s>a\n', { blockSize }).ids];
+    expect(plain).toEqual([4, 4, 1, 5, 20]);
+    expect([...sentencepiece.encode('a a</s>a\n', { blockSize, guard: '\uf8ff' }).ids]).toEqual(plain);
+    const { texts, guard } = guardTexts(['</s>'], sentencepiece.specialTokens);
+    expect([...sentencepiece.encode(texts.join(''), { blockSize, guard }).ids]).not.toContain(1);
   });
 
   test.each([

@@ -201,8 +201,8 @@ impl Index {
         while depth < query.len() {
             // The contiguous stretch behind `at`, as far as its owners stay the same.
             let same = crate::nodes::CONTIGUOUS | running.set();
-            let (chunk, place) = self.nodes.chunk_of(at);
-            let stretch = chunk.tokens[place + 1..].iter().zip(&chunk.set[place + 1..]).zip(&query[depth..]);
+            let (group, place) = self.nodes.group_of(at);
+            let stretch = group.tokens[place + 1..].iter().zip(&group.set[place + 1..]).zip(&query[depth..]);
             let steps = stretch
                 .take_while(|((tokens, word), wanted)| {
                     *tokens == *wanted && **word & (crate::nodes::CONTIGUOUS | SET_MASK) == same

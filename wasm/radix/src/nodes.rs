@@ -1,4 +1,5 @@
-//! The arena of the tree's nodes: chunks of 1,024 in columns, so that a walk along a path reads two dense columns.
+//! The arena of the tree's nodes: groups of 64 in columns, so that a walk along a path reads two dense columns that share
+//! a page, in chunks of 16 groups, so that growth never copies.
 //!
 //! Path compression is a matter of *placement*: a child is put at its parent's id + 1 whenever that place is free and is
 //! then marked `CONTIGUOUS`; only other children stand in the branch table. A path of 128 blocks that was stored in one go
@@ -26,18 +27,22 @@ pub const SET_MASK: u32 = ALIASED - 1;
 
 const BITS: u32 = 10;
 pub const CHUNK: usize = 1 << BITS;
-const LOW: u32 = CHUNK as u32 - 1;
+const GROUP: usize = 64;
 const ROOMY: u32 = 64;
 /// Upper bound of a node's bytes, idle places included.
 pub const NODE_COST_BYTES: usize = size_of::<Chunk>() / (CHUNK - ROOMY as usize) + 1;
 
-pub struct Chunk {
-    pub tokens: [u64; CHUNK],
-    pub name: [u64; CHUNK],
-    pub set: [u32; CHUNK],
-    pub parent: [u32; CHUNK],
-    pub branches: [u32; CHUNK],
-    free: [u64; CHUNK / 64],
+pub struct Group {
+    pub tokens: [u64; GROUP],
+    pub set: [u32; GROUP],
+    branches: [u32; GROUP],
+    parent: [u32; GROUP],
+    name: [u64; GROUP],
+}
+
+struct Chunk {
+    groups: [Group; CHUNK / GROUP],
+    free: [u64; CHUNK / GROUP],
     free_count: u32,
     listed: bool,
 }
@@ -50,21 +55,21 @@ pub struct Nodes {
 }
 
 #[inline(always)]
-fn split(id: u32) -> (usize, usize) {
-    ((id >> BITS) as usize, (id & LOW) as usize)
+fn split(id: u32) -> (usize, usize, usize) {
+    ((id >> BITS) as usize, (id >> 6) as usize & 15, (id & 63) as usize)
 }
 
 macro_rules! column {
     ($get:ident, $set:ident, $type:ty, $column:ident) => {
         #[inline(always)]
         pub fn $get(&self, id: u32) -> $type {
-            let (chunk, at) = split(id);
-            self.chunks[chunk].$column[at]
+            let (chunk, group, at) = split(id);
+            self.chunks[chunk].groups[group].$column[at]
         }
         #[inline(always)]
         pub fn $set(&mut self, id: u32, value: $type) {
-            let (chunk, at) = split(id);
-            self.chunks[chunk].$column[at] = value;
+            let (chunk, group, at) = split(id);
+            self.chunks[chunk].groups[group].$column[at] = value;
         }
     };
 }
@@ -90,9 +95,9 @@ impl Nodes {
     }
 
     #[inline(always)]
-    pub fn chunk_of(&self, id: u32) -> (&Chunk, usize) {
-        let (chunk, at) = split(id);
-        (&self.chunks[chunk], at)
+    pub fn group_of(&self, id: u32) -> (&Group, usize) {
+        let (chunk, group, at) = split(id);
+        (&self.chunks[chunk].groups[group], at)
     }
 
     /// The owner set of a node.
@@ -103,24 +108,24 @@ impl Nodes {
 
     #[inline(always)]
     pub fn flag(&mut self, id: u32, on: u32, off: u32) {
-        let (chunk, at) = split(id);
-        let word = &mut self.chunks[chunk].set[at];
+        let (chunk, group, at) = split(id);
+        let word = &mut self.chunks[chunk].groups[group].set[at];
         *word = *word & !off | on;
     }
 
     #[inline(always)]
     pub fn replace_set(&mut self, id: u32, set: u32) {
-        let (chunk, at) = split(id);
-        let word = &mut self.chunks[chunk].set[at];
+        let (chunk, group, at) = split(id);
+        let word = &mut self.chunks[chunk].groups[group].set[at];
         *word = *word & !SET_MASK | set;
     }
 
     /// The child that was placed right behind `id`, or `NONE`.
     #[inline(always)]
     pub fn next(&self, id: u32) -> u32 {
-        let (chunk, at) = split(id + 1);
+        let (chunk, group, at) = split(id + 1);
         match self.chunks.get(chunk) {
-            Some(chunk) if chunk.set[at] & CONTIGUOUS != 0 => id + 1,
+            Some(chunk) if chunk.groups[group].set[at] & CONTIGUOUS != 0 => id + 1,
             _ => NONE,
         }
     }
@@ -131,33 +136,34 @@ impl Nodes {
     }
 
     pub fn is_live(&self, id: u32) -> bool {
-        let (chunk, at) = split(id);
-        self.chunks.get(chunk).is_some_and(|chunk| chunk.free[at >> 6] >> (at & 63) & 1 == 0)
+        let (chunk, group, at) = split(id);
+        self.chunks.get(chunk).is_some_and(|chunk| chunk.free[group] >> at & 1 == 0)
     }
 
     /// Takes a place for a child of `parent` (`NONE`: the root): right behind it if that is free. The caller fills it.
     /// Returns the id and whether it was reused while its old entry still stands in the eviction queue.
     pub fn take(&mut self, parent: u32, tokens: u64) -> (u32, bool) {
         let (id, contiguous) = self.choose(parent);
-        let (chunk, at) = split(id);
+        let (chunk, group, at) = split(id);
         let chunk = &mut self.chunks[chunk];
-        chunk.free[at >> 6] &= !(1 << (at & 63));
+        chunk.free[group] &= !(1 << at);
         chunk.free_count -= 1;
-        chunk.tokens[at] = tokens;
-        chunk.parent[at] = parent;
-        chunk.branches[at] = 0;
-        let queued = chunk.set[at] & QUEUED;
-        chunk.set[at] = queued | if contiguous { CONTIGUOUS } else { 0 };
+        let group = &mut chunk.groups[group];
+        group.tokens[at] = tokens;
+        group.parent[at] = parent;
+        group.branches[at] = 0;
+        let queued = group.set[at] & QUEUED;
+        group.set[at] = queued | if contiguous { CONTIGUOUS } else { 0 };
         self.live += 1;
         (id, queued != 0)
     }
 
     /// Gives a place back. Its set must be empty, its table entries gone.
     pub fn free(&mut self, id: u32) {
-        let (index, at) = split(id);
+        let (index, group, at) = split(id);
         let chunk = &mut self.chunks[index];
-        chunk.set[at] &= QUEUED;
-        chunk.free[at >> 6] |= 1 << (at & 63);
+        chunk.groups[group].set[at] &= QUEUED;
+        chunk.free[group] |= 1 << at;
         chunk.free_count += 1;
         self.live -= 1;
         if chunk.free_count >= ROOMY && !chunk.listed {
@@ -168,9 +174,9 @@ impl Nodes {
 
     fn choose(&mut self, parent: u32) -> (u32, bool) {
         if parent != NONE {
-            let (chunk, at) = split(parent + 1);
+            let (chunk, group, at) = split(parent + 1);
             match self.chunks.get(chunk) {
-                Some(chunk) if chunk.free[at >> 6] >> (at & 63) & 1 == 1 => return (parent + 1, true),
+                Some(chunk) if chunk.free[group] >> at & 1 == 1 => return (parent + 1, true),
                 None if self.roomy.is_empty() => {
                     self.push_chunk();
                     return (parent + 1, true);
@@ -201,13 +207,11 @@ impl Nodes {
     fn push_chunk(&mut self) {
         self.roomy.push(self.chunks.len() as u32);
         // All-zero columns are valid: no flags, the empty set.
+        const EMPTY: Group =
+            Group { tokens: [0; GROUP], set: [0; GROUP], branches: [0; GROUP], parent: [0; GROUP], name: [0; GROUP] };
         self.chunks.push(Box::new(Chunk {
-            tokens: [0; CHUNK],
-            name: [0; CHUNK],
-            set: [0; CHUNK],
-            parent: [0; CHUNK],
-            branches: [0; CHUNK],
-            free: [u64::MAX; CHUNK / 64],
+            groups: [const { EMPTY }; CHUNK / GROUP],
+            free: [u64::MAX; CHUNK / GROUP],
             free_count: CHUNK as u32,
             listed: true,
         }));
