@@ -179,7 +179,11 @@ export class RouterCore {
   /** A connection was refused or ended for what it sent. */
   rejected(code: string, message: string, worker: Worker | null): void {
     this.#metrics.rejectedFrames.labels(code).add();
-    this.#options.log.warn('fleet connection rejected', { code, message, instance: worker?.instanceId });
+    this.#options.log.warn('fleet connection rejected', {
+      code,
+      reason: message,
+      instance: worker?.instanceId,
+    });
   }
 
   /** Ends leases, reservations and stale requests that ran out, and asks again for KV events that did not come. */

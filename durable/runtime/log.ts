@@ -56,7 +56,9 @@ export class Logger {
     if (LOG_LEVELS.indexOf(level) < this.#least) return;
     const { component, clock = wallClock, write = console.log } = this.#options;
     const time = new Date(clock.nowMs()).toISOString();
-    write(toLine({ time, level, component, message, ...this.#options.fields, ...fields }));
+    const head = { time, level, component, message };
+    // The head twice: first for the order, last so that no field replaces it.
+    write(toLine({ ...head, ...this.#options.fields, ...fields, ...head }));
   }
 }
 

@@ -33,6 +33,12 @@ test('lines below the level are not written', () => {
   expect(lines).toHaveLength(2);
 });
 
+test('no field takes the place of time, level, component or message', () => {
+  const { lines, log } = logged();
+  log.info('joined', { message: 'forged', level: 'error' });
+  expect(JSON.parse(lines[0]!)).toMatchObject({ message: 'joined', level: 'info' });
+});
+
 test('whatever the fields are, a line comes out', () => {
   const { lines, log } = logged();
   const circle: Record<string, unknown> = {};
