@@ -3,7 +3,9 @@
  * The one entry point that needs nothing installed: any Node ≥ 20 runs it. It installs the locked packages when
  * package-lock.json changed, then runs cli/main.ts under the locked Node 24, which runs TypeScript as it is.
  *
- * `npm ci` runs without install scripts: every native part comes prebuilt in a platform package.
+ * The install follows the lock file without writing it, and runs no install scripts: every native part comes prebuilt in
+ * a platform package. (Not `npm ci`: it refuses a lock file that lacks optional packages for other platforms, and
+ * mirrors do not carry them all; docs/decisions/0001-install.md.)
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -40,10 +42,10 @@ function installIfNeeded() {
   process.stderr.write('stator: installing packages (once; about half a minute) …\n');
   const started = Date.now();
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const flags = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  const flags = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   const result = spawnSync(npm, flags, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (result.error) fail(`cannot run npm: ${result.error.message}`);
-  if (result.status !== 0) fail(`npm ci failed with exit code ${result.status}; its own message is above`);
+  if (result.status !== 0) fail(`npm install failed with exit code ${result.status}; its own message is above`);
   writeFileSync(stamp, wanted);
   process.stderr.write(`stator: packages installed in ${Math.round((Date.now() - started) / 1000)} s\n`);
 }
