@@ -128,8 +128,15 @@ export class BlockCache {
   /** Drops every stored block that nobody holds; returns how many. */
   clear(): number {
     let count = 0;
-    for (; this.#oldest !== NONE; count++) this.#evict(this.#oldest);
+    while (this.evictOldest()) count++;
     return count;
+  }
+
+  /** Drops the least recently used stored block that nobody holds; false when there is none. */
+  evictOldest(): boolean {
+    if (this.#oldest === NONE) return false;
+    this.#evict(this.#oldest);
+    return true;
   }
 
   /** Slot of a stored block, or -1. */

@@ -2,9 +2,10 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { EngineKind } from './engine.ts';
+import { llamaKind } from './llama/kind.ts';
 import { mockKind } from './mock/kind.ts';
 
-const KINDS: readonly EngineKind[] = [mockKind];
+const KINDS: readonly EngineKind[] = [llamaKind, mockKind];
 
 export const ENGINE_NAMES: readonly string[] = KINDS.map(({ name }) => name);
 

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
+import { llamaKind } from '../../gpu-sidecar/engines/llama/kind.ts';
 import { mockKind } from '../../gpu-sidecar/engines/mock/kind.ts';
 import { wasmBlockHasher } from '../../gpu-sidecar/engines/wasm-hasher.ts';
 import { tokenizerJson } from '../../gpu-sidecar/models/gguf/tokenizer-json.ts';
@@ -27,5 +28,18 @@ engineContract({
       modelPath: tokenizerPath,
       contextLengthTokens,
       extra: { totalBlocks: `${totalBlocks}`, maxNumSeqs: `${maxNumSeqs}`, eosEvery: '40' },
+    }),
+});
+
+engineContract({
+  name: 'llama',
+  hasher: wasmBlockHasher,
+  longPromptTokens: 300,
+  start: ({ totalBlocks, maxNumSeqs, contextLengthTokens }) =>
+    llamaKind.start({
+      ...OPTIONS,
+      modelPath: '',
+      contextLengthTokens,
+      extra: { totalBlocks: `${totalBlocks}`, maxNumSeqs: `${maxNumSeqs}` },
     }),
 });

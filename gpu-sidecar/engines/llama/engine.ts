@@ -1,0 +1,212 @@
+/**
+ * The llama engine: one loop that plans a batch, lets llama.cpp compute it on the libuv pool, and gives every request
+ * its token. The event loop never waits for a decode.
+ *
+ * Everything on the context happens in that loop, one thing after the other: cache operations queued by aborts,
+ * evictions and admissions are done right before the next batch. A batch's tokens are bounded by `SLICE_MS` of
+ * measured compute, so those get their turn. A failed batch ends its requests with an error; the engine goes on.
+ */
+
+import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
+import { BatchScheduler, type SchedulerShape } from '../batch-scheduler.ts';
+import { BlockCache } from '../block-cache.ts';
+import type { Engine, EngineInfo, EngineLoad, EngineRequest, EngineSink, KvEventSink } from '../engine.ts';
+import { KvEventLog } from '../kv-event-log.ts';
+import type { BlockHasher } from '../token-blocks.ts';
+import { BatchBudget } from './batch-budget.ts';
+import { CellMap } from './cell-map.ts';
+import type { LlamaContext } from './context.ts';
+import { guardedTokens } from './guarded-tokens.ts';
+import type { LlamaModel } from './model.ts';
+import { sampleToken } from './sampler.ts';
+import { LlamaSequence } from './sequence.ts';
+
+export interface LlamaEngineParts {
+  info: EngineInfo;
+  model: LlamaModel;
+  context: LlamaContext;
+  shape: SchedulerShape;
+  /** Sequence ids that the context has. */
+  sequences: number;
+  hasher: BlockHasher;
+  onGpu: boolean;
+  controlTokens: readonly string[];
+}
+
+export class LlamaEngine implements Engine {
+  readonly info: EngineInfo;
+  readonly vocabulary: LlamaModel;
+  #parts: LlamaEngineParts;
+  #cells: CellMap;
+  #cache: BlockCache;
+  #events = new KvEventLog();
+  #scheduler: BatchScheduler<LlamaSequence>;
+  #budget: BatchBudget;
+  /** The loop while it runs; null when there is nothing to do. */
+  #loop: Promise<void> | null = null;
+  #stopped: Promise<void> | null = null;
+
+  constructor(parts: LlamaEngineParts) {
+    const { info, shape } = parts;
+    this.#parts = parts;
+    this.info = info;
+    this.vocabulary = parts.model;
+    this.#cells = new CellMap({ ...shape, sequences: parts.sequences });
+    const observer = {
+      stored: this.#events.stored.bind(this.#events),
+      removed: (low: number, high: number, slot: number) => {
+        this.#events.removed(low, high);
+        this.#cells.evicted(slot);
+      },
+    };
+    this.#cache = new BlockCache({ capacityBlocks: shape.totalBlocks, observer });
+    this.#scheduler = new BatchScheduler({ shape, cache: this.#cache, hooks: this });
+    this.#budget = new BatchBudget({ most: info.maxNumBatchedTokens });
+  }
+
+  submit(request: EngineRequest, sink: EngineSink): { abort(): void } {
+    if (this.#stopped) throw new StatorError('worker_draining', 'the engine has stopped');
+    this.#scheduler.check(request);
+    const shape = { blockSizeTokens: this.info.blockSizeTokens, hasher: this.#parts.hasher };
+    const sequence = new LlamaSequence(request, sink, shape);
+    this.#scheduler.enqueue(sequence);
+    this.#loop ??= this.#run();
+    return { abort: () => this.#scheduler.abort(sequence) };
+  }
+
+  tokenize(text: string, options: { parseSpecial: boolean; guard: string }): Uint32Array {
+    const { model, controlTokens } = this.#parts;
+    return guardedTokens(text, { ...options, model, controlTokens });
+  }
+
+  onKvEvents(sink: KvEventSink): void {
+    this.#events.listen(sink);
+  }
+
+  load(): EngineLoad {
+    return this.#scheduler.load();
+  }
+
+  clearKvBlocks(): number {
+    const everything = this.#cache.activeBlocks === 0;
+    const count = this.#cache.clear();
+    if (everything && count > 0) this.#events.cleared();
+    this.#events.flush();
+    return count;
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#shutDown();
+    return this.#stopped;
+  }
+
+  canAdmit(): boolean {
+    while (this.#cells.freeIds === 0) if (!this.#cache.evictOldest()) return false;
+    return true;
+  }
+
+  admitted(sequence: LlamaSequence, cachedBlocks: number): void {
+    sequence.id = this.#cells.enter(sequence.blocks.slots, cachedBlocks);
+  }
+
+  scheduled(sequence: LlamaSequence, tokens: number): void {
+    sequence.scheduled = tokens;
+  }
+
+  leaving(sequence: LlamaSequence): void {
+    this.#cells.leave(sequence.id);
+    sequence.id = -1;
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#scheduler.abortAll();
+    await this.#loop;
+    this.clearKvBlocks();
+    this.#parts.context.free();
+    this.#parts.model.free();
+  }
+
+  async #run(): Promise<void> {
+    await new Promise(setImmediate);
+    while (!this.#scheduler.idle) {
+      this.#scheduler.plan(this.#budget.tokens(this.#scheduler.load().running));
+      await this.#pass();
+    }
+    this.#loop = null;
+  }
+
+  async #pass(): Promise<void> {
+    const { context, onGpu } = this.#parts;
+    const { batch } = this.#scheduler;
+    if (batch.length === 0) return;
+    context.apply(this.#cells.operations);
+    const tokens = this.#fill(batch);
+    const startedMs = performance.now();
+    let logits: Float32Array;
+    try {
+      logits = await context.decode({ onGpu });
+    } catch (thrown) {
+      const error = toStatorError(thrown);
+      for (const sequence of batch) {
+        if (sequence.state === 'running') this.#scheduler.end(sequence, 'error', error);
+      }
+      return;
+    }
+    this.#budget.measured(tokens, performance.now() - startedMs);
+    for (const sequence of batch) if (sequence.state === 'running') this.#store(sequence);
+    this.#events.flush();
+    for (const sequence of batch) {
+      if (sequence.state === 'running' && sequence.row >= 0) this.#answer(sequence, logits);
+    }
+  }
+
+  /** Puts the batch's tokens into the context; returns how many. */
+  #fill(batch: readonly LlamaSequence[]): number {
+    let tokens = 0;
+    for (const sequence of batch) {
+      const { computed, id } = sequence;
+      sequence.row = -1;
+      for (let position = computed - sequence.scheduled; position < computed; position++) {
+        const wanted = position === sequence.known - 1;
+        const place = { position, sequence: id, wanted };
+        const row = this.#parts.context.add(sequence.tokenAt(position), place);
+        if (wanted) sequence.row = row;
+      }
+      tokens += sequence.scheduled;
+    }
+    return tokens;
+  }
+
+  /** Registers the blocks that the batch completed. */
+  #store(sequence: LlamaSequence): void {
+    if (!this.#parts.shape.prefixCaching) return;
+    const { blocks } = sequence;
+    const complete = Math.floor(sequence.computed / this.info.blockSizeTokens);
+    const from = sequence.storedBlocks;
+    if (complete === from) return;
+    const own = blocks.slots.slice(from, complete);
+    this.#cache.store(blocks, from, complete);
+    sequence.storedBlocks = complete;
+    for (let index = from; index < complete; index++) {
+      const slot = blocks.slots[index]!;
+      this.#cells.stored(sequence.id, { index, slot, shared: slot !== own[index - from] });
+    }
+  }
+
+  #answer(sequence: LlamaSequence, logits: Float32Array): void {
+    if (!this.#scheduler.begin(sequence)) return;
+    const { model } = this.#parts;
+    const id = sampleToken({
+      logits: logits.subarray(sequence.row * model.size, (sequence.row + 1) * model.size),
+      sampling: sequence.request.sampling,
+      counts: sequence.counts,
+      forbidden: sequence.forbidden(model.endIds),
+      index: sequence.generated,
+    });
+    if (sequence.endsWith(id, model)) this.#scheduler.end(sequence, 'stop');
+    else {
+      sequence.push(id);
+      this.#scheduler.append(sequence, id);
+    }
+  }
+}

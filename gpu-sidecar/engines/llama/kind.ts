@@ -1,0 +1,153 @@
+/** How the llama engine is started: its options, the model's card, and what of the GGUF file decides them. */
+
+import { basename } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import * as z from 'zod';
+import { StatorError } from '../../../durable/runtime/errors.ts';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
+import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
+import { type GgufModelFacts, modelFacts, TOKEN_TYPE } from '../../models/gguf/metadata.ts';
+import { type GgufHeader, readGgufHeader } from '../../models/gguf/reader.ts';
+import { tokenizerJson } from '../../models/gguf/tokenizer-json.ts';
+import {
+  type ModelCard,
+  ModelCardSchema,
+  ModelInput,
+  ModelType,
+} from '../../proto/gen/stator/v1/model_pb.js';
+import { ArtifactStore } from '../artifacts.ts';
+import type { EngineInfo, EngineKind, EngineOptions } from '../engine.ts';
+import { parseExtra } from '../extra-options.ts';
+import { wasmBlockHasher } from '../wasm-hasher.ts';
+import { LlamaContext } from './context.ts';
+import { LlamaEngine } from './engine.ts';
+import { loadLlama } from './library.ts';
+import { LlamaModel } from './model.ts';
+import { tokenizerDifference } from './tokenizer-check.ts';
+
+const count = z.coerce.number().int().min(1);
+
+/** `extra` of the llama engine. */
+const EXTRA = z.object({
+  /** More than one is slower on a busy host. */
+  threads: count.max(256).default(1),
+  /** Layers on the GPU; needs a library with a GPU backend. */
+  gpuLayers: z.coerce.number().int().min(0).default(0),
+  maxNumSeqs: count.max(128).default(32),
+  maxNumBatchedTokens: count.max(4_096).default(512),
+  /** Blocks of the KV cache; default: eight contexts, at most 8,192 tokens, and one context at least. */
+  totalBlocks: count.optional(),
+});
+
+const DEFAULT_CONTEXT_TOKENS = 4_096;
+const CACHE_CONTEXTS = 8;
+const CACHE_TOKENS = 8_192;
+/** Element types whose tokens do not depend on the batch: F32, F16, BF16. */
+const EXACT_TYPES: readonly number[] = [0, 1, 30];
+
+export const llamaKind: EngineKind = {
+  name: 'llama',
+  summary: 'llama.cpp in process: any GGUF file, on the CPU or a GPU',
+  async start(options) {
+    const extra = parseExtra(options.extra, { engine: 'llama', schema: EXTRA });
+    const path = options.modelPath || BUILT_IN_MODEL_PATH;
+    const header = await readGgufHeader(path);
+    const facts = modelFacts(header);
+    const model = await LlamaModel.load(loadLlama(), { path, gpuLayers: extra.gpuLayers });
+    try {
+      return build({ options, extra, header, facts, model });
+    } catch (thrown) {
+      model.free();
+      throw thrown;
+    }
+  },
+};
+
+interface Loaded {
+  options: EngineOptions;
+  extra: z.output<typeof EXTRA>;
+  header: GgufHeader;
+  facts: GgufModelFacts;
+  model: LlamaModel;
+}
+
+function build(loaded: Loaded): LlamaEngine {
+  const { options, extra, facts, model } = loaded;
+  if (model.llama.modelHasEncoder(model.handle)) {
+    throw new StatorError('engine_error', `${loaded.header.path} is an encoder model; it cannot generate`);
+  }
+  const { blockSizeTokens } = options;
+  const contextLengthTokens = contextLength(loaded);
+  const least = Math.ceil(contextLengthTokens / blockSizeTokens);
+  const roomy = Math.ceil(Math.min(CACHE_CONTEXTS * contextLengthTokens, CACHE_TOKENS) / blockSizeTokens);
+  const totalBlocks = Math.max(least, extra.totalBlocks ?? roomy);
+  const { maxNumSeqs, threads } = extra;
+  const maxNumBatchedTokens = Math.max(extra.maxNumBatchedTokens, 2 * maxNumSeqs);
+  const sequences = Math.min(Number(model.llama.maxSequences()), maxNumSeqs + totalBlocks);
+  const context = new LlamaContext(model, {
+    cells: totalBlocks * blockSizeTokens,
+    batchTokens: maxNumBatchedTokens,
+    sequences,
+    threads,
+  });
+  const artifacts = new ArtifactStore();
+  const info: EngineInfo = {
+    engine: 'llama',
+    card: makeCard(loaded, { artifacts, contextLengthTokens }),
+    artifacts: artifacts.files,
+    blockSizeTokens,
+    totalBlocks,
+    maxNumSeqs,
+    maxNumBatchedTokens,
+    contextLengthTokens,
+    deterministic: loaded.header.tensors.every(({ type }) => EXACT_TYPES.includes(type)),
+  };
+  const prefixCaching = !model.isRecurrent;
+  const vocabularySize = model.size;
+  return new LlamaEngine({
+    info,
+    model,
+    context,
+    shape: { ...info, vocabularySize, prefixCaching, watermark: 0 },
+    sequences,
+    hasher: wasmBlockHasher,
+    onGpu: extra.gpuLayers > 0,
+    controlTokens: controlTokens(facts),
+  });
+}
+
+function contextLength({ options, facts, model }: Loaded): number {
+  const trained = facts.contextLengthTokens ?? model.contextTrainedTokens;
+  return options.contextLengthTokens ?? (trained > 0 ? trained : DEFAULT_CONTEXT_TOKENS);
+}
+
+function controlTokens({ tokenizer }: GgufModelFacts): string[] {
+  return tokenizer.tokens.filter((_, id) => tokenizer.tokenTypes[id] === TOKEN_TYPE.control);
+}
+
+function makeCard(
+  { options, header, facts, model }: Loaded,
+  parts: { artifacts: ArtifactStore; contextLengthTokens: number },
+): ModelCard {
+  const { tokenizer, chatTemplate } = facts;
+  const json = tokenizerJson(tokenizer);
+  const usable = json !== null && tokenizerDifference(model, json) === null ? json : null;
+  const textOf = (id: number | null) => (id === null ? '' : (tokenizer.tokens[id] ?? ''));
+  return create(ModelCardSchema, {
+    name: options.modelName ?? facts.name ?? basename(header.path, '.gguf'),
+    description: facts.description ?? '',
+    createdMs: BigInt(header.modifiedMs),
+    contextLengthTokens: parts.contextLengthTokens,
+    kvCacheBlockSize: options.blockSizeTokens,
+    migrationLimit: LIMITS.migrations,
+    modelInput: usable === null ? ModelInput.TEXT : ModelInput.TOKENS,
+    ...(usable === null ? {} : { tokenizer: parts.artifacts.add(usable) }),
+    ...(chatTemplate === null ? {} : { chatTemplate: parts.artifacts.addText(chatTemplate) }),
+    bosToken: textOf(tokenizer.bosId),
+    eosToken: textOf(tokenizer.eosId),
+    eosTokenIds: [...model.endIds],
+    addBosToken: model.addsBos,
+    modelTypes: chatTemplate === null ? [ModelType.COMPLETIONS] : [ModelType.CHAT, ModelType.COMPLETIONS],
+    specialTokens: controlTokens(facts),
+  });
+}

@@ -1,0 +1,151 @@
+/**
+ * llama.cpp as a shared library: finds the prebuilt npm package of this platform, loads it through koffi and declares
+ * the functions that Stator calls.
+ *
+ * Struct layouts belong to an exact llama.cpp version, so the version and known defaults are checked before any
+ * struct is written. Loaded once a process. Functions with an `async` form run on the libuv pool; nothing here
+ * is thread-safe on one context.
+ */
+
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import koffi, { type TypeObject } from 'koffi';
+import { StatorError } from '../../../durable/runtime/errors.ts';
+import { CONTEXT_DEFAULTS, contextParams, LLAMA_VERSION, llamaBatch, modelParams } from './structs.ts';
+
+/** npm package by platform and processor. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  'linux-x64': 'linux-x64',
+  'linux-arm64': 'linux-arm64',
+  'darwin-arm64': 'mac-arm64-metal',
+};
+
+type Type = string | TypeObject;
+
+const LOG_ERROR = 4;
+const LOG_CONTINUED = 5;
+const KEPT_LOG_LINES = 8;
+
+export type Llama = ReturnType<typeof declare> & {
+  /** The last errors that llama.cpp logged, oldest first; emptied by the call. */
+  takeErrors(): string;
+};
+
+let loaded: Llama | null = null;
+
+/** Throws StatorError `engine_error` when there is no library for this machine, or not the one that is known. */
+export function loadLlama(): Llama {
+  loaded ??= load(libraryFolder());
+  return loaded;
+}
+
+/** The folder with the shared libraries. */
+function libraryFolder(): string {
+  const machine = `${process.platform}-${process.arch}`;
+  const name = PACKAGES[machine];
+  if (name === undefined) {
+    throw new StatorError('engine_error', `there is no prebuilt llama.cpp for ${machine}; use --engine mock`);
+  }
+  try {
+    const main = createRequire(import.meta.url).resolve(`@node-llama-cpp/${name}`);
+    return join(dirname(dirname(main)), 'bins', name);
+  } catch (cause) {
+    throw new StatorError(
+      'engine_error',
+      `the package @node-llama-cpp/${name} is not installed (npm install --include=optional)`,
+      { cause },
+    );
+  }
+}
+
+function load(folder: string): Llama {
+  const files = readdirSync(folder);
+  const open = (pattern: RegExp) => {
+    const file = files.find((name) => pattern.test(name));
+    if (file === undefined) throw new StatorError('engine_error', `${folder} has no ${pattern.source}`);
+    return koffi.load(join(folder, file), { global: true });
+  };
+  open(/^libggml-base\.(so|dylib)$/);
+  const ggml = open(/^libggml\.(\w+\.)?v.*\.(so|dylib)$/);
+  const functions = declare(open(/^libllama\.(\w+\.)?v.*\.(so|dylib)$/));
+  checkVersion(functions, folder);
+  const errors = keepErrors(functions);
+  ggml.func('ggml_backend_load_all_from_path', 'void', ['str'])(folder);
+  functions.backendInit();
+  return { ...functions, takeErrors: () => errors.splice(0).join('; ') };
+}
+
+function checkVersion(functions: ReturnType<typeof declare>, folder: string): void {
+  const version = functions.version();
+  if (!version.startsWith(LLAMA_VERSION)) {
+    throw new StatorError('engine_error', `${folder} holds llama.cpp ${version}; ${LLAMA_VERSION} is known`);
+  }
+  const defaults = functions.contextDefaultParams();
+  for (const [field, expected] of Object.entries(CONTEXT_DEFAULTS)) {
+    if (defaults[field] !== expected) {
+      throw new StatorError('engine_error', `llama.cpp ${version} has an unknown layout: ${field} differs`);
+    }
+  }
+}
+
+/** Swallows llama.cpp's log but for the latest errors. */
+function keepErrors(functions: ReturnType<typeof declare>): string[] {
+  const errors: string[] = [];
+  let level = 0;
+  const callback = koffi.register(
+    (lineLevel: number, text: string) => {
+      if (lineLevel !== LOG_CONTINUED) level = lineLevel;
+      if (level !== LOG_ERROR) return;
+      errors.push(text.trim());
+      if (errors.length > KEPT_LOG_LINES) errors.shift();
+    },
+    koffi.pointer(koffi.proto('void stator_llama_log(int level, const char *text, void *user)')),
+  );
+  functions.logSet(callback, null);
+  return errors;
+}
+
+/** One line a function: its JavaScript name, and the C prototype (llama.h of LLAMA_VERSION). */
+function declare(library: ReturnType<typeof koffi.load>) {
+  const of = (name: string, result: Type, args: Type[]) => library.func(`llama_${name}`, result, args);
+  return {
+    version: of('version', 'str', []),
+    logSet: of('log_set', 'void', ['void*', 'void*']),
+    backendInit: of('backend_init', 'void', []),
+    maxSequences: of('max_parallel_sequences', 'size_t', []),
+    modelDefaultParams: of('model_default_params', modelParams, []),
+    contextDefaultParams: of('context_default_params', contextParams, []),
+    modelLoad: of('model_load_from_file', 'void*', ['str', modelParams]),
+    modelFree: of('model_free', 'void', ['void*']),
+    modelContextTrained: of('model_n_ctx_train', 'int32', ['void*']),
+    modelIsRecurrent: of('model_is_recurrent', 'bool', ['void*']),
+    modelIsHybrid: of('model_is_hybrid', 'bool', ['void*']),
+    modelHasEncoder: of('model_has_encoder', 'bool', ['void*']),
+    modelVocab: of('model_get_vocab', 'void*', ['void*']),
+    vocabSize: of('vocab_n_tokens', 'int32', ['void*']),
+    vocabIsControl: of('vocab_is_control', 'bool', ['void*', 'int32']),
+    vocabIsEndOfGeneration: of('vocab_is_eog', 'bool', ['void*', 'int32']),
+    vocabAddsBos: of('vocab_get_add_bos', 'bool', ['void*']),
+    tokenize: of('tokenize', 'int32', ['void*', 'void*', 'int32', 'void*', 'int32', 'bool', 'bool']),
+    tokenToPiece: of('token_to_piece', 'int32', ['void*', 'int32', 'void*', 'int32', 'int32', 'bool']),
+    contextNew: of('init_from_model', 'void*', ['void*', contextParams]),
+    contextFree: of('free', 'void', ['void*']),
+    contextMemory: of('get_memory', 'void*', ['void*']),
+    memoryRemove: of('memory_seq_rm', 'bool', ['void*', 'int32', 'int32', 'int32']),
+    memoryCopy: of('memory_seq_cp', 'void', ['void*', 'int32', 'int32', 'int32', 'int32']),
+    batchInit: of('batch_init', llamaBatch, ['int32', 'int32', 'int32']),
+    batchFree: of('batch_free', 'void', [llamaBatch]),
+    decode: of('decode', 'int32', ['void*', llamaBatch]),
+    synchronize: of('synchronize', 'void', ['void*']),
+    logits: of('get_logits', 'void*', ['void*']),
+  };
+}
+
+/** Runs a declared function on the libuv pool. */
+export function inPool<T>(callee: { async: (...args: never[]) => void }, ...args: unknown[]): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const call = callee.async as (...all: unknown[]) => void;
+  call(...args, (error: Error | null, result: T) => (error ? reject(error) : resolve(result)));
+  return promise;
+}
