@@ -7,12 +7,13 @@
 
 import { acceptSocket, DurableObject } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
+import type { ServerSocket } from '../platform/socket.ts';
 import { wallClock } from '../runtime/clock.ts';
 import { settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
-import { FleetConnection } from './fleet-connection.ts';
+import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { RouterCore } from './router.ts';
 import type { RouteAnswer, RouteRequest, RouterRpc, RouterStatus } from './rpc.ts';
 import { wasmIndexes } from './wasm-indexes.ts';
@@ -113,8 +114,11 @@ export class Router extends DurableObject implements RouterRpc {
       connection.closed(code, wallClock.nowMs());
     };
     socket.addEventListener('message', ({ data }) => connection.receive(data, wallClock.nowMs()));
-    socket.addEventListener('close', ({ code }) => closed(code));
-    socket.addEventListener('error', () => closed(1006));
+    socket.addEventListener('close', ({ code }) => {
+      if (code !== CLOSE.broken) answerClose(socket);
+      closed(code);
+    });
+    socket.addEventListener('error', () => closed(CLOSE.broken));
     this.#connections.add(connection);
     this.#startSweeping();
     return response;
@@ -160,6 +164,16 @@ export class Router extends DurableObject implements RouterRpc {
     } catch (thrown) {
       this.#log.warn('the directory could not be told', { namespace, error: toStatorError(thrown) });
     }
+  }
+}
+
+/** Completes the closing handshake where the runtime has not done it. */
+function answerClose(socket: ServerSocket): void {
+  try {
+    socket.close(CLOSE.normal, '');
+  } catch (thrown) {
+    // The runtime has closed its end already; there is nobody left to tell.
+    if (!(thrown instanceof Error)) throw thrown;
   }
 }
 

@@ -221,8 +221,9 @@ export class RouterCore {
     return this.#metrics.text();
   }
 
-  /** Gives the indexes' memory back. */
+  /** Gives the indexes' memory back; connections that are still there speak for nobody from now on. */
   dispose(): void {
+    this.#links.clear();
     this.#workers.dispose();
   }
 

@@ -76,10 +76,8 @@ test('a request lives: register over a real socket, route, progress, end, leave'
   expect(await router.status()).toMatchObject({ inFlight: 0 });
   expect(await router.metrics()).toContain('stator_router_time_to_first_token_seconds_count{model="tiny"} 1');
   client.close();
-  await until(
-    () => router.status(),
-    ({ workers }) => workers.length === 0,
-  );
+  expect(await client.untilClosed()).toBe(1000);
+  expect((await router.status()).workers).toEqual([]);
 });
 
 test('release is what a function calls when its attempt came to nothing', async () => {
