@@ -20,6 +20,8 @@ export type StoreStatus = (typeof storeStatus)[keyof typeof storeStatus];
 
 /** Slots are below this. */
 export const maxSlots = 16_384;
+/** The most 64-bit words that one call may bring (wasm/radix/src/lib.rs). */
+export const maxWords = 4_194_304;
 /** The cursor after the last piece of a dump. */
 export const dumpDone = 0xffff_ffff;
 
@@ -65,6 +67,13 @@ function buffer(): ArrayBufferLike {
   return memory.buffer;
 }
 
+/** Refuses what has no room in the scratch buffer, before anything is written. Returns the number of words. */
+function count(bytes: Uint8Array): number {
+  const n = bytes.length >>> 3;
+  if (n > maxWords) throw new RangeError(`${n} hashes in one call; the limit is ${maxWords}`);
+  return n;
+}
+
 function put(offset: number, bytes: Uint8Array): void {
   if (heap.length === 0) heap = new Uint8Array(buffer());
   heap.set(bytes, offset);
@@ -88,13 +97,15 @@ export class RadixIndex {
     this.#core = new WasmIndex(options.capacityBytes);
   }
 
-  /** `slot` now holds these blocks. A hash list whose length is not a multiple of 8, or unequal lists, are invalid. */
+  /** `slot` now holds these blocks. A hash list whose length is not a multiple of 8, unequal lists, or too many are invalid. */
   store(slot: number, event: StoreEvent): StoreStatus {
     const { parentHash, blockHashes, tokensHashes } = event;
     const n = blockHashes.length >>> 3;
     const parents = parentHash == null ? 0 : 1;
-    if (blockHashes.length !== tokensHashes.length || (blockHashes.length & 7) !== 0)
+    if (blockHashes.length !== tokensHashes.length || (blockHashes.length & 7) !== 0) {
       return storeStatus.invalid;
+    }
+    if (2 * n + parents > maxWords) return storeStatus.invalid;
     if (parentHash != null && parentHash.length !== 8) return storeStatus.invalid;
     const offset = this.#core.input(2 * n + parents);
     if (parentHash != null) put(offset, parentHash);
@@ -105,7 +116,7 @@ export class RadixIndex {
 
   /** `slot` no longer holds these. Returns how many it did not hold. */
   remove(slot: number, blockHashes: Uint8Array): number {
-    const n = blockHashes.length >>> 3;
+    const n = count(blockHashes);
     put(this.#core.input(n), whole(blockHashes));
     return this.#core.remove(slot, n);
   }
@@ -116,10 +127,10 @@ export class RadixIndex {
 
   /** Every slot that holds the first of these local hashes, and how many leading ones it holds without a gap. */
   find(tokensHashes: Uint8Array): Matches {
-    const n = tokensHashes.length >>> 3;
+    const n = count(tokensHashes);
     put(this.#core.input(n), whole(tokensHashes));
-    const count = this.#core.find(n);
-    return matches(this.#core.output(), count);
+    const found = this.#core.find(n);
+    return matches(this.#core.output(), found);
   }
 
   /** A piece of what rebuilds a slot. One dump at a time per index; cursor 0 starts anew. */
@@ -131,7 +142,7 @@ export class RadixIndex {
 
   /** Stores a piece of a dump. Returns the number of blocks accepted. */
   load(slot: number, words: Uint8Array): number {
-    const n = words.length >>> 3;
+    const n = count(words);
     put(this.#core.input(n), whole(words));
     return this.#core.load(slot, n);
   }
@@ -178,7 +189,7 @@ export class ActiveSequences {
    * known already (nothing changes). A salt other than 0 shares nothing with anyone else.
    */
   add(request: number, slot: number, localHashes: Uint8Array, salt = 0): number | undefined {
-    const n = localHashes.length >>> 3;
+    const n = count(localHashes);
     put(this.#core.input(n), whole(localHashes));
     const added = this.#core.add(request, slot, n, salt);
     return added === 0xffff_ffff ? undefined : added;
@@ -186,10 +197,10 @@ export class ActiveSequences {
 
   /** How many leading blocks of a prompt are active on each slot that has the first. */
   potential(localHashes: Uint8Array): Matches {
-    const n = localHashes.length >>> 3;
+    const n = count(localHashes);
     put(this.#core.input(n), whole(localHashes));
-    const count = this.#core.potential(n);
-    return matches(this.#core.output(), count);
+    const found = this.#core.potential(n);
+    return matches(this.#core.output(), found);
   }
 
   /** Adds private output blocks. False when the request is unknown. */

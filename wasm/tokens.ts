@@ -57,6 +57,8 @@ export interface TokenTable {
   readonly bytes: Uint8Array;
 }
 
+/** The most bytes of text, of ids or of objects that one call may bring (wasm/tokens/src/lib.rs). */
+export const maxBytes = 64 * 2 ** 20;
 export const defaultSeed = 1337n;
 
 let memory: WebAssembly.Memory | undefined;
@@ -75,6 +77,11 @@ export function tokensReady(): boolean {
 function buffer(): ArrayBufferLike {
   if (memory === undefined) throw new Error('initTokens must be called first');
   return memory.buffer;
+}
+
+/** Refuses what has no room in the scratch buffers, before anything is written. */
+function mustFit(bytes: number, what: string): void {
+  if (bytes > maxBytes) throw new RangeError(`${what} of ${bytes} bytes; the limit is ${maxBytes}`);
 }
 
 /** The hash seed of a LoRA adapter and a cache namespace (semantics §2.1). */
@@ -114,10 +121,13 @@ function hashIds(
   options: BlockOptions,
   objects: readonly MultimodalObject[],
 ): Uint8Array {
+  mustFit(ids.length * 4, 'a prompt');
+  mustFit(objects.length * 16, 'a list of objects');
   const offset = core.ids_input(ids.length);
   new Uint32Array(buffer(), offset, ids.length).set(ids);
   if (objects.length > 0) {
-    const words = new BigUint64Array(buffer(), core.objects_input(2 * objects.length), 2 * objects.length);
+    const at = core.objects_input(2 * objects.length);
+    const words = new BigUint64Array(buffer(), at, 2 * objects.length);
     words.set(objects.flatMap(({ block, hash }) => [BigInt(block), hash]));
   }
   const { blockSize, seed = defaultSeed, eagle = false } = options;
@@ -152,8 +162,12 @@ export class BlockHasher {
     options: BlockOptions,
     runs: readonly PlaceholderRun[],
   ): Uint8Array {
-    new Uint32Array(buffer(), this.#core.ids_input(ids.length), ids.length).set(ids);
-    const words = new BigUint64Array(buffer(), this.#core.objects_input(3 * runs.length), 3 * runs.length);
+    mustFit(ids.length * 4, 'a prompt');
+    mustFit(runs.length * 24, 'a list of runs');
+    const offset = this.#core.ids_input(ids.length);
+    new Uint32Array(buffer(), offset, ids.length).set(ids);
+    const at = this.#core.objects_input(3 * runs.length);
+    const words = new BigUint64Array(buffer(), at, 3 * runs.length);
     words.set(runs.flatMap(({ offset, length, hash }) => [BigInt(offset), BigInt(length), hash]));
     this.#blocks = this.#core.hash_framed(
       ids.length,
@@ -210,6 +224,7 @@ export class Tokenizer {
   encode(text: string, options: EncodeOptions): Prompt {
     const { blockSize, seed = defaultSeed, eagle = false, addSpecial = false, guard } = options;
     const room = text.length * 3;
+    mustFit(room, 'a text');
     const offset = this.#core.text_input(room);
     const { written } = utf8.encodeInto(text, new Uint8Array(buffer(), offset, room));
     const count =

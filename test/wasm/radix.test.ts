@@ -3,7 +3,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { dumpDone, dumpEvents, maxSlots, RadixIndex, storeStatus } from '../../wasm/load/node/radix.ts';
+import {
+  dumpDone,
+  dumpEvents,
+  maxSlots,
+  maxWords,
+  RadixIndex,
+  storeStatus,
+} from '../../wasm/load/node/radix.ts';
 import type { Matches } from '../../wasm/radix.ts';
 import { bigints, words } from './bytes.ts';
 import { ModelIndex } from './model.ts';
@@ -96,6 +103,14 @@ describe('RadixIndex', () => {
       storeStatus.invalid,
     );
     expect(index.blocks).toBe(2);
+  });
+
+  test('a call with more hashes than fit is refused before anything is written', () => {
+    using index = new RadixIndex({ capacityBytes });
+    const huge = new Uint8Array(8 * (maxWords + 1));
+    expect(() => index.find(huge)).toThrow(RangeError);
+    expect(() => index.remove(0, huge)).toThrow(RangeError);
+    expect(index.store(0, { blockHashes: huge, tokensHashes: huge })).toBe(storeStatus.invalid);
   });
 
   test('a removed middle block hides what follows until it is stored again', () => {
