@@ -6,8 +6,7 @@
  */
 
 /** What a store did; the names are the `status` label of kv_cache_events_applied. */
-export const STORE_STATUS = ['ok', 'duplicate', 'parent_block_not_found', 'invalid_block'] as const;
-export type StoreStatus = (typeof STORE_STATUS)[number];
+export type StoreStatus = 'ok' | 'duplicate' | 'parent_block_not_found' | 'invalid_block';
 
 /** Who has which prefix (semantics §3.2). */
 export interface PrefixIndex {

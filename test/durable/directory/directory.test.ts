@@ -1,3 +1,5 @@
+/** Can a reader of the directory ever miss a change, also across restarts and silent namespaces? */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { DirectoryCore } from '../../../durable/directory/directory.ts';

@@ -1,3 +1,5 @@
+/** Are loads the sum of what is in flight, never negative, and 0 in the end, with naive and with wasm indexes? */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ActiveSequences } from '../../../durable/router/active-sequences.ts';

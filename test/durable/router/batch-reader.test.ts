@@ -1,3 +1,5 @@
+/** Does the hand-written batch reader read what protobuf-es reads, and refuse everything broken? */
+
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

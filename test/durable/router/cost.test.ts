@@ -1,3 +1,5 @@
+/** Is the cost that of semantics §1.3, and monotonic in every input? */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cost, DEFAULT_WEIGHTS, type WorkerLoad } from '../../../durable/router/cost.ts';

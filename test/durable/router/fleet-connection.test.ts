@@ -1,3 +1,5 @@
+/** Does any wrong frame get one clear answer, change nothing, and leave nothing behind? */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LIMITS } from '../../../durable/runtime/limits.ts';

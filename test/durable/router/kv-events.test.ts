@@ -1,3 +1,5 @@
+/** Does the index equal the worker's, whatever the wire loses, doubles or reorders? */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Ask, type KvChange, KvStream } from '../../../durable/router/kv-events.ts';

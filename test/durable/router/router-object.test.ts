@@ -1,3 +1,5 @@
+/** Does the shell publish, sweep, restart and end its timers? The same classes as in workerd, on the Node platform. */
+
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Directory } from '../../../durable/directory/directory-object.ts';
 import type { PairedSocket } from '../../../durable/platform/socket-pair.ts';

@@ -1,3 +1,5 @@
+/** Does the router do what a worker and a function expect of it, from Register to the end of a request? */
+
 import { describe, expect, test } from 'vitest';
 import { Phase, StorageTier } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { WorkerType } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';

@@ -1,3 +1,5 @@
+/** Is the pick the lowest cost with fair ties, or the softmax that the temperature asks for? */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Random, select } from '../../../durable/router/selector.ts';

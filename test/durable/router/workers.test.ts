@@ -1,3 +1,5 @@
+/** Are exactly the right workers there, whoever comes, breaks, drains, falls silent or leaves? */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseRegistration } from '../../../durable/router/registration.ts';

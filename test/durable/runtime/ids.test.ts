@@ -1,3 +1,5 @@
+/** Are ids unique, sortable by time, and of the promised form? */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { IdSource } from '../../../durable/runtime/ids.ts';

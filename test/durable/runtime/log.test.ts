@@ -1,3 +1,5 @@
+/** Does every log call give exactly one readable JSON line, whatever its fields? */
+
 import { expect, test } from 'vitest';
 import { ManualClock } from '../../../durable/runtime/clock.ts';
 import { StatorError } from '../../../durable/runtime/errors.ts';

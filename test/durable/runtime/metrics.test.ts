@@ -1,3 +1,5 @@
+/** Is the text what Prometheus reads, and is the number of children bounded? */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LIMITS } from '../../../durable/runtime/limits.ts';

@@ -1,3 +1,5 @@
+/** Do the objects work in real workerd, over real sockets and RPC, and come back after losing their memory? */
+
 import { abortAllDurableObjects } from 'cloudflare:test';
 import { describe, expect, test } from 'vitest';
 import type { RouteRequest } from '../../../durable/router/rpc.ts';
