@@ -72,11 +72,11 @@ export class Outbox {
   /** Frames for everything that waits, the load with the first when it changed; none when nothing waits. */
   frames(): Uint8Array[] {
     const frames: Uint8Array[] = [];
-    const progress = this.#options.progress.take();
+    const progress = this.#options.progress.take().map(toMessage);
     let kvEvents = this.#nextEvents();
     while (kvEvents.length > 0 || progress.length > 0) {
       const batch = create(BatchSchema, { kvEvents });
-      batch.progress = progress.splice(0, PROGRESS_PER_BATCH).map(toMessage);
+      batch.progress = progress.splice(0, PROGRESS_PER_BATCH);
       if (frames.length === 0) this.#addLoad(batch);
       frames.push(encodeBatch(batch));
       kvEvents = this.#nextEvents();
@@ -132,5 +132,6 @@ const PHASES = {
   end: Phase.END,
 } as const;
 
-const toMessage = (progress: RequestProgress) =>
-  create(RequestProgressSchema, { ...progress, phase: PHASES[progress.phase] });
+function toMessage({ waiting: _, phase, ...progress }: RequestProgress) {
+  return create(RequestProgressSchema, { ...progress, phase: PHASES[phase] });
+}

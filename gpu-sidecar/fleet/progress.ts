@@ -1,13 +1,14 @@
 /**
- * What became of the requests that a router reserved, waiting to be told. One entry a reservation: the latest phase
- * implies the earlier ones. Entries belong to one boot of the router; another boot knows nothing of them.
+ * What became of the requests that a router reserved, waiting to be told. A request has one record, which is changed in
+ * place until it is told: the latest phase implies the earlier ones. Records belong to one boot of the router; another
+ * boot knows nothing of them. No maps: many short-lived objects pass through here.
  */
 
 import type { FinishReason } from '../engines/engine.ts';
 
 export interface RequestProgress {
-  reservation: number;
-  routerBoot: number;
+  readonly reservation: number;
+  readonly routerBoot: number;
   phase: 'accepted' | 'first-token' | 'growth' | 'end';
   /** Tokens of the response so far. */
   outputTokens: number;
@@ -18,9 +19,12 @@ export interface RequestProgress {
   totalMs: number;
   /** Empty before the end. */
   finishReason: FinishReason | '';
+  /** Something of it is not told yet. Only the book writes it. */
+  waiting: boolean;
 }
 
 export interface ProgressReporter {
+  /** The record has changed. */
   report(progress: RequestProgress): void;
 }
 
@@ -28,25 +32,22 @@ export class ProgressBook implements ProgressReporter {
   readonly #limit: number;
   readonly #changed: () => void;
   #boot: number | null = null;
-  #waiting = new Map<number, RequestProgress>();
+  #waiting: RequestProgress[] = [];
 
-  /** `limit`: entries kept while nobody takes them; past it the oldest go (the router forgets them by itself). */
+  /** `limit`: records kept while nobody takes them; those past it are lost (the router forgets them by itself). */
   constructor(limit: number, changed: () => void) {
     this.#limit = limit;
     this.#changed = changed;
   }
 
   get size(): number {
-    return this.#waiting.size;
+    return this.#waiting.length;
   }
 
   report(progress: RequestProgress): void {
-    if (progress.routerBoot !== this.#boot) return;
-    if (this.#waiting.size >= this.#limit && !this.#waiting.has(progress.reservation)) {
-      const [oldest] = this.#waiting.keys();
-      this.#waiting.delete(oldest!);
-    }
-    this.#waiting.set(progress.reservation, progress);
+    if (progress.waiting || progress.routerBoot !== this.#boot || this.#waiting.length >= this.#limit) return;
+    progress.waiting = true;
+    this.#waiting.push(progress);
     this.#changed();
   }
 
@@ -54,13 +55,14 @@ export class ProgressBook implements ProgressReporter {
   boot(routerBoot: number): void {
     if (routerBoot === this.#boot) return;
     this.#boot = routerBoot;
-    this.#waiting.clear();
+    this.take();
   }
 
-  /** Everything that waits. */
-  take(): RequestProgress[] {
-    const entries = [...this.#waiting.values()];
-    this.#waiting.clear();
-    return entries;
+  /** Everything that waits; to be read before anything else happens. */
+  take(): readonly RequestProgress[] {
+    const taken = this.#waiting;
+    this.#waiting = [];
+    for (const progress of taken) progress.waiting = false;
+    return taken;
   }
 }

@@ -5,7 +5,7 @@ import { Answer, type AnswerEnd } from './answer.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import { errorDocument } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
-import type { ResponseFold } from './response-fold.ts';
+import type { Chunk, ResponseFold } from './response-fold.ts';
 import type { TokenTexts } from './token-texts.ts';
 
 export class DocumentResponse implements ResponseFold {
@@ -63,8 +63,8 @@ export class DocumentResponse implements ResponseFold {
     return ' ';
   }
 
-  encode(text: string): Buffer {
-    return Buffer.from(text);
+  encode(text: string): Chunk {
+    return text;
   }
 
   #document(reason: AnswerEnd): string {

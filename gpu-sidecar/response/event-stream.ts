@@ -19,7 +19,7 @@ import type { ChunkEncoder } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import { errorEvent } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
-import type { ResponseFold } from './response-fold.ts';
+import type { Chunk, ResponseFold } from './response-fold.ts';
 import type { TokenTexts } from './token-texts.ts';
 
 export class EventStream implements ResponseFold {
@@ -84,8 +84,8 @@ export class EventStream implements ResponseFold {
     return KEEP_ALIVE;
   }
 
-  encode(text: string): Buffer {
-    return Buffer.from(text);
+  encode(text: string): Chunk {
+    return text;
   }
 
   #content(text: string): string {

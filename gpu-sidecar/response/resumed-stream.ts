@@ -12,7 +12,7 @@ import { parseEventId } from '../../durable/runtime/event-id.ts';
 import type { AnswerEnd } from './answer.ts';
 import { EVENT_END, KEEP_ALIVE } from './comment.ts';
 import type { EventStream } from './event-stream.ts';
-import type { ResponseFold } from './response-fold.ts';
+import type { Chunk, ResponseFold } from './response-fold.ts';
 
 /** Where the client's copy of the stream ends. */
 export interface ResumePoint {
@@ -96,10 +96,9 @@ export class ResumedStream implements ResponseFold {
     return this.#partial.length === 0 ? this.#stream.keepAlive() : '';
   }
 
-  encode(text: string): Buffer {
-    const bytes = this.#stream.encode(text);
-    if (this.#splitCharacter.length === 0) return bytes;
-    const whole = Buffer.concat([this.#splitCharacter, bytes]);
+  encode(text: string): Chunk {
+    if (this.#splitCharacter.length === 0) return text;
+    const whole = Buffer.concat([this.#splitCharacter, Buffer.from(text)]);
     this.#splitCharacter = NOTHING;
     return whole;
   }

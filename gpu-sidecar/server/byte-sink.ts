@@ -4,6 +4,7 @@
  */
 
 import type { StatorError } from '../../durable/runtime/errors.ts';
+import type { Chunk } from '../response/response-fold.ts';
 
 export interface ResponseHead {
   contentType: string;
@@ -16,9 +17,12 @@ export interface ResponseHead {
 
 export interface ByteSink {
   head(head: ResponseHead): void;
-  /** False: full, wait for `drained` before the next write. */
-  write(bytes: Buffer): boolean;
-  end(bytes: Buffer | null): void;
+  /** Sends a head that nothing follows yet. */
+  flushHead(): void;
+  /** False: full, so the next write waits for `whenDrained`. */
+  write(chunk: Chunk): boolean;
+  whenDrained(run: () => void): void;
+  end(chunk: Chunk): void;
   /** A status of its own, instead of a head. */
   refuse(error: StatorError): void;
   /** Breaks off in a way that the reader can tell from a proper end. */
@@ -29,6 +33,4 @@ export interface ByteSink {
 export interface SinkObserver {
   /** The reader is gone, or has everything. Exactly once. */
   closed(): void;
-  /** Takes bytes again. */
-  drained(): void;
 }

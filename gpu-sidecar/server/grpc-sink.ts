@@ -5,6 +5,7 @@ import { Metadata, type ServerWritableStream } from '@grpc/grpc-js';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { type HttpBody, HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
 import type { GenerateRequest } from '../proto/gen/stator/v1/worker_pb.js';
+import type { Chunk } from '../response/response-fold.ts';
 import type { ByteSink, ResponseHead } from './byte-sink.ts';
 import { grpcStatus } from './grpc-error.ts';
 
@@ -26,14 +27,21 @@ export class GrpcSink implements ByteSink {
     this.#contentType = head.contentType;
   }
 
-  write(bytes: Buffer): boolean {
+  /** `sendMetadata` has sent it. */
+  flushHead(): void {}
+
+  write(chunk: Chunk): boolean {
     const contentType = this.#contentType;
     this.#contentType = '';
-    return this.#stream.write(create(HttpBodySchema, { contentType, data: bytes }));
+    return this.#stream.write(create(HttpBodySchema, { contentType, data: Buffer.from(chunk) }));
   }
 
-  end(bytes: Buffer | null): void {
-    if (bytes !== null) this.write(bytes);
+  whenDrained(run: () => void): void {
+    this.#stream.once('drain', run);
+  }
+
+  end(chunk: Chunk): void {
+    if (chunk.length > 0) this.write(chunk);
     this.#stream.end();
   }
 

@@ -53,7 +53,6 @@ function serveGenerate(worker: Worker, stream: GenerateStream): void {
   stream.on('cancelled', close);
   stream.on('close', close);
   stream.on('finish', close);
-  stream.on('drain', () => call.drained());
 }
 
 /** Sends what an index method yields, at the reader's pace. */

@@ -5,6 +5,7 @@
 
 import type { ServerResponse } from 'node:http';
 import type { StatorError } from '../../durable/runtime/errors.ts';
+import type { Chunk } from '../response/response-fold.ts';
 import type { ByteSink, ResponseHead } from './byte-sink.ts';
 import { writeHttpError } from './http-error.ts';
 
@@ -20,16 +21,22 @@ export class HttpSink implements ByteSink {
     if (head.cachedTokens !== null) headers.push('x-stator-cached-tokens', String(head.cachedTokens));
     if (head.lengthBytes !== null) headers.push('content-length', String(head.lengthBytes));
     this.#response.writeHead(200, headers);
-    if (head.lengthBytes === null) this.#response.flushHeaders();
   }
 
-  write(bytes: Buffer): boolean {
-    return this.#response.write(bytes);
+  flushHead(): void {
+    this.#response.flushHeaders();
   }
 
-  end(bytes: Buffer | null): void {
-    if (bytes === null) this.#response.end();
-    else this.#response.end(bytes);
+  write(chunk: Chunk): boolean {
+    return this.#response.write(chunk);
+  }
+
+  whenDrained(run: () => void): void {
+    this.#response.once('drain', run);
+  }
+
+  end(chunk: Chunk): void {
+    this.#response.end(chunk);
   }
 
   refuse(error: StatorError): void {

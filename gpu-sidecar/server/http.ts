@@ -62,7 +62,6 @@ function serveGenerate(worker: Worker, request: IncomingMessage, response: Serve
     try {
       const message = decodeMessage(GenerateRequestSchema, body);
       call = generate(worker, message, new HttpSink(response));
-      response.on('drain', () => call?.drained());
     } catch (thrown) {
       writeHttpError(response, toStatorError(thrown));
     }

@@ -10,19 +10,29 @@ import type { Worker } from './worker.ts';
 
 export class RequestReport {
   readonly #worker: Worker;
-  readonly #request: ParsedGenerate;
+  readonly #promptTokens: number;
   readonly #acceptedMs: number;
   readonly #blockTokens: number;
+  readonly #progress: RequestProgress;
   #accepted = false;
-  #ttftMs: number | null = null;
-  #cachedTokens = 0;
-  #outputTokens = 0;
+  #firstToken = false;
 
   constructor(worker: Worker, request: ParsedGenerate) {
     this.#worker = worker;
-    this.#request = request;
+    this.#promptTokens = request.engine.promptTokens;
     this.#acceptedMs = worker.clock.nowMs();
     this.#blockTokens = worker.engine.info.blockSizeTokens;
+    this.#progress = {
+      reservation: request.reservation,
+      routerBoot: request.routerBoot,
+      phase: 'accepted',
+      outputTokens: 0,
+      cachedTokens: 0,
+      ttftMs: 0,
+      totalMs: 0,
+      finishReason: '',
+      waiting: false,
+    };
   }
 
   accepted(): void {
@@ -31,48 +41,47 @@ export class RequestReport {
   }
 
   started(cachedTokens: number): void {
-    this.#cachedTokens = cachedTokens;
+    this.#progress.cachedTokens = cachedTokens;
   }
 
   /** `outputTokens`: those of the response so far. */
   token(outputTokens: number): void {
-    this.#outputTokens = outputTokens;
-    if (this.#ttftMs === null) {
-      this.#ttftMs = this.#worker.clock.nowMs() - this.#acceptedMs;
+    this.#progress.outputTokens = outputTokens;
+    if (!this.#firstToken) {
+      this.#firstToken = true;
+      this.#progress.ttftMs = this.#elapsedMs();
       this.#tell('first-token');
-    } else if (
-      (this.#request.engine.promptTokens + outputTokens) % this.#blockTokens ===
-      1 % this.#blockTokens
-    ) {
+    } else if ((this.#promptTokens + outputTokens) % this.#blockTokens === 1 % this.#blockTokens) {
       this.#tell('growth');
     }
   }
 
   /** Once. `outcome`: `ok` or an error code, for the metrics. A refusal was never accepted, so it has no progress. */
   ended(reason: FinishReason, outcome: string): void {
-    const totalMs = this.#worker.clock.nowMs() - this.#acceptedMs;
-    if (this.#accepted) this.#tell('end', { reason, totalMs });
+    const { cachedTokens, outputTokens, ttftMs } = this.#progress;
+    const totalMs = this.#elapsedMs();
+    if (this.#accepted) {
+      this.#progress.finishReason = reason;
+      this.#progress.totalMs = totalMs;
+      this.#tell('end');
+    }
     this.#worker.metrics.request({
       outcome,
-      promptTokens: this.#request.engine.promptTokens,
-      cachedTokens: this.#cachedTokens,
-      outputTokens: this.#outputTokens,
-      ttftMs: this.#ttftMs,
+      promptTokens: this.#promptTokens,
+      cachedTokens,
+      outputTokens,
+      ttftMs: this.#firstToken ? ttftMs : null,
       totalMs,
     });
   }
 
-  #tell(phase: RequestProgress['phase'], end?: { reason: FinishReason; totalMs: number }): void {
-    if (this.#request.reservation === 0) return;
-    this.#worker.progress.report({
-      reservation: this.#request.reservation,
-      routerBoot: this.#request.routerBoot,
-      phase,
-      outputTokens: this.#outputTokens,
-      cachedTokens: this.#cachedTokens,
-      ttftMs: this.#ttftMs ?? 0,
-      totalMs: end?.totalMs ?? 0,
-      finishReason: end?.reason ?? '',
-    });
+  #elapsedMs(): number {
+    return this.#worker.clock.nowMs() - this.#acceptedMs;
+  }
+
+  #tell(phase: RequestProgress['phase']): void {
+    if (this.#progress.reservation === 0) return;
+    this.#progress.phase = phase;
+    this.#worker.progress.report(this.#progress);
   }
 }

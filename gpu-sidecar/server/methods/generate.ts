@@ -36,9 +36,10 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
   return call;
 }
 
-const NOBODY: SinkObserver = { closed() {}, drained() {} };
+const NOBODY: SinkObserver = { closed() {} };
 
 class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
+  place = -1;
   readonly #worker: Worker;
   readonly #request: ParsedGenerate;
   readonly #sink: ByteSink;
@@ -57,6 +58,11 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   #cancelTimer: (() => void) | null = null;
   readonly #endOfTurn = (): void => {
     this.#flushDue = false;
+    if (!this.#over && this.#pending !== '') this.#flush();
+  };
+
+  readonly #drained = (): void => {
+    this.#blocked = false;
     if (!this.#over && this.#pending !== '') this.#flush();
   };
 
@@ -116,18 +122,13 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     }
   }
 
-  // What the transport says.
+  // What the transport and the lifecycle say.
 
   closed(): void {
     this.#worker.admission.leave(this);
     if (this.#over) return;
     this.#stop();
     this.#report.ended('cancelled', 'cancelled');
-  }
-
-  drained(): void {
-    this.#blocked = false;
-    if (!this.#over) this.#flush();
   }
 
   /** The worker's time is over: the platform sees a lost worker and continues elsewhere. */
@@ -192,10 +193,14 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   #flush(): void {
     if (this.#blocked) return;
     if (!this.#headSent) this.#sendHead(null);
-    if (this.#pending === '') return;
-    const bytes = this.#fold.encode(this.#pending);
+    if (this.#pending === '') {
+      this.#sink.flushHead();
+      return;
+    }
+    const chunk = this.#fold.encode(this.#pending);
     this.#pending = '';
-    this.#blocked = !this.#sink.write(bytes);
+    this.#blocked = !this.#sink.write(chunk);
+    if (this.#blocked) this.#sink.whenDrained(this.#drained);
   }
 
   #sendHead(lengthBytes: number | null): void {
@@ -233,10 +238,10 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   }
 
   #writeEnd(): void {
-    const bytes = this.#pending === '' ? null : this.#fold.encode(this.#pending);
+    const chunk = this.#fold.encode(this.#pending);
     this.#pending = '';
-    if (!this.#headSent) this.#sendHead(bytes?.length ?? 0);
-    this.#sink.end(bytes);
+    if (!this.#headSent) this.#sendHead(Buffer.byteLength(chunk));
+    this.#sink.end(chunk);
   }
 
   #overrun(): void {
