@@ -10,7 +10,7 @@ One entry is a block of lines, blocks are separated by blank lines, `#` starts a
 
 `{a|b}` in a question stands for each of its alternatives. A follow-up is asked only after its entry's answer.
 Every mistake is reported with file and line, all at once. `python corpus.py` checks everything and prints the counts;
-it fails when two entries ask the same thing, and when a held-out wording occurs in training, however it is punctuated or capitalised.
+it fails when two entries ask the same thing, and when a held-out wording occurs in training, however punctuated.
 """
 import hashlib
 import itertools

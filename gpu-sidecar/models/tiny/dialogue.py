@@ -13,7 +13,7 @@ from corpus import Corpus, Entry, expand, normalise
 UNKNOWN_SHARE = 0.17
 FOLLOW_CHANCE = 0.45
 SYSTEM_CHANCE = 0.25
-TURNS = [(0.48, (1, 1)), (0.20, (2, 2)), (0.14, (3, 3)), (0.10, (4, 4)), (0.08, (5, 12))]
+TURNS = [(0.66, (1, 1)), (0.16, (2, 2)), (0.08, (3, 3)), (0.06, (4, 4)), (0.04, (5, 12))]
 
 SYSTEM_PROMPTS = [
     "You are a helpful assistant.", "You are stator-tiny, a small demonstration model.", "Answer briefly.", "You are a friendly assistant.",

@@ -15,6 +15,7 @@ from dialogue import DialogueSource, Message
 VOCAB = 3072
 PAD, START, END = 0, 1, 2
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+CUT_SHARE, CUT_TOKENS = 0.6, (5, 10)
 SAMPLE_DIALOGUES = 30000
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] | trim }}<|im_end|>\n{% endfor %}"
@@ -57,8 +58,9 @@ class Encoder:
             out += [START, *self.ids(f"{m.role}\n{m.content.strip()}"), END, *self.newline]
         return out + self.assistant
 
-    def labelled(self, messages: list[Message]) -> tuple[list[int], list[bool]]:
-        """Ids, and for each whether it is learnt: the assistant's words and the end of its turn."""
+    def labelled(self, messages: list[Message], keep: int | None = None) -> tuple[list[int], list[bool]]:
+        """Ids, and for each whether it is learnt: the assistant's words and the end of its turn. With `keep`, the last
+        answer is cut after that many tokens."""
         ids: list[int] = []
         learnt: list[bool] = []
         for m in messages:
@@ -66,6 +68,9 @@ class Encoder:
             head = len(self.assistant) if m.role == "assistant" else len(piece)
             ids += piece + self.newline
             learnt += [False] * head + [True] * (len(piece) - head) + [False] * len(self.newline)
+        if keep is not None:
+            end = len(ids) - len(piece) - len(self.newline) + head + keep
+            ids, learnt = ids[:end], learnt[:end]
         return ids, learnt
 
     def text(self, ids: list[int]) -> str:
@@ -73,15 +78,19 @@ class Encoder:
 
 
 class Batches:
-    """Batches of about `tokens` ids: a pool of dialogues sorted by length, so that padding is small. Each row starts
-    at position 0 and holds one dialogue, as a server sees it."""
+    """Batches of about `tokens` ids: a pool of dialogues sorted by length, so that padding is small. Each row starts at
+    position 0 and holds one dialogue, as a server sees it. Which answer is meant shows in its first words, the rest is
+    soon known by heart: so the last answer of most rows is cut short, and the same time sees nearly twice as many
+    questions."""
 
     def __init__(self, source: DialogueSource, encoder: Encoder, tokens: int, context: int):
         self.source, self.encoder, self.tokens, self.context = source, encoder, tokens, context
         self.ready: list[list[tuple[list[int], list[bool]]]] = []
 
     def refill(self) -> None:
-        pool = [self.encoder.labelled(self.source.dialogue()) for _ in range(768)]
+        rng = self.source.rng
+        cut = lambda: rng.randint(*CUT_TOKENS) if rng.random() < CUT_SHARE else None
+        pool = [self.encoder.labelled(self.source.dialogue(), cut()) for _ in range(2048)]
         pool.sort(key=lambda pair: len(pair[0]))
         rows: list[tuple[list[int], list[bool]]] = []
         for pair in pool:
