@@ -16,8 +16,24 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
-        test: { name: 'workers', include: ['test/workers/**/*.test.ts'], testTimeout: 30_000 },
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              bindings: {
+                STATOR_API_KEY: 'sk-stator-test',
+                STATOR_FLEET_TOKEN: 'fleet-token-of-the-tests',
+                STATOR_BODY_LIMIT_BYTES: '100000',
+              },
+            },
+          }),
+        ],
+        test: {
+          name: 'workers',
+          include: ['test/workers/**/*.test.ts'],
+          globalSetup: ['test/workers/functions/scripted-sidecar.ts'],
+          testTimeout: 30_000,
+        },
       },
       {
         test: {

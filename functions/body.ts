@@ -2,21 +2,20 @@
  * Reading a request body with a bound: the declared length is checked before a byte is read, an undeclared one
  * (chunked) is cut while reading. Bytes must be UTF-8 and the text JSON.
  */
+
 import { StatorError } from '../durable/runtime/errors.ts';
+import { concat } from './bytes.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+const encoder = new TextEncoder();
 
 /** The parsed JSON body. Throws `body_too_large` or `invalid_json`. */
 export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
   const declared = request.headers.get('content-length');
-  if (declared !== null && Number(declared) > limitBytes) throw tooLarge(limitBytes);
-  const bytes = declared === null ? await readBounded(request.body, limitBytes) : await request.arrayBuffer();
-  let text: string;
-  try {
-    text = utf8.decode(bytes);
-  } catch (cause) {
-    throw new StatorError('invalid_json', 'The request body is not valid UTF-8.', { cause });
-  }
+  const text =
+    declared === null
+      ? await chunkedText(request, limitBytes)
+      : await declaredText(request, declared, limitBytes);
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -26,6 +25,30 @@ export async function readJson(request: Request, limitBytes: number): Promise<un
     });
   }
 }
+
+/**
+ * `text()` costs a fifth of `arrayBuffer()` in workerd, but replaces invalid bytes by U+FFFD. Three bytes stand for each
+ * of these, so where one occurs and the length is not the declared one, the body was not UTF-8. (A four-byte character
+ * cut after three is the one thing that passes, as U+FFFD.)
+ */
+async function declaredText(request: Request, declared: string, limitBytes: number): Promise<string> {
+  if (Number(declared) > limitBytes) throw tooLarge(limitBytes);
+  const text = await request.text();
+  if (text.includes('\ufffd') && encoder.encode(text).byteLength !== Number(declared)) throw notUtf8();
+  return text;
+}
+
+async function chunkedText(request: Request, limitBytes: number): Promise<string> {
+  const bytes = await readBounded(request.body, limitBytes);
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw notUtf8(cause);
+  }
+}
+
+const notUtf8 = (cause?: unknown) =>
+  new StatorError('invalid_json', 'The request body is not valid UTF-8.', { cause });
 
 async function readBounded(body: ReadableStream<Uint8Array> | null, limitBytes: number): Promise<Uint8Array> {
   if (body === null) return new Uint8Array();
@@ -42,13 +65,7 @@ async function readBounded(body: ReadableStream<Uint8Array> | null, limitBytes: 
     }
     chunks.push(value);
   }
-  const joined = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    joined.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return joined;
+  return concat(chunks);
 }
 
 function tooLarge(limitBytes: number): StatorError {

@@ -48,8 +48,7 @@ export class Attempts {
 
   /** After `failed`: another worker, which continues behind `resume`, or begins anew when that is null. */
   next(resume: ResumeState | null): Promise<Opened> {
-    this.#call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
-    return this.#open(this.#again(), resume);
+    return this.#open(this.#again(resume), resume);
   }
 
   async #open(routing: Promise<RouteDecision>, resume: ResumeState | null): Promise<Opened> {
@@ -63,8 +62,7 @@ export class Attempts {
         } catch (thrown) {
           this.failed(toStatorError(thrown));
         }
-        this.#call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
-        decision = await this.#again();
+        decision = await this.#again(resume);
       }
     } catch (thrown) {
       await this.#giveUp();
@@ -87,18 +85,25 @@ export class Attempts {
     await release(this.#call, this.#prepared.model.namespace, decision.reservation);
   }
 
-  async #again(): Promise<RouteDecision> {
+  async #again(resume: ResumeState | null): Promise<RouteDecision> {
     if (this.#dispatches >= this.#dispatchLimit) throw this.#exhausted();
-    const last = this.#decision!.reservation;
+    const decision = await this.#routeAgain();
+    this.#call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
+    return decision;
+  }
+
+  async #routeAgain(): Promise<RouteDecision> {
+    const release = this.#decision!.reservation;
+    const again = () => route(this.#call, this.#prepared, { exclude: [...this.#failed.keys()], release });
     try {
-      return await route(this.#call, this.#prepared, { exclude: [...this.#failed.keys()], release: last });
+      return await again();
     } catch (thrown) {
       const error = toStatorError(thrown);
       if (error.code !== 'no_workers' || !this.#forgive()) throw this.#plainer(error);
     }
     await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
     try {
-      return await route(this.#call, this.#prepared, { exclude: [...this.#failed.keys()], release: last });
+      return await again();
     } catch (thrown) {
       throw this.#plainer(toStatorError(thrown));
     }

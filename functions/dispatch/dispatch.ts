@@ -39,9 +39,9 @@ async function documentResponse(call: Call, attempts: Attempts, opening: Promise
   if (opened.response.headers.get('content-length') === null) {
     return carried(call, documentHead(call, opened), (writable) => carryDocument(attempts, opened, writable));
   }
-  const { bytes, from } = await readDocument(attempts, opened);
+  const { text, from } = await readDocument(attempts, opened);
   call.track.ended('success');
-  return new Response(bytes, { headers: documentHead(call, from) });
+  return new Response(text, { headers: documentHead(call, from) });
 }
 
 /** A response whose headers go out before a worker has answered. */

@@ -5,22 +5,22 @@
  * the client has of it is left out.
  */
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { concat } from '../bytes.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { Attempts, Opened } from './attempts.ts';
 import { isBroken } from './pipe.ts';
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 /** The whole document and who computed it. Throws when no worker can. */
 export async function readDocument(
   attempts: Attempts,
   opened: Opened,
-): Promise<{ bytes: ArrayBuffer; from: Opened }> {
+): Promise<{ text: string; from: Opened }> {
   let from = opened;
   for (;;) {
     try {
-      return { bytes: await from.response.arrayBuffer(), from };
+      return { text: await from.response.text(), from };
     } catch (cause) {
       attempts.failed(
         new StatorError('worker_unavailable', 'The connection to the worker broke.', { cause }),
@@ -47,64 +47,73 @@ export async function carryDocument(
       return 'cancelled';
     }
   }
-  const sent = (await textOf(copy)).trimStart();
-  if (!broken && isJson(sent)) return close(writable, sent);
+  const sent = withoutWhiteSpace(await bytesOf(copy));
+  if (!broken && isJson(sent)) {
+    await writable.close().catch(() => {});
+    return endOf(sent);
+  }
   try {
     attempts.failed(new StatorError('worker_unavailable', 'The connection to the worker broke.'));
     const { bytes } = await readDocument(attempts, await attempts.next(null));
-    const again = decoder.decode(bytes).trimStart();
-    if (!again.startsWith(sent))
+    const again = withoutWhiteSpace(new Uint8Array(bytes));
+    if (!startsWith(again, sent)) {
       throw new StatorError('migration_exhausted', 'The answer could not be repeated.');
-    return await write(writable, again.slice(sent.length), again);
+    }
+    return await write(writable, again.subarray(sent.byteLength), endOf(again));
   } catch (thrown) {
     // The status is out. Before the document an error body can take its place; inside it nothing can.
-    if (sent !== '') return abort(writable, thrown);
-    const body = JSON.stringify(toStatorError(thrown).toOpenAi());
-    return write(writable, body, body);
+    if (sent.byteLength > 0) return abort(writable, thrown);
+    return write(writable, encoder.encode(JSON.stringify(toStatorError(thrown).toOpenAi())), 'error');
   }
 }
 
-async function textOf(copy: ReadableStream<Uint8Array>): Promise<string> {
-  let text = '';
-  const utf8 = new TextDecoder();
+/** All that went through, also when it broke. */
+async function bytesOf(copy: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
   const reader = copy.getReader();
   try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return text + utf8.decode();
-      text += utf8.decode(value, { stream: true });
-    }
+    for (let part = await reader.read(); !part.done; part = await reader.read()) chunks.push(part.value);
   } catch {
-    return text;
+    // Broken: what came before is what the client has.
   }
+  return concat(chunks);
 }
 
-function isJson(text: string): boolean {
+const isWhiteSpace = (byte: number) => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+
+function withoutWhiteSpace(bytes: Uint8Array): Uint8Array {
+  let start = 0;
+  while (start < bytes.byteLength && isWhiteSpace(bytes[start]!)) start++;
+  return bytes.subarray(start);
+}
+
+function startsWith(bytes: Uint8Array, beginning: Uint8Array): boolean {
+  if (beginning.byteLength > bytes.byteLength) return false;
+  return beginning.every((byte, at) => bytes[at] === byte);
+}
+
+function isJson(bytes: Uint8Array): boolean {
   try {
-    JSON.parse(text);
+    JSON.parse(decoder.decode(bytes));
     return true;
   } catch {
     return false;
   }
 }
 
-const endOf = (document: string): RequestEnd => (document.startsWith('{"error"') ? 'error' : 'success');
-
-async function close(writable: WritableStream<Uint8Array>, document: string): Promise<RequestEnd> {
-  await writable.close().catch(() => {});
-  return endOf(document);
-}
+const ERROR_BODY = encoder.encode('{"error"');
+const endOf = (document: Uint8Array): RequestEnd => (startsWith(document, ERROR_BODY) ? 'error' : 'success');
 
 async function write(
   writable: WritableStream<Uint8Array>,
-  rest: string,
-  document: string,
+  bytes: Uint8Array,
+  end: RequestEnd,
 ): Promise<RequestEnd> {
   const writer = writable.getWriter();
   try {
-    await writer.write(encoder.encode(rest));
+    if (bytes.byteLength > 0) await writer.write(bytes);
     await writer.close();
-    return endOf(document);
+    return end;
   } catch {
     return 'cancelled';
   }

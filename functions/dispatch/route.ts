@@ -1,8 +1,10 @@
 /**
- * Asking the Router object of the model's namespace for a worker: one RPC, and no more, per attempt.
+ * Asking the Router object of the model's namespace for a worker: one call, and no more, per attempt. It is a direct one
+ * when the object lives in this isolate (durable/router/nearby.ts), else an RPC.
  * A refusal comes as a value and leaves as a StatorError.
  */
-import type { RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
+import { nearbyRouter } from '../../durable/router/nearby.ts';
+import type { RouteAnswer, RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
 import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import type { Call } from '../call.ts';
 import { routerOf } from '../env.ts';
@@ -36,7 +38,9 @@ export async function route(call: Call, prepared: PreparedRequest, again?: Again
   throw new StatorError(isErrorCode(answer.code) ? answer.code : 'internal', answer.message, details);
 }
 
-async function askRouter(call: Call, namespace: string, request: RouteRequest) {
+async function askRouter(call: Call, namespace: string, request: RouteRequest): Promise<RouteAnswer> {
+  const nearby = nearbyRouter(namespace);
+  if (nearby !== undefined) return nearby.route(request);
   try {
     return await routerOf(call.env, namespace).route(request);
   } catch (cause) {
@@ -46,6 +50,11 @@ async function askRouter(call: Call, namespace: string, request: RouteRequest) {
 
 /** Frees the reservation of an attempt that no other follows. Never throws: what is not freed runs out. */
 export async function release(call: Call, namespace: string, reservation: number): Promise<void> {
+  const nearby = nearbyRouter(namespace);
+  if (nearby !== undefined) {
+    nearby.release(reservation);
+    return;
+  }
   try {
     await routerOf(call.env, namespace).release(reservation);
   } catch {
