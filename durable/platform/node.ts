@@ -1,13 +1,14 @@
 /**
- * `#platform` in Node: what object classes extend and call there, so that shells run in unit tests without workerd.
- *
- * Sockets are in-process pairs: what one end sends the other receives, in order, in a later microtask. A `Response` of
- * status 101 does not exist in Node, so an upgrade answers 200 with the client's end as its property `webSocket`.
+ * `#platform` in Node: what object classes extend and call there; `durable/polyfill` runs them. Sockets are in-process
+ * pairs. A `Response` of status 101 does not exist in Node, so an upgrade answers 200 with the client's end as its
+ * property `webSocket`.
  */
 
 import type { DurableObject as WorkerdDurableObject } from 'cloudflare:workers';
+import { ObjectState } from '../polyfill/object-state.ts';
+import { socketPair } from '../polyfill/socket-pair.ts';
+import { type Host, realHost } from './host.ts';
 import type { ServerSocket } from './socket.ts';
-import { socketPair } from './socket-pair.ts';
 
 class NodeDurableObject {
   protected readonly ctx: unknown;
@@ -21,8 +22,11 @@ class NodeDurableObject {
 
 export const DurableObject = NodeDurableObject as unknown as typeof WorkerdDurableObject;
 
-export function acceptSocket(protocol: string): { response: Response; socket: ServerSocket } {
+export const hostOf = (ctx: unknown): Host => (ctx instanceof ObjectState ? ctx.host : realHost);
+
+export function acceptSocket(ctx: unknown, protocol: string): { response: Response; socket: ServerSocket } {
   const { client, server } = socketPair();
+  if (ctx instanceof ObjectState) ctx.adopt(server);
   const response = new Response(null, { headers: { 'sec-websocket-protocol': protocol } });
   return { response: Object.assign(response, { webSocket: client }), socket: server };
 }

@@ -3,12 +3,18 @@
  */
 
 import { DurableObject } from 'cloudflare:workers';
+import { type Host, realHost } from './host.ts';
 import type { ServerSocket } from './socket.ts';
 
 export { DurableObject };
 
+export const hostOf = (_ctx: DurableObjectState): Host => realHost;
+
 /** Takes a WebSocket upgrade: the 101 response, and our end, already accepted and binary (never hibernating). */
-export function acceptSocket(protocol: string): { response: Response; socket: ServerSocket } {
+export function acceptSocket(
+  _ctx: DurableObjectState,
+  protocol: string,
+): { response: Response; socket: ServerSocket } {
   const { 0: client, 1: server } = new WebSocketPair();
   server.binaryType = 'arraybuffer';
   server.accept();

@@ -5,15 +5,16 @@
  * Nothing here is stored, and nothing on the way of `route` waits: publishing is a call of its own, after the turn.
  */
 
-import { acceptSocket, DurableObject } from '#platform';
+import { acceptSocket, DurableObject, hostOf } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
+import type { Host } from '../platform/host.ts';
 import type { ServerSocket } from '../platform/socket.ts';
-import { wallClock } from '../runtime/clock.ts';
 import { settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
+import { announceRouter } from './nearby.ts';
 import { RouterCore } from './router.ts';
 import type { RouteAnswer, RouteRequest, RouterRpc, RouterStatus } from './rpc.ts';
 import { wasmIndexes } from './wasm-indexes.ts';
@@ -34,6 +35,7 @@ const cores = new Map<string, RouterCore>();
 
 export class Router extends DurableObject implements RouterRpc {
   readonly #env: RouterEnv;
+  readonly #host: Host;
   readonly #core: RouterCore;
   readonly #log: Logger;
   readonly #connections = new Set<FleetConnection>();
@@ -47,6 +49,7 @@ export class Router extends DurableObject implements RouterRpc {
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as never);
     this.#env = env as RouterEnv;
+    this.#host = hostOf(ctx);
     const settings = settingsFromEnv(this.#env);
     this.#log = new Logger({ component: 'router', level: settings.logLevel });
     this.#core = new RouterCore({
@@ -56,9 +59,9 @@ export class Router extends DurableObject implements RouterRpc {
         prefillLoadScale: settings.prefillLoadScale,
         decodeActiveRequestWeight: settings.decodeActiveRequestWeight,
         temperature: settings.routerTemperature,
-        random: Math.random,
+        random: () => this.#host.random(),
       },
-      clock: wallClock,
+      clock: this.#host,
       indexes: wasmIndexes,
       log: this.#log,
       leaseMs: settings.leaseMs,
@@ -103,17 +106,18 @@ export class Router extends DurableObject implements RouterRpc {
       return answer(new StatorError('invalid_request', `the subprotocol must be ${SUBPROTOCOL}`));
     }
     this.#namespace = namespace;
+    announceRouter(namespace, this.#core);
     return this.#accept();
   }
 
   #accept(): Response {
-    const { response, socket } = acceptSocket(SUBPROTOCOL);
-    const connection = new FleetConnection(this.#core, socket, wallClock.nowMs());
+    const { response, socket } = acceptSocket(this.ctx, SUBPROTOCOL);
+    const connection = new FleetConnection(this.#core, socket, this.#host.nowMs());
     const closed = (code: number) => {
       this.#connections.delete(connection);
-      connection.closed(code, wallClock.nowMs());
+      connection.closed(code, this.#host.nowMs());
     };
-    socket.addEventListener('message', ({ data }) => connection.receive(data, wallClock.nowMs()));
+    socket.addEventListener('message', ({ data }) => connection.receive(data, this.#host.nowMs()));
     socket.addEventListener('close', ({ code }) => {
       if (code !== CLOSE.broken) answerClose(socket);
       closed(code);
@@ -129,14 +133,14 @@ export class Router extends DurableObject implements RouterRpc {
     if (this.#sweeping) return;
     this.#sweeping = true;
     const turn = () => {
-      const nowMs = wallClock.nowMs();
+      const nowMs = this.#host.nowMs();
       this.#core.sweep(nowMs);
       for (const connection of this.#connections) connection.tick(nowMs);
       if (nowMs - this.#publishedMs >= LIMITS.republishMs) this.#publish();
       this.#sweeping = this.#connections.size > 0 || this.#core.workerCount > 0;
-      if (this.#sweeping) setTimeout(turn, LIMITS.sweepMs);
+      if (this.#sweeping) this.#host.after(LIMITS.sweepMs, turn);
     };
-    setTimeout(turn, LIMITS.sweepMs);
+    this.#host.after(LIMITS.sweepMs, turn);
   }
 
   /** Tells the Directory; changes meanwhile are told right after. A failure is repeated by the sweep. */
@@ -156,7 +160,7 @@ export class Router extends DurableObject implements RouterRpc {
   async #publishOnce(): Promise<void> {
     const namespace = this.#namespace;
     if (namespace === null) return;
-    this.#publishedMs = wallClock.nowMs();
+    this.#publishedMs = this.#host.nowMs();
     try {
       const { DIRECTORY } = this.#env;
       const directory = DIRECTORY.get(DIRECTORY.idFromName(DIRECTORY_NAME));

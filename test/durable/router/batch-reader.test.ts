@@ -143,15 +143,17 @@ describe('broken frames', () => {
 
   const refused: [string, number[]][] = [
     ['a KV event without data', [0x12, 0x04, 0x0a, 0x02, 0x08, 0x01]],
-    ['an id over 2^53', [0x12, 0x0c, 0x0a, 0x0a, 0x08, ...Array(7).fill(0xff), 0x7f, 0x32, 0x00]],
-    ['a number that never ends', [0x12, 0x0e, 0x12, 0x0c, 0x08, ...Array(11).fill(0x80)]],
-    ['a group', [0x12, 0x02, 0x7b, 0x7c]],
+    ['a number over 2^53', [0x12, 0x0d, 0x0a, 0x0b, 0x08, ...Array(7).fill(0xff), 0x7f, 0x32, 0x00]],
+    ['a number of more than ten bytes', [0x12, 0x0e, 0x12, 0x0c, 0x08, ...Array(11).fill(0x80)]],
+    ['a field of wire type 3', [0x12, 0x02, 0x7b, 0x7c]],
     ['a field of number 0', [0x12, 0x02, 0x00, 0x01]],
-    ['another frame behind the batch', [0x12, 0x00, 0x22, 0x00]],
+    ['a batch and something else', [0x12, 0x00, 0x22, 0x00]],
+    ['a field longer than its message', [0x12, 0x02, 0x12, 0x05]],
+    ['a finish reason of more than 64 bytes', [0x12, 0x45, 0x12, 0x43, 0x3a, 0x41, ...Array(65).fill(0x61)]],
   ];
   for (const [name, frame] of refused) {
-    test(`${name} is refused`, () => {
-      expect(() => new BatchReader().read(Uint8Array.from(frame))).toThrow(StatorError);
+    test(`${name} is refused in these words`, () => {
+      expect(() => new BatchReader().read(Uint8Array.from(frame))).toThrow(name);
     });
   }
 });

@@ -1,124 +1,166 @@
-/** Does the shell publish, sweep, restart and end its timers? The same classes as in workerd, on the Node platform. */
+/** Does the shell publish, sweep, restart and end its timers? The same classes as in workerd, in the Node runtime. */
 
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { Directory } from '../../../durable/directory/directory-object.ts';
-import type { PairedSocket } from '../../../durable/platform/socket-pair.ts';
+import { ObjectNamespace } from '../../../durable/polyfill/object-namespace.ts';
+import type { PairedSocket } from '../../../durable/polyfill/socket-pair.ts';
+import { VirtualHost } from '../../../durable/polyfill/virtual-host.ts';
 import { Router } from '../../../durable/router/router-object.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { dumpFrame, parseRouterFrame, registerFrame } from './fleet-worker.ts';
 import { hashes } from './naive-indexes.ts';
 
-/** The shells in Node: the same classes on the Node form of `#platform`, and a Directory that may fail. */
+/** Both objects on virtual time. */
 function deployment(env: Record<string, unknown> = {}) {
-  const directory = new Directory({} as never, {} as never);
-  let failures = 0;
-  const publish = async (...args: Parameters<Directory['publish']>) => {
-    if (failures-- > 0) throw new Error('the directory is away');
-    return directory.publish(...args);
+  const host = new VirtualHost({ startMs: 1_000_000 });
+  const report = (error: unknown) => {
+    throw error;
   };
-  const DIRECTORY = { idFromName: (name: string) => name, get: () => ({ publish }) };
-  const bindings = { STATOR_LOG_LEVEL: 'error', ...env, DIRECTORY };
-  const make = () => new Router({ id: 'router-1' } as never, bindings);
-  const fail = (times: number) => {
-    failures = times;
+  const directories = new ObjectNamespace(Directory, { env: {}, host, report });
+  const bindings = { STATOR_LOG_LEVEL: 'error', DIRECTORY: directories, ...env };
+  const routers = new ObjectNamespace(Router, { env: bindings, host, report });
+  const router = routers.getByName('default');
+  const directory = directories.getByName('directory');
+  return {
+    host,
+    router,
+    models: async () => (await directory.read(-1))?.models.map(({ name }) => name),
+    crashRouter: () => routers.crash(routers.idFromName('default')),
+    crashDirectory: () => directories.crash(directories.idFromName('directory')),
   };
-  const models = () => directory.read(-1)?.models.map(({ name }) => name);
-  return { router: make(), restart: make, fail, models };
 }
 
-function connect(router: Router): PairedSocket {
+type Deployment = ReturnType<typeof deployment>;
+
+async function connect({ router }: Deployment): Promise<PairedSocket> {
   const headers = { upgrade: 'websocket', 'sec-websocket-protocol': 'stator.fleet.v1' };
-  const response = router.fetch(new Request('http://router/fleet/v1/default', { headers }));
+  const response = await router.fetch(new Request('http://router/fleet/v1/default', { headers }));
   return (response as Response & { webSocket: PairedSocket }).webSocket;
 }
 
-const settled = () => vi.advanceTimersByTimeAsync(0);
-
-async function join(router: Router, paths: number[][] = []): Promise<PairedSocket> {
-  const socket = connect(router);
+async function join(all: Deployment, paths: number[][] = []): Promise<PairedSocket> {
+  const socket = await connect(all);
   socket.send(registerFrame());
   socket.send(dumpFrame(paths, 0));
-  await settled();
+  await all.host.advance(0);
   return socket;
+}
+
+/** Lets a worker send heartbeats for some time. */
+async function beat({ host }: Deployment, socket: PairedSocket, forMs: number): Promise<void> {
+  for (let ms = 0; ms < forMs; ms += 1_000) {
+    socket.send(Uint8Array.of(0x12, 0));
+    await host.advance(1_000);
+  }
 }
 
 const prompt = { requestId: 'req_1', model: 'tiny', blockHashes: hashes(1, 2), promptTokens: 9 };
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: 1_000_000 });
-});
-afterEach(() => {
-  vi.useRealTimers();
-});
-
 test('a worker joins, is published, serves, and is gone with its socket', async () => {
-  const { router, models } = deployment();
-  const socket = await join(router, [[1, 2]]);
-  expect(models()).toEqual(['tiny']);
-  expect(router.route(prompt)).toMatchObject({ kind: 'decision', overlapBlocks: 2 });
+  const all = deployment();
+  const socket = await join(all, [[1, 2]]);
+  expect(await all.models()).toEqual(['tiny']);
+  expect(await all.router.route(prompt)).toMatchObject({ kind: 'decision', overlapBlocks: 2 });
   socket.close();
-  await settled();
-  expect(models()).toEqual([]);
-  expect(router.status()).toMatchObject({ inFlight: 0, workers: [] });
+  await all.host.advance(0);
+  expect(await all.models()).toEqual([]);
+  expect(await all.router.status()).toMatchObject({ inFlight: 0, workers: [] });
 });
 
 test('settings come from STATOR_ variables', async () => {
   const { router } = deployment({ STATOR_ROUTER_MODE: 'round-robin', STATOR_METRICS_PREFIX: 'mine' });
-  expect(router.status().mode).toBe('round-robin');
-  expect(router.metrics()).toContain('mine_router_inflight_requests 0');
-  expect(() => deployment({ STATOR_LEASE_MS: 'soon' })).toThrow('STATOR_LEASE_MS');
+  expect((await router.status()).mode).toBe('round-robin');
+  expect(await router.metrics()).toContain('mine_router_inflight_requests 0');
+  await expect(deployment({ STATOR_LEASE_MS: 'soon' }).router.status()).rejects.toThrow('STATOR_LEASE_MS');
 });
 
-test('the directory is told again after it failed', async () => {
-  const { router, fail, models } = deployment();
-  fail(1);
-  const socket = await join(router);
-  const alive = setInterval(() => socket.send(Uint8Array.of(0x12, 0)), 1_000);
-  expect(models()).toEqual([]);
-  await vi.advanceTimersByTimeAsync(LIMITS.republishMs + LIMITS.sweepMs);
-  expect(models()).toEqual(['tiny']);
-  await vi.advanceTimersByTimeAsync(2 * LIMITS.namespaceLeaseMs);
-  expect(models()).toEqual(['tiny']);
-  clearInterval(alive);
+test('a directory that lost its memory is told again, and does not forget who is there', async () => {
+  const all = deployment();
+  const socket = await join(all);
+  all.crashDirectory();
+  expect(await all.models()).toEqual([]);
+  await beat(all, socket, LIMITS.republishMs + LIMITS.sweepMs);
+  expect(await all.models()).toEqual(['tiny']);
+  await beat(all, socket, 2 * LIMITS.namespaceLeaseMs);
+  expect(await all.models()).toEqual(['tiny']);
+});
+
+test('a directory that is away is told again', async () => {
+  let away = true;
+  const told: string[][] = [];
+  const publish = async (_namespace: string, models: { name: string }[]) => {
+    if (away) throw new Error('away');
+    return told.push(models.map(({ name }) => name));
+  };
+  const all = deployment({ DIRECTORY: { idFromName: (name: string) => name, get: () => ({ publish }) } });
+  const socket = await join(all);
+  expect(told).toEqual([]);
+  away = false;
+  await beat(all, socket, LIMITS.republishMs + LIMITS.sweepMs);
+  expect(told).toEqual([['tiny']]);
+});
+
+test('what changes while the directory is being told is told right after', async () => {
+  const answers: (() => void)[] = [];
+  const told: number[] = [];
+  const publish = (_namespace: string, models: { instances: string[] }[]) => {
+    told.push(models[0]?.instances.length ?? 0);
+    return new Promise<number>((resolve) => answers.push(() => resolve(told.length)));
+  };
+  const all = deployment({ DIRECTORY: { idFromName: (name: string) => name, get: () => ({ publish }) } });
+  await join(all);
+  const second = await connect(all);
+  second.send(registerFrame({ instanceId: 'b2' }));
+  await all.host.advance(0);
+  expect(told).toEqual([1]);
+  answers.shift()!();
+  await all.host.advance(0);
+  expect(told).toEqual([1, 2]);
 });
 
 test('a silent worker loses its lease, then nothing ticks any more', async () => {
-  const { router, models } = deployment({ STATOR_LEASE_MS: '3000' });
-  await join(router);
-  await vi.advanceTimersByTimeAsync(3_000);
-  expect(router.status().workers).toHaveLength(1);
-  await vi.advanceTimersByTimeAsync(1_000);
-  expect(router.status().workers).toEqual([]);
-  expect(models()).toEqual([]);
-  await vi.advanceTimersByTimeAsync(LIMITS.sweepMs);
-  expect(vi.getTimerCount()).toBe(0);
+  const all = deployment({ STATOR_LEASE_MS: '3000' });
+  await join(all);
+  await all.host.advance(3_000);
+  expect((await all.router.status()).workers).toHaveLength(1);
+  await all.host.advance(1_000);
+  expect((await all.router.status()).workers).toEqual([]);
+  expect(await all.models()).toEqual([]);
+  await all.host.advance(LIMITS.sweepMs);
+  expect(all.host.pending).toBe(0);
 });
 
 test('a worker that hangs up without a word keeps its lease', async () => {
-  const { router } = deployment();
-  const socket = await join(router);
+  const all = deployment();
+  const socket = await join(all);
   socket.abort();
-  await settled();
-  expect(router.route(prompt)).toMatchObject({ kind: 'decision' });
-  expect(router.status().workers).toMatchObject([{ phase: 'lost' }]);
+  await all.host.advance(0);
+  expect(await all.router.route(prompt)).toMatchObject({ kind: 'decision' });
+  expect((await all.router.status()).workers).toMatchObject([{ phase: 'lost' }]);
 });
 
 test('a socket that never registers is closed', async () => {
-  const { router } = deployment();
-  const socket = connect(router);
+  const all = deployment();
+  const socket = await connect(all);
   const frames: (string | undefined)[] = [];
-  socket.addEventListener('message', ({ data }) =>
-    frames.push(parseRouterFrame(new Uint8Array(data as ArrayBuffer)).case),
-  );
-  await vi.advanceTimersByTimeAsync(LIMITS.registerTimeoutMs + LIMITS.sweepMs);
+  socket.addEventListener('message', ({ data }) => {
+    frames.push(parseRouterFrame(new Uint8Array(data as ArrayBuffer)).case);
+  });
+  await all.host.advance(LIMITS.registerTimeoutMs + LIMITS.sweepMs);
   expect(frames).toEqual(['rejected']);
 });
 
-test('a restarted object starts empty and gives the memory of its earlier life back', async () => {
-  const { router, restart } = deployment();
-  await join(router, [[1, 2]]);
-  const next = restart();
-  expect(next.status()).toMatchObject({ indexBlocks: 0, workers: [] });
-  await join(next, [[1, 2]]);
-  expect(next.route(prompt)).toMatchObject({ overlapBlocks: 2 });
+test('a router that lost its memory starts empty, breaks its sockets, and has the index back with its workers', async () => {
+  const all = deployment();
+  const socket = await join(all, [[1, 2]]);
+  let code = 0;
+  socket.addEventListener('close', (event) => {
+    code = event.code;
+  });
+  all.crashRouter();
+  expect(code).toBe(1006);
+  expect(await all.router.status()).toMatchObject({ indexBlocks: 0, workers: [] });
+  await join(all, [[1, 2]]);
+  expect(await all.router.route(prompt)).toMatchObject({ overlapBlocks: 2 });
+  expect(await all.router.status()).toMatchObject({ inFlight: 1, indexBlocks: 2 });
 });

@@ -145,6 +145,19 @@ describe('route', () => {
     expect(harness.decide({ blocks: [1, 2, 3] }).worker).toBe(A);
   });
 
+  test('counts blocks that are active already once', () => {
+    const harness = new Harness();
+    const a = harness.worker(A);
+    const b = harness.worker(B);
+    const decoding = (socket: typeof a, worker: string, blocks: number[]) => {
+      const { reservation } = harness.decide({ pinned: worker, blocks });
+      socket.send(batchFrame({ progress: [{ reservation, phase: Phase.FIRST_TOKEN }] }));
+    };
+    decoding(a, A, [1, 2, 3]);
+    decoding(b, B, [7, 8]);
+    expect(harness.decide({ blocks: [1, 2, 3] }).worker).toBe(A);
+  });
+
   test('says that a model is unknown, that nobody serves, that all were lost: each in its own words', () => {
     const harness = new Harness();
     expect(harness.route()).toMatchObject({ kind: 'refusal', code: 'model_not_found' });
@@ -321,6 +334,18 @@ describe('a worker that goes', () => {
     harness.worker('00000000000000c3');
     expect(harness.decide({ blocks: [1, 2], pinned: '00000000000000c3' }).overlapBlocks).toBe(0);
   });
+});
+
+test('a core whose memory was given back hears nothing from its old sockets', () => {
+  const harness = new Harness();
+  const socket = harness.worker(A, {}, [[1, 2]]);
+  const broken = harness.worker(B);
+  harness.core.dispose();
+  const { changes } = harness;
+  socket.hangUp(1000);
+  broken.hangUp(1006);
+  expect(harness.changes).toBe(changes);
+  expect(harness.core.status().workers).toEqual([]);
 });
 
 describe('KV events', () => {

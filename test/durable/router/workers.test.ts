@@ -122,8 +122,11 @@ test('whoever comes, breaks, drains, falls silent or leaves: exactly the right w
           if (current.do === 'drain') expected.draining = true;
         }
         const { workers } = harness.core.status();
-        const seen = workers.map(({ instanceId, epoch }) => [instanceId, epoch]).sort();
-        expect(seen).toEqual([...present].map(([instanceId, { epoch }]) => [instanceId, epoch]).sort());
+        const seen = workers.map(({ instanceId, epoch, phase }) => `${instanceId} ${epoch} ${phase}`);
+        const phaseOf = ({ draining, socket }: Expected) =>
+          draining ? 'draining' : socket ? 'serving' : 'lost';
+        const right = [...present].map(([id, entry]) => `${id} ${entry.epoch} ${phaseOf(entry)}`);
+        expect(seen.sort()).toEqual(right.sort());
         const published = harness.core.models('default').flatMap(({ instances }) => instances);
         const reachable = [...present].filter(([, { draining }]) => !draining);
         expect(published.sort()).toEqual(reachable.map(([instanceId]) => instanceId).sort());

@@ -3,7 +3,7 @@
  * its own; `close` is delivered once to each end, after everything sent before it. `abort` is the broken connection (1006).
  */
 
-import type { ServerSocket } from './socket.ts';
+import type { ServerSocket } from '../platform/socket.ts';
 
 type Listener = (event: { data: unknown; code: number }) => void;
 
@@ -38,6 +38,13 @@ export class PairedSocket implements ServerSocket {
   abort(): void {
     this.#open = false;
     this.deliver('close', { data: null, code: 1006 });
+    this.#peer?.hangUp(1006);
+  }
+
+  /** This end is gone without a word; only the peer sees 1006. */
+  vanish(): void {
+    this.#open = false;
+    this.#listeners.length = 0;
     this.#peer?.hangUp(1006);
   }
 
