@@ -1,8 +1,8 @@
 /**
  * The directory's core: which namespace published which models, and since when.
  *
- * Invariants: a version is never used twice, not even after a restart (versions grow at least with the clock), so "nothing
- * newer than version v" is true for every reader. A namespace replaces all it said before; one that was silent for
+ * Invariants: a version is never used twice, not even after a restart (versions start at the clock and change more seldom
+ * than every millisecond), so "nothing newer than version v" is true for every reader. A namespace replaces all it said before; one that was silent for
  * `LIMITS.namespaceLeaseMs` is forgotten, because its Router object repeats itself far more often while it has workers.
  * After a restart the directory is empty until the Router objects repeat themselves. Memory only.
  */
@@ -35,14 +35,14 @@ export class DirectoryCore {
       return this.#snapshot.version;
     }
     if (models.length === 0) {
-      if (this.#namespaces.delete(namespace)) this.#changed(nowMs);
+      if (this.#namespaces.delete(namespace)) this.#changed();
       return this.#snapshot.version;
     }
     if (!known && this.#namespaces.size >= LIMITS.namespaces) {
       throw new StatorError('overloaded', `the directory holds ${LIMITS.namespaces} namespaces, its limit`);
     }
     this.#namespaces.set(namespace, { models, text, heardMs: nowMs });
-    this.#changed(nowMs);
+    this.#changed();
     return this.#snapshot.version;
   }
 
@@ -59,12 +59,11 @@ export class DirectoryCore {
       this.#namespaces.delete(namespace);
       gone = true;
     }
-    if (gone) this.#changed(nowMs);
+    if (gone) this.#changed();
   }
 
-  #changed(nowMs: number): void {
-    const version = Math.max(this.#snapshot.version + 1, nowMs);
+  #changed(): void {
     const models = [...this.#namespaces.values()].flatMap((published) => published.models);
-    this.#snapshot = { version, models };
+    this.#snapshot = { version: this.#snapshot.version + 1, models };
   }
 }

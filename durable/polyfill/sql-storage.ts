@@ -8,7 +8,7 @@ import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 type SqlValue = ArrayBuffer | string | number | null;
 type Row = Record<string, SqlValue>;
 
-export class SqlCursor {
+class SqlCursor {
   readonly columnNames: string[];
   readonly #rows: Row[];
   #at = 0;

@@ -1,11 +1,12 @@
 /** Does the shell publish, sweep, restart and end its timers? The same classes as in workerd, in the Node runtime. */
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Directory } from '../../../durable/directory/directory-object.ts';
 import { ObjectNamespace } from '../../../durable/polyfill/object-namespace.ts';
 import type { PairedSocket } from '../../../durable/polyfill/socket-pair.ts';
 import { VirtualHost } from '../../../durable/polyfill/virtual-host.ts';
 import { Router } from '../../../durable/router/router-object.ts';
+import { wasmIndexes } from '../../../durable/router/wasm-indexes.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { dumpFrame, parseRouterFrame, registerFrame } from './fleet-worker.ts';
 import { hashes } from './naive-indexes.ts';
@@ -148,6 +149,18 @@ test('a socket that never registers is closed', async () => {
   });
   await all.host.advance(LIMITS.registerTimeoutMs + LIMITS.sweepMs);
   expect(frames).toEqual(['rejected']);
+});
+
+test('a router that lost its memory gives that of its earlier life back', async () => {
+  const made = vi.spyOn(wasmIndexes, 'prefixIndex');
+  const all = deployment();
+  await join(all, [[1, 2]]);
+  const index = made.mock.results[0]!.value;
+  expect(index.blocks).toBe(2);
+  all.crashRouter();
+  await all.router.status();
+  expect(() => index.blocks).toThrow();
+  made.mockRestore();
 });
 
 test('a router that lost its memory starts empty, breaks its sockets, and has the index back with its workers', async () => {
