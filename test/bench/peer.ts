@@ -8,6 +8,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { platformClient, waitFor } from '../../cli/launch/platform-client.ts';
 import { freePort } from '../../cli/launch/ports.ts';
 import { STATE_DIR } from '../../cli/paths.ts';
 import type { Side } from './cells.ts';
@@ -56,6 +57,15 @@ export function preparePeer(source: string): string {
   return home;
 }
 
+/** start.sh gives up waiting on a slow machine; the mocker does not. */
+function modelListed(port: number): Promise<string[]> {
+  return waitFor(() => platformClient(`http://127.0.0.1:${port}`, '').readyModels(), {
+    timeoutMs: 120_000,
+    everyMs: 100,
+    timeout: () => new Error('the peer does not list its model'),
+  });
+}
+
 /** `speedup` as the mocker understands it: 1 = its timing polynomial, 1000000 = no delay (0 would mean 1). */
 export async function startPeer(home: string, options: { workers: number; speedup: number }): Promise<Peer> {
   const port = await freePort();
@@ -63,6 +73,7 @@ export async function startPeer(home: string, options: { workers: number; speedu
   const env = { ...process.env, PORT: String(port), SYS_PORT: String(system), RUN: 'run' };
   const args = ['start.sh', 'kv', String(options.workers), String(options.speedup)];
   await promisify(execFile)('bash', args, { cwd: home, env });
+  await modelListed(port);
   const pids = readFileSync(join(home, 'run', 'pids'), 'utf8')
     .trim()
     .split('\n')
