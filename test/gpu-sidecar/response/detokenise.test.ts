@@ -4,7 +4,8 @@ import { Detokeniser, detokenise } from '../../../gpu-sidecar/response/detokenis
 import { tokenTexts } from '../../../gpu-sidecar/response/token-texts.ts';
 import { bytesOf, byteVocabulary, vocabularyOf } from '../../harness/byte-vocabulary.ts';
 
-const whole = (bytes: Uint8Array) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+const whole = (bytes: Uint8Array) =>
+  new TextDecoder('utf-8', { fatal: false, ignoreBOM: true }).decode(bytes);
 
 /** Cuts bytes at the given places (modulo what is left) into tokens of 1 byte and more. */
 function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
