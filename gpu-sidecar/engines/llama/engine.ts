@@ -127,31 +127,28 @@ export class LlamaEngine implements Engine {
   }
 
   async #run(): Promise<void> {
-    await new Promise(setImmediate);
-    while (!this.#scheduler.idle) {
-      this.#scheduler.plan(this.#budget.tokens(this.#scheduler.load().running));
-      await this.#pass();
-    }
+    const { batch } = this.#scheduler;
+    do {
+      await new Promise(setImmediate);
+      try {
+        this.#scheduler.plan(this.#budget.tokens(this.#scheduler.load().running));
+        if (batch.length > 0) await this.#pass(batch);
+      } catch (thrown) {
+        const error = toStatorError(thrown);
+        for (const sequence of batch) {
+          if (sequence.state === 'running') this.#scheduler.end(sequence, 'error', error);
+        }
+      }
+    } while (!this.#scheduler.idle);
     this.#loop = null;
   }
 
-  async #pass(): Promise<void> {
+  async #pass(batch: readonly LlamaSequence[]): Promise<void> {
     const { context, onGpu } = this.#parts;
-    const { batch } = this.#scheduler;
-    if (batch.length === 0) return;
     context.apply(this.#cells.operations);
     const tokens = this.#fill(batch);
     const startedMs = performance.now();
-    let logits: Float32Array;
-    try {
-      logits = await context.decode({ onGpu });
-    } catch (thrown) {
-      const error = toStatorError(thrown);
-      for (const sequence of batch) {
-        if (sequence.state === 'running') this.#scheduler.end(sequence, 'error', error);
-      }
-      return;
-    }
+    const logits = await context.decode({ onGpu });
     this.#budget.measured(tokens, performance.now() - startedMs);
     for (const sequence of batch) if (sequence.state === 'running') this.#store(sequence);
     this.#events.flush();

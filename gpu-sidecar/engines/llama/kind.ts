@@ -35,13 +35,13 @@ const EXTRA = z.object({
   gpuLayers: z.coerce.number().int().min(0).default(0),
   maxNumSeqs: count.max(128).default(32),
   maxNumBatchedTokens: count.max(4_096).default(512),
-  /** Blocks of the KV cache; default: eight contexts, at most 8,192 tokens, and one context at least. */
+  /** Blocks of the KV cache; default: four contexts, at most 3,072 tokens, and one context at least (attention spans the whole cache). */
   totalBlocks: count.optional(),
 });
 
 const DEFAULT_CONTEXT_TOKENS = 4_096;
-const CACHE_CONTEXTS = 8;
-const CACHE_TOKENS = 8_192;
+const CACHE_CONTEXTS = 4;
+const CACHE_TOKENS = 3_072;
 /** Element types whose tokens do not depend on the batch: F32, F16, BF16. */
 const EXACT_TYPES: readonly number[] = [0, 1, 30];
 
