@@ -1,7 +1,7 @@
 /**
  * What the Router object's own work costs, without workerd around it: µs per `route()` and per fleet batch, wasm included.
  *
- *   node --conditions=default test/bench/router-core.ts
+ *   node test/bench/router-core.ts
  *
  * 8 workers, each knowing 12,500 blocks; fresh prompts, every request routed, accepted, given a first token, ended.
  */

@@ -139,6 +139,18 @@ describe('a stream that waits for a dump', () => {
     expect(big.stream.buffered).toBe(4);
   });
 
+  test('is not asked for again while its chunks keep coming', () => {
+    const { stream, asks } = streamed();
+    const chunk = { first: false, last: false, lastEventId: null, stored: [] };
+    stream.begin(0);
+    for (let i = 0; i < 5; i++) {
+      const nowMs = i * (LIMITS.recoveryTimeoutMs - 1);
+      stream.tick(nowMs);
+      stream.dump({ ...chunk, first: i === 0 }, nowMs);
+    }
+    expect(asks).toEqual([{ kind: 'dump' }]);
+  });
+
   test('is asked for again when it does not come, and in the end goes on without', () => {
     const { stream, set, asks, notes } = streamed();
     stream.begin(0);
