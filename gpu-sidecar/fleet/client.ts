@@ -127,7 +127,7 @@ export class FleetClient {
         this.#send({ case: 'register', value: this.#options.register });
         break;
       case 'hang-up':
-        this.#hangUp(effect.reason);
+        this.#hangUp(effect.inOrder);
         break;
       case 'heartbeat':
         this.#socket?.send(heartbeatFrame());
@@ -209,11 +209,11 @@ export class FleetClient {
     this.#happen({ kind: 'frame', frame });
   }
 
-  #hangUp(reason: string): void {
+  #hangUp(inOrder: boolean): void {
     const socket = this.#socket;
     this.#socket = null;
     if (socket === null) return;
-    if (socket.readyState === WebSocket.OPEN) socket.close(1000, reason.slice(0, 100));
+    if (inOrder && socket.readyState === WebSocket.OPEN) socket.close(1000);
     else socket.terminate();
   }
 

@@ -33,7 +33,8 @@ export type Happening =
 export type Effect =
   | { do: 'dial' }
   | { do: 'register' }
-  | { do: 'hang-up'; reason: string }
+  /** In order: the lease ends now. Otherwise the router takes it for a broken line and keeps what it knows. */
+  | { do: 'hang-up'; inOrder: boolean }
   | { do: 'heartbeat' }
   | { do: 'welcomed'; routerBoot: number }
   | { do: 'retry'; inMs: number; reason: string }
@@ -69,7 +70,7 @@ export function step(
   if (session.name === 'refused' || session.name === 'closed') return [session, []];
   switch (happening.kind) {
     case 'leave':
-      return [{ name: 'closed' }, [{ do: 'hang-up', reason: 'leaving' }]];
+      return [{ name: 'closed' }, [{ do: 'hang-up', inOrder: true }]];
     case 'tick':
       return tick(session, moment, timing);
     case 'opened':
@@ -170,7 +171,7 @@ function turnedAway(
   return [
     { name: 'refused' },
     [
-      { do: 'hang-up', reason: refused.error.message },
+      { do: 'hang-up', inOrder: true },
       { do: 'give-up', refusal: refused },
     ],
   ];
@@ -178,7 +179,7 @@ function turnedAway(
 
 function hangUp(session: Active, reason: string, moment: Moment, timing: SessionTiming): [Session, Effect[]] {
   const [next, effects] = retry(session, reason, moment, timing);
-  return [next, [{ do: 'hang-up', reason }, ...effects]];
+  return [next, [{ do: 'hang-up', inOrder: false }, ...effects]];
 }
 
 /** Waits half as long again after each try in a row, less up to a quarter: a late router is found in half its lateness. */

@@ -1,0 +1,153 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+import { Outbox } from '../../../gpu-sidecar/fleet/outbox.ts';
+import { ProgressBook, type RequestProgress } from '../../../gpu-sidecar/fleet/progress.ts';
+import { WorkerEvents } from '../../../gpu-sidecar/fleet/worker-events.ts';
+import { type Batch, Phase, WorkerFrameSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
+
+const hashes = (...values: number[]) => new Uint8Array(BigUint64Array.from(values.map(BigInt)).buffer);
+
+function make({ ring = 8, frameBytes = 1 << 20 } = {}) {
+  const events = new WorkerEvents({ ring, dumpBlocksPerFrame: 100, changed: () => {} });
+  const progress = new ProgressBook(100, () => {});
+  const load = { running: 1, waiting: 0, kvUsedBlocks: 2 };
+  const outbox = new Outbox({ events, progress, load: () => load, frameBytes });
+  let stored = 0;
+  const store = (blocks = 1) => {
+    const path = Array.from({ length: blocks }, () => ++stored);
+    events.stored({ parentHash: null, blockHashes: hashes(...path), tokensHashes: hashes(...path) });
+  };
+  const batches = (): Batch[] =>
+    outbox.frames().map((frame) => {
+      const decoded = fromBinary(WorkerFrameSchema, frame).frame;
+      if (decoded.case !== 'batch') throw new Error('not a batch');
+      return decoded.value;
+    });
+  return { events, progress, outbox, store, batches, load };
+}
+
+const record = (change: Partial<RequestProgress> = {}): RequestProgress => ({
+  reservation: 1,
+  routerBoot: 7,
+  phase: 'accepted',
+  outputTokens: 0,
+  cachedTokens: 0,
+  ttftMs: 0,
+  totalMs: 0,
+  finishReason: '',
+  waiting: false,
+  ...change,
+});
+
+const ids = (batches: Batch[]) =>
+  batches.flatMap(({ kvEvents }) => kvEvents.map(({ eventId }) => Number(eventId)));
+
+test('every event goes out once, in order', () => {
+  const { batches, store, outbox } = make();
+  outbox.welcomed(7);
+  store();
+  store();
+  expect(ids(batches())).toEqual([0, 1]);
+  expect(outbox.empty).toBe(true);
+  store();
+  expect(ids(batches())).toEqual([2]);
+});
+
+test('the latest phase of a request in a batch wins', () => {
+  const { batches, progress, outbox } = make();
+  outbox.welcomed(7);
+  const request = record();
+  progress.report(request);
+  request.phase = 'first-token';
+  request.ttftMs = 1.5;
+  progress.report(request);
+  request.phase = 'end';
+  request.finishReason = 'length';
+  progress.report(request);
+  const [batch] = batches();
+  expect(batch!.progress).toHaveLength(1);
+  expect(batch!.progress[0]).toMatchObject({
+    reservation: 1,
+    phase: Phase.END,
+    ttftMs: 1.5,
+    finishReason: 'length',
+  });
+  expect(batches()).toEqual([]);
+});
+
+test('requests of another boot of the router are not its business', () => {
+  const { progress, outbox } = make();
+  outbox.welcomed(7);
+  progress.report(record({ routerBoot: 6 }));
+  expect(outbox.empty).toBe(true);
+  progress.report(record());
+  expect(outbox.empty).toBe(false);
+  outbox.welcomed(8);
+  expect(outbox.empty).toBe(true);
+});
+
+test('a reconnect to the same boot keeps what was not told', () => {
+  const { batches, progress, outbox } = make();
+  outbox.welcomed(7);
+  progress.report(record({ phase: 'end' }));
+  outbox.welcomed(7);
+  expect(batches()[0]!.progress).toHaveLength(1);
+});
+
+test('after a reconnect the last event is told again, so that a gap shows', () => {
+  const { batches, store, outbox } = make();
+  outbox.welcomed(7);
+  for (let i = 0; i < 3; i++) store();
+  batches();
+  outbox.welcomed(7);
+  expect(ids(batches())).toEqual([2]);
+});
+
+test('a resend goes back as far as the ring does', () => {
+  const { batches, store, outbox } = make({ ring: 4 });
+  outbox.welcomed(7);
+  for (let i = 0; i < 6; i++) store();
+  batches();
+  expect(outbox.rewind(1)).toBe(false);
+  expect(outbox.rewind(6)).toBe(true);
+  expect(outbox.empty).toBe(true);
+  expect(outbox.rewind(3)).toBe(true);
+  expect(ids(batches())).toEqual([3, 4, 5]);
+});
+
+test('a backlog larger than the ring leaves a gap and costs no memory', () => {
+  const { batches, store, outbox } = make({ ring: 4 });
+  outbox.welcomed(7);
+  for (let i = 0; i < 100; i++) store();
+  expect(ids(batches())).toEqual([96, 97, 98, 99]);
+});
+
+test('events that do not fit into one frame go into several', () => {
+  const { batches, store, outbox } = make({ frameBytes: 8_000 });
+  outbox.welcomed(7);
+  for (let i = 0; i < 6; i++) store(80);
+  const frames = outbox.frames();
+  expect(frames.length).toBeGreaterThan(2);
+  for (const frame of frames) expect(frame.length).toBeLessThan(8_000);
+  outbox.rewind(0);
+  expect(ids(batches())).toEqual([0, 1, 2, 3, 4, 5]);
+});
+
+test('the load goes with a batch when it changed', () => {
+  const { batches, store, outbox, load } = make();
+  outbox.welcomed(7);
+  store();
+  expect(batches()[0]!.load).toMatchObject({ running: 1, kvUsedBlocks: 2 });
+  store();
+  expect(batches()[0]!.load).toBeUndefined();
+  load.running = 2;
+  store();
+  expect(batches()[0]!.load).toMatchObject({ running: 2 });
+});
+
+test('records that nobody takes are bounded', () => {
+  const { progress, outbox } = make();
+  outbox.welcomed(7);
+  for (let reservation = 1; reservation <= 500; reservation++) progress.report(record({ reservation }));
+  expect(progress.size).toBe(100);
+});
