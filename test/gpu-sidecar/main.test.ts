@@ -8,7 +8,10 @@ import { fileURLToPath } from 'node:url';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterEach, expect, test, vi } from 'vitest';
 import { RejectedSchema } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
-import { GenerateRequestSchema } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
+import {
+  DrainRequestSchema,
+  GenerateRequestSchema,
+} from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import { ScriptedRouter } from '../harness/scripted-router.ts';
 import { packed, requestOf } from './server/worker-of.ts';
 
@@ -95,6 +98,21 @@ test('it says every phase, serves, and a SIGTERM lets the running request finish
   expect(sidecar.phases).toEqual(['starting', 'registered', 'serving', 'draining', 'gone']);
   expect(router.of('draining')).toHaveLength(1);
   expect(router.closes).toEqual([1000]);
+});
+
+test('a drain with a deadline breaks off what is not finished, so that another worker continues it', async () => {
+  await using router = await ScriptedRouter.open();
+  const sidecar = start({ ...platform(router), STATOR_MOCK_DECODE_MS: '20' });
+  const line = await sidecar.serving();
+  const response = await sidecar.generate(line, 4_000);
+  const drained = await fetch(`${line.http}/stator.v1.Worker/Drain`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer secret' },
+    body: toBinary(DrainRequestSchema, create(DrainRequestSchema, { deadlineMs: 100 })),
+  });
+  expect(drained.status).toBe(200);
+  await expect(response.text()).rejects.toThrow('terminated');
+  expect(await sidecar.exit).toBe(0);
 });
 
 test('it ends with its parent', async () => {
