@@ -44,15 +44,18 @@ export class LlamaContext {
 
   constructor(model: LlamaModel, shape: ContextShape) {
     const { llama } = model;
+    // llama.cpp aborts the process when a batch could not hold one output of every sequence.
+    const n = Math.max(shape.batchTokens, shape.sequences);
     this.#llama = llama;
     this.#model = model;
     llama.takeErrors();
     this.#handle = llama.contextNew(model.handle, {
       ...llama.contextDefaultParams(),
       n_ctx: shape.cells,
-      n_batch: shape.batchTokens,
-      n_ubatch: shape.batchTokens,
+      n_batch: n,
+      n_ubatch: n,
       n_seq_max: shape.sequences,
+      n_outputs_max: shape.sequences,
       n_threads: shape.threads,
       n_threads_batch: shape.threads,
       flash_attn_type: 0,
@@ -67,7 +70,6 @@ export class LlamaContext {
       );
     }
     this.#memory = llama.contextMemory(this.#handle);
-    const n = shape.batchTokens;
     this.#batch = llama.batchInit(n, 0, 1) as BatchStruct;
     this.#tokens = new Int32Array(koffi.view(this.#batch.token, 4 * n));
     this.#positions = new Int32Array(koffi.view(this.#batch.pos, 4 * n));

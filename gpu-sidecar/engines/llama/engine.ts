@@ -128,18 +128,18 @@ export class LlamaEngine implements Engine {
 
   async #run(): Promise<void> {
     const { batch } = this.#scheduler;
-    do {
-      await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    while (!this.#scheduler.idle) {
       try {
         this.#scheduler.plan(this.#budget.tokens(this.#scheduler.load().running));
-        if (batch.length > 0) await this.#pass(batch);
+        await (batch.length > 0 ? this.#pass(batch) : new Promise(setImmediate));
       } catch (thrown) {
         const error = toStatorError(thrown);
         for (const sequence of batch) {
           if (sequence.state === 'running') this.#scheduler.end(sequence, 'error', error);
         }
       }
-    } while (!this.#scheduler.idle);
+    }
     this.#loop = null;
   }
 

@@ -42,6 +42,9 @@ const EXTRA = z.object({
 const DEFAULT_CONTEXT_TOKENS = 4_096;
 const CACHE_CONTEXTS = 4;
 const CACHE_TOKENS = 3_072;
+/** Sequence ids for finished requests whose blocks stay cached; llama.cpp's cost of a batch grows with their square. */
+const LEAST_RETAINED = 32;
+const BLOCKS_A_RETAINED = 4;
 /** Element types whose tokens do not depend on the batch: F32, F16, BF16. */
 const EXACT_TYPES: readonly number[] = [0, 1, 30];
 
@@ -83,7 +86,8 @@ function build(loaded: Loaded): LlamaEngine {
   const totalBlocks = Math.max(least, extra.totalBlocks ?? roomy);
   const { maxNumSeqs, threads } = extra;
   const maxNumBatchedTokens = Math.max(extra.maxNumBatchedTokens, 2 * maxNumSeqs);
-  const sequences = Math.min(Number(model.llama.maxSequences()), maxNumSeqs + totalBlocks);
+  const retained = Math.max(LEAST_RETAINED, Math.ceil(totalBlocks / BLOCKS_A_RETAINED));
+  const sequences = Math.min(Number(model.llama.maxSequences()), maxNumSeqs + retained);
   const context = new LlamaContext(model, {
     cells: totalBlocks * blockSizeTokens,
     batchTokens: maxNumBatchedTokens,
