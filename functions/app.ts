@@ -9,7 +9,7 @@ import { REQUEST_ID_HEADER } from './dispatch/response-head.ts';
 import { type Env, settingsOf } from './env.ts';
 import { requireApiKey } from './middleware/api-key.ts';
 import { errorResponse } from './middleware/errors.ts';
-import { identify, type RequestIdentity } from './middleware/request-id.ts';
+import { type Arrival, arrive } from './middleware/request-id.ts';
 import { startTrack } from './middleware/track.ts';
 import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
 import { fleet } from './operations/fleet.ts';
@@ -22,7 +22,7 @@ import { inference } from './pipeline.ts';
 
 interface AppTypes {
   Bindings: Env;
-  Variables: { identity: RequestIdentity; startedMs: number };
+  Variables: { arrival: Arrival };
 }
 type AppContext = Context<AppTypes>;
 
@@ -32,15 +32,13 @@ const FLEET = '/fleet/v1/';
 
 export const app = new Hono<AppTypes>();
 
-app.onError((thrown, context) => errorResponse(thrown, context.var.identity.requestId));
+app.onError((thrown, context) => errorResponse(thrown, context.get('arrival').requestId));
 app.notFound((context) => {
   throw new StatorError('not_found', `Unknown request URL: ${context.req.method} ${context.req.path}.`);
 });
 
 app.use(async (context, next) => {
-  const startedMs = Date.now();
-  context.set('startedMs', startedMs);
-  context.set('identity', identify(context.req.raw, startedMs));
+  context.set('arrival', arrive(context.req.raw, Date.now()));
   const { path } = context.req;
   if (!OPEN.includes(path) && !path.startsWith(FLEET)) {
     requireApiKey(context.req.raw, settingsOf(context.env).apiKey);
@@ -49,21 +47,13 @@ app.use(async (context, next) => {
 });
 
 const infer = (endpoint: Endpoint) => async (context: AppContext) => {
-  const { env, var: variables } = context;
+  const { env } = context;
   const request = context.req.raw;
   const settings = settingsOf(env);
-  const { requestId, uuid } = variables.identity;
-  const track = startTrack(request, endpoint, settings, variables.startedMs);
-  const call: Call = {
-    endpoint,
-    request,
-    env,
-    settings,
-    requestId,
-    uuid,
-    startedMs: variables.startedMs,
-    track,
-  };
+  // `context.get`, not `context.var`, which builds an object of all variables each time.
+  const arrival = context.get('arrival');
+  const track = startTrack(request, endpoint, settings, arrival.startedMs);
+  const call: Call = { endpoint, request, env, settings, track, ...arrival };
   try {
     return await inference.run(await readJson(request, settings.bodyLimitBytes), call);
   } catch (thrown) {
@@ -76,8 +66,8 @@ const infer = (endpoint: Endpoint) => async (context: AppContext) => {
 const operation =
   (handle: (context: AppContext, nowMs: number) => Response | Promise<Response>) =>
   async (context: AppContext) => {
-    const response = await handle(context, context.var.startedMs);
-    response.headers.set(REQUEST_ID_HEADER, context.var.identity.requestId);
+    const response = await handle(context, context.get('arrival').startedMs);
+    response.headers.set(REQUEST_ID_HEADER, context.get('arrival').requestId);
     return response;
   };
 
@@ -141,7 +131,7 @@ for (const [path, allowed] of METHODS) {
         'method_not_allowed',
         `Not allowed to ${context.req.method} on ${context.req.path}: use ${allowed}.`,
       ),
-      context.var.identity.requestId,
+      context.get('arrival').requestId,
     );
     response.headers.set('allow', allowed);
     return response;

@@ -92,7 +92,7 @@ function carried(
   carry: (writable: WritableStream<Uint8Array>) => Promise<RequestEnd>,
 ): Response {
   const { readable, writable } = new IdentityTransformStream();
-  call.track.streaming();
+  call.track.outlivesHandler();
   carry(writable).then(
     (end) => call.track.ended(end),
     () => call.track.ended('error'),

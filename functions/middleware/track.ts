@@ -1,6 +1,5 @@
 /**
- * The metrics of an inference request, from its arrival to its end. `abort` of the request's signal is the one thing
- * that runs when a client leaves (compatibility flag `enable_request_signal`), so it ends the count.
+ * The metrics of an inference request, from its arrival to its end.
  */
 import type { Settings } from '../../durable/runtime/config.ts';
 import type { Endpoint } from '../call.ts';
@@ -12,8 +11,9 @@ export function startTrack(
   settings: Settings,
   startedMs: number,
 ): RequestTrack {
-  const clock = { startedMs, nowMs: Date.now };
-  const track = new RequestTrack(frontendMetrics(settings.metricsPrefix), endpoint, clock);
-  request.signal.addEventListener('abort', () => track.ended('cancelled'));
-  return track;
+  return new RequestTrack(frontendMetrics(settings.metricsPrefix), endpoint, {
+    startedMs,
+    nowMs: Date.now,
+    signal: () => request.signal,
+  });
 }
