@@ -7,13 +7,15 @@ import { mockKind } from './mock/kind.ts';
 
 const KINDS: readonly EngineKind[] = [llamaKind, mockKind];
 
-export const ENGINE_NAMES: readonly string[] = KINDS.map(({ name }) => name);
-
 /** Throws StatorError `invalid_request` naming the engines that exist. */
 export function engineKind(name: string): EngineKind {
   const kind = KINDS.find((one) => one.name === name);
   if (kind) return kind;
-  throw new StatorError('invalid_request', `unknown engine ${name}; there are ${ENGINE_NAMES.join(', ')}`, {
-    param: 'engine',
-  });
+  throw new StatorError(
+    'invalid_request',
+    `unknown engine ${name}; there are ${KINDS.map((one) => one.name).join(', ')}`,
+    {
+      param: 'engine',
+    },
+  );
 }

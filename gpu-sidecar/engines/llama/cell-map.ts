@@ -17,7 +17,7 @@ export type CellOperation =
 
 const NONE = -1;
 /** llama.cpp: to the end of the sequence. */
-export const TO_END = -1;
+const TO_END = -1;
 
 export class CellMap {
   /** To be done in order before the next batch. */

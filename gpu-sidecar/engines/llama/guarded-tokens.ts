@@ -28,7 +28,7 @@ export function guardedTokens(
 }
 
 /** Cuts a text at control tokens, the longest first where several begin. */
-export function splitAtControls(
+function splitAtControls(
   text: string,
   controlTokens: readonly string[],
 ): { text: string; control: boolean }[] {

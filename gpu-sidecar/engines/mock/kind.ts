@@ -73,7 +73,7 @@ export const mockKind: EngineKind = {
 };
 
 /** The first ordinary tokens that are visible ASCII or spaces: what answers are made of. */
-export function printableTokens(vocabulary: Vocabulary): Uint32Array {
+function printableTokens(vocabulary: Vocabulary): Uint32Array {
   const ids: number[] = [];
   for (let id = 0; id < vocabulary.size && ids.length < MOST_ANSWER_TOKENS; id++) {
     const bytes = vocabulary.tokenBytes(id);
