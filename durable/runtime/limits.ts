@@ -26,11 +26,14 @@ export const LIMITS = {
   keepAliveMs: 500,
   /** Between the sidecar accepting the connection and its response head. */
   responseHeadTimeoutMs: 120_000,
-  /** How often the kept copy of a running stream is read and boiled down to its token ids, and in what portions. */
+  /** How often the kept copy of a running stream is read, in what portions, and how much of it may wait as bytes. */
   keptDrainMs: 1_000,
   keptReadBytes: 65_536,
+  keptRawBytes: 65_536,
   /** A worker's error body, read whole. */
   errorBodyBytes: 64 * 1024,
+  /** A document that a worker writes at once with its head, and that passes through the function untouched. */
+  wholeDocumentBytes: 16 * 1024,
   /** A held `wait(ticket)` call, and how long nobody may poll before the ticket is dropped. */
   ticketPollMs: 1_000,
   ticketIdleMs: 2_000,

@@ -24,13 +24,14 @@ export async function carryStream(
   for (;;) {
     const end = await pipeEvents(current.body, writable, kept);
     if (end === 'client-gone') return 'cancelled';
-    if (kept.end === 'done' || kept.end === 'failed') {
+    const state = kept.end();
+    if (state === 'done' || state === 'failed') {
       await writable.close().catch(() => {});
-      return kept.end === 'done' ? 'success' : 'error';
+      return state === 'done' ? 'success' : 'error';
     }
     const resume = kept.resumeState(cachedTokens);
     try {
-      if (kept.end === 'damaged')
+      if (state === 'damaged')
         throw new StatorError('engine_error', 'The worker sent a stream that cannot be read.');
       attempts.failed(lostSource(end));
       current = await attempts.next(resume);

@@ -2,9 +2,9 @@
  * One worker's stream to the client, and a copy that says where it broke (design 1.4).
  *
  * The bytes go from body to client inside workerd without JavaScript. The other branch of the tee keeps what went
- * through; once per `LIMITS.keptDrainMs` it is read and boiled down to token ids, so that a stream holds a second of
- * bytes and not all of them, and a token costs a fraction of a microsecond. Reading it may pull one portion ahead of a
- * stalled client; what was pulled still reaches the client before a break is seen.
+ * through; once per `LIMITS.keptDrainMs` it is read, and `KeptEvents` holds a bounded part of it, so that a stream holds
+ * a second of bytes and not all of them. A read costs some 20 µs, so a token a fraction of one. Reading may pull one portion
+ * ahead of a stalled client; what was pulled still reaches the client before a break is seen.
  */
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { KeptEvents } from './event-ids.ts';
@@ -52,6 +52,8 @@ export async function isBroken(writable: WritableStream<Uint8Array>): Promise<bo
 class Drain {
   readonly #reader: ReadableStreamBYOBReader;
   readonly #kept: KeptEvents;
+  /** Lent to each read and got back from it. */
+  #buffer = new Uint8Array(LIMITS.keptReadBytes);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: Promise<void> | null = null;
   #ended = false;
@@ -92,9 +94,10 @@ class Drain {
   /** One portion; false when there is no other. */
   async #read(): Promise<boolean> {
     try {
-      const { done, value } = await this.#reader.read(new Uint8Array(LIMITS.keptReadBytes));
+      const { done, value } = await this.#reader.read(this.#buffer);
       if (done || value === undefined) return false;
-      this.#kept.push(value);
+      this.#kept.push(value.slice());
+      this.#buffer = new Uint8Array(value.buffer);
       return true;
     } catch {
       return false;
