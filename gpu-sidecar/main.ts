@@ -7,12 +7,20 @@
  * signal does not wait.
  */
 
+import { setFlagsFromString } from 'node:v8';
 import { type StatorError, toStatorError } from '../durable/runtime/errors.ts';
 import { LIMITS } from '../durable/runtime/limits.ts';
 import { Logger } from '../durable/runtime/log.ts';
 import { engineKind } from './engines/registry.ts';
 import { sidecarSettings } from './settings.ts';
 import { Sidecar } from './sidecar.ts';
+
+/**
+ * V8 moves arrays that are made anew each turn (lists of what is due, of what runs) into old space once it has seen them
+ * survive. There a forgotten one keeps the requests it lists alive through every young collection: 25 ms instead of 2
+ * under load, and a quarter of the CPU time.
+ */
+setFlagsFromString('--no-allocation-site-pretenuring');
 
 const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 

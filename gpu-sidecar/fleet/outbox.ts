@@ -72,7 +72,7 @@ export class Outbox {
   /** Frames for everything that waits, the load with the first when it changed; none when nothing waits. */
   frames(): Uint8Array[] {
     const frames: Uint8Array[] = [];
-    const progress = this.#options.progress.take().map(toMessage);
+    const progress = this.#options.progress.take(toMessage);
     let kvEvents = this.#nextEvents();
     while (kvEvents.length > 0 || progress.length > 0) {
       const batch = create(BatchSchema, { kvEvents });

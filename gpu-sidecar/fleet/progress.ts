@@ -32,7 +32,7 @@ export class ProgressBook implements ProgressReporter {
   readonly #limit: number;
   readonly #changed: () => void;
   #boot: number | null = null;
-  #waiting: RequestProgress[] = [];
+  readonly #waiting: RequestProgress[] = [];
 
   /** `limit`: records kept while nobody takes them; those past it are lost (the router forgets them by itself). */
   constructor(limit: number, changed: () => void) {
@@ -55,14 +55,14 @@ export class ProgressBook implements ProgressReporter {
   boot(routerBoot: number): void {
     if (routerBoot === this.#boot) return;
     this.#boot = routerBoot;
-    this.take();
+    this.take(() => null);
   }
 
-  /** Everything that waits; to be read before anything else happens. */
-  take(): readonly RequestProgress[] {
-    const taken = this.#waiting;
-    this.#waiting = [];
-    for (const progress of taken) progress.waiting = false;
-    return taken;
+  /** Everything that waits, made into something else; the list itself stays here and is emptied. */
+  take<Told>(tell: (progress: RequestProgress) => Told): Told[] {
+    const told = this.#waiting.map(tell);
+    for (const progress of this.#waiting) progress.waiting = false;
+    this.#waiting.length = 0;
+    return told;
   }
 }
