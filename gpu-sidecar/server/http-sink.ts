@@ -11,13 +11,17 @@ import { writeHttpError } from './http-error.ts';
 
 export class HttpSink implements ByteSink {
   readonly #response: ServerResponse;
+  readonly #instanceId: string;
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, instanceId: string) {
     this.#response = response;
+    this.#instanceId = instanceId;
   }
 
   head(head: ResponseHead): void {
-    const headers = ['content-type', head.contentType, 'x-request-id', head.requestId];
+    // An explicit `connection` keeps Node from adding `keep-alive`, which would reach the client.
+    const headers = ['connection', 'keep-alive', 'content-type', head.contentType];
+    headers.push('x-request-id', head.requestId, 'x-stator-worker', this.#instanceId);
     if (head.cachedTokens !== null) headers.push('x-stator-cached-tokens', String(head.cachedTokens));
     if (head.lengthBytes !== null) headers.push('content-length', String(head.lengthBytes));
     this.#response.writeHead(200, headers);

@@ -61,7 +61,7 @@ function serveGenerate(worker: Worker, request: IncomingMessage, response: Serve
     }
     try {
       const message = decodeMessage(GenerateRequestSchema, body);
-      call = generate(worker, message, new HttpSink(response));
+      call = generate(worker, message, new HttpSink(response, worker.instanceId));
     } catch (thrown) {
       writeHttpError(response, toStatorError(thrown));
     }

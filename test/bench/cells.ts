@@ -82,7 +82,7 @@ export async function calibrate(side: Side, words: readonly string[], promptToke
 
 function load(side: Side, plan: CellPlan, requests: number, text: () => string): Promise<LoadResult> {
   const tail =
-    `"}],"max_tokens":${plan.maxTokens},"temperature":0,"ignore_eos":true,"nvext":{"ignore_eos":true}` +
+    `"}],"max_tokens":${plan.maxTokens},"temperature":0,"ignore_eos":true` +
     (plan.stream ? ',"stream":true,"stream_options":{"include_usage":true}}' : '}');
   return runLoad({
     host: side.host,

@@ -124,6 +124,7 @@ class Connection {
   #status = 0;
   /** Body bytes still missing when the length is known, else -1 for chunked. */
   #missing = -1;
+  #chunked = false;
   #pending: Buffer = Buffer.alloc(0);
   #events = 0;
   #body: Buffer[] = [];
@@ -174,6 +175,7 @@ class Connection {
     this.#status = Number(head.slice(9, 12));
     const length = /\r\ncontent-length: *(\d+)/i.exec(head);
     this.#missing = length ? Number(length[1]) : -1;
+    this.#chunked = length === null;
     this.#receiveBody(all.subarray(end + HEAD_END.length));
   }
 
@@ -205,10 +207,23 @@ class Connection {
       latencyMs: now - this.#sentMs,
       firstMs: this.#firstMs - this.#sentMs,
       events: this.#events,
-      body: Buffer.concat(this.#body).toString('utf8'),
+      body: this.#chunked ? dechunk(Buffer.concat(this.#body)) : Buffer.concat(this.#body).toString('utf8'),
     });
     this.#send();
   }
+}
+
+/** The text of a chunked body. */
+function dechunk(body: Buffer): string {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < body.length; ) {
+    const lineEnd = body.indexOf('\r\n', at);
+    const size = Number.parseInt(body.toString('latin1', at, lineEnd), 16);
+    if (!(size > 0)) break;
+    parts.push(body.subarray(lineEnd + 2, lineEnd + 2 + size));
+    at = lineEnd + 2 + size + 2;
+  }
+  return Buffer.concat(parts).toString('utf8');
 }
 
 /** The q-th quantile (0…1) of ascending values. */

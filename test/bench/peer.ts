@@ -9,11 +9,12 @@ import { cpSync, existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { platformClient, waitFor } from '../../cli/launch/platform-client.ts';
-import { freePort } from '../../cli/launch/ports.ts';
+import { choosePort, freePort } from '../../cli/launch/ports.ts';
 import { STATE_DIR } from '../../cli/paths.ts';
 import type { Side } from './cells.ts';
 
 const VERSION = '1.6.1';
+const SYSTEM_PORT = 19_400;
 const PACKAGES = [
   'aiohttp>=3.14.3,<4',
   'certifi',
@@ -69,11 +70,20 @@ function modelListed(port: number): Promise<string[]> {
 /** `speedup` as the mocker understands it: 1 = its timing polynomial, 1000000 = no delay (0 would mean 1). */
 export async function startPeer(home: string, options: { workers: number; speedup: number }): Promise<Peer> {
   const port = await freePort();
-  const system = await freePort();
+  // Its own check takes signed 16 bits, so not a port of the ephemeral range.
+  const system = await choosePort('127.0.0.1', SYSTEM_PORT, { given: false });
   const env = { ...process.env, PORT: String(port), SYS_PORT: String(system), RUN: 'run' };
   const args = ['start.sh', 'kv', String(options.workers), String(options.speedup)];
-  await promisify(execFile)('bash', args, { cwd: home, env });
-  await modelListed(port);
+  const stop = () => {
+    execFileSync('bash', ['stop.sh'], { cwd: home, env, stdio: ['ignore', 2, 2] });
+  };
+  try {
+    await promisify(execFile)('bash', args, { cwd: home, env });
+    await modelListed(port);
+  } catch (error) {
+    stop();
+    throw error;
+  }
   const pids = readFileSync(join(home, 'run', 'pids'), 'utf8')
     .trim()
     .split('\n')
@@ -90,6 +100,6 @@ export async function startPeer(home: string, options: { workers: number; speedu
       frontendPids: pidsOf((name) => name === 'frontend'),
       workerPids: pidsOf((name) => name !== 'frontend'),
     },
-    stop: () => execFileSync('bash', ['stop.sh'], { cwd: home, env, stdio: ['ignore', 2, 2] }),
+    stop,
   };
 }
