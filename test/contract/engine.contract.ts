@@ -296,17 +296,29 @@ export function engineContract(subject: EngineSubject): void {
       expect(isIdle(engine)).toBe(true);
     });
 
-    it('finishes more requests than it can hold at once', async () => {
-      const engine = await start({ totalBlocks: 16, maxNumSeqs: 4, contextLengthTokens: 8 * BLOCK });
-      const asked = Array.from({ length: 12 }, (_, salt) =>
-        request(promptOf(engine, { length: 3 * BLOCK + salt, salt: 100 + salt }), { maxTokens: 3 * BLOCK }),
-      );
-      const outcomes = await Promise.all(asked.map((one) => run(engine, one)));
-      expect(outcomes.map(({ tokens, reason }) => `${reason} ${tokens.length}`)).toEqual(
-        asked.map(() => 'length 48'),
-      );
-      const again = await run(engine, { ...asked[11]!, requestId: 'again' });
-      expect(again.tokens).toEqual(outcomes[11]!.tokens);
+    it('says the same under pressure: more requests than blocks, some of them aborted', async () => {
+      const roomy = await start();
+      const tight = await start({ totalBlocks: 16, maxNumSeqs: 4, contextLengthTokens: 8 * BLOCK });
+      const asked = Array.from({ length: 24 }, (_, n) => {
+        const shared = promptOf(roomy, { length: BLOCK * (n % 3), salt: 100 });
+        const own = promptOf(roomy, { length: 5 + n, salt: 101 + (n % 7) });
+        const changes = { maxTokens: 2 * BLOCK + n, ...(n % 2 ? sampling(SAMPLED) : {}) };
+        return () => request([...shared, ...own], changes);
+      });
+      const expected: number[][] = [];
+      for (const ask of asked) expected.push((await run(roomy, ask())).tokens);
+      const recordings = asked.map((ask, n) => {
+        const recording = record((count) => n % 5 === 4 && count === 7 && handle.abort());
+        const handle = tight.submit(ask(), recording);
+        return recording.done;
+      });
+      const outcomes = await Promise.all(recordings);
+      outcomes.forEach(({ tokens, reason }, n) => {
+        const cut = n % 5 === 4;
+        expect(reason).toBe(cut ? 'cancelled' : 'length');
+        expect(tokens, `request ${n}`).toEqual(cut ? expected[n]!.slice(0, 7) : expected[n]);
+      });
+      await until(() => isIdle(tight));
     });
 
     it('bounds how many may wait, and ends them all when it stops', async () => {

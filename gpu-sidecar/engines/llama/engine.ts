@@ -29,7 +29,6 @@ export interface LlamaEngineParts {
   /** Sequence ids that the context has. */
   sequences: number;
   hasher: BlockHasher;
-  onGpu: boolean;
   controlTokens: readonly string[];
 }
 
@@ -144,11 +143,11 @@ export class LlamaEngine implements Engine {
   }
 
   async #pass(batch: readonly LlamaSequence[]): Promise<void> {
-    const { context, onGpu } = this.#parts;
+    const { context } = this.#parts;
     context.apply(this.#cells.operations);
     const tokens = this.#fill(batch);
     const startedMs = performance.now();
-    const logits = await context.decode({ onGpu });
+    const logits = await context.decode();
     this.#budget.measured(tokens, performance.now() - startedMs);
     for (const sequence of batch) if (sequence.state === 'running') this.#store(sequence);
     this.#events.flush();

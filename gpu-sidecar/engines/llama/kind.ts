@@ -88,11 +88,14 @@ function build(loaded: Loaded): LlamaEngine {
   const maxNumBatchedTokens = Math.max(extra.maxNumBatchedTokens, 2 * maxNumSeqs);
   const retained = Math.max(LEAST_RETAINED, Math.ceil(totalBlocks / BLOCKS_A_RETAINED));
   const sequences = Math.min(Number(model.llama.maxSequences()), maxNumSeqs + retained);
+  const exact = loaded.header.tensors.every(({ type }) => EXACT_TYPES.includes(type));
   const context = new LlamaContext(model, {
     cells: totalBlocks * blockSizeTokens,
     batchTokens: maxNumBatchedTokens,
     sequences,
     threads,
+    exact,
+    onGpu: extra.gpuLayers > 0,
   });
   const artifacts = new ArtifactStore();
   const info: EngineInfo = {
@@ -104,7 +107,7 @@ function build(loaded: Loaded): LlamaEngine {
     maxNumSeqs,
     maxNumBatchedTokens,
     contextLengthTokens,
-    deterministic: loaded.header.tensors.every(({ type }) => EXACT_TYPES.includes(type)),
+    deterministic: exact,
   };
   const prefixCaching = !model.isRecurrent;
   const vocabularySize = model.size;
@@ -115,7 +118,6 @@ function build(loaded: Loaded): LlamaEngine {
     shape: { ...info, vocabularySize, prefixCaching, watermark: 0 },
     sequences,
     hasher: wasmBlockHasher,
-    onGpu: extra.gpuLayers > 0,
     controlTokens: controlTokens(facts),
   });
 }

@@ -12,7 +12,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import koffi, { type TypeObject } from 'koffi';
 import { StatorError } from '../../../durable/runtime/errors.ts';
-import { CONTEXT_DEFAULTS, contextParams, LLAMA_VERSION, llamaBatch, modelParams } from './structs.ts';
+import { CONTEXT_DEFAULTS, contextParams, LLAMA_VERSIONS, llamaBatch, modelParams } from './structs.ts';
 
 /** npm package by platform and processor. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -78,8 +78,11 @@ function load(folder: string): Llama {
 
 function checkVersion(functions: ReturnType<typeof declare>, folder: string): void {
   const version = functions.version();
-  if (!version.startsWith(LLAMA_VERSION)) {
-    throw new StatorError('engine_error', `${folder} holds llama.cpp ${version}; ${LLAMA_VERSION} is known`);
+  if (!LLAMA_VERSIONS.some((known) => version.startsWith(known))) {
+    throw new StatorError(
+      'engine_error',
+      `${folder} holds llama.cpp ${version}; known are ${LLAMA_VERSIONS.join(', ')}`,
+    );
   }
   const defaults = functions.contextDefaultParams();
   for (const [field, expected] of Object.entries(CONTEXT_DEFAULTS)) {
@@ -106,7 +109,7 @@ function keepErrors(functions: ReturnType<typeof declare>): string[] {
   return errors;
 }
 
-/** One line a function: its JavaScript name, and the C prototype (llama.h of LLAMA_VERSION). */
+/** One line a function: its JavaScript name, and the C prototype (llama.h of LLAMA_VERSIONS). */
 function declare(library: ReturnType<typeof koffi.load>) {
   const of = (name: string, result: Type, args: Type[]) => library.func(`llama_${name}`, result, args);
   return {

@@ -1,8 +1,9 @@
-/** Struct layouts of llama.h, version LLAMA_VERSION, and the defaults by which a wrong layout is noticed. */
+/** Struct layouts of llama.h, the same in all LLAMA_VERSIONS, and the defaults by which another layout is noticed. */
 
 import koffi from 'koffi';
 
-export const LLAMA_VERSION = '0.5.0';
+/** The macOS package is one release behind. */
+export const LLAMA_VERSIONS: readonly string[] = ['0.4.0', '0.5.0'];
 
 export const modelParams = koffi.struct('llama_model_params', {
   devices: 'void*',
