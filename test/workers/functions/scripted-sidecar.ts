@@ -20,7 +20,7 @@ import type { GenerateLog, Refusal, ScenarioLog, Script, Step } from './sidecar-
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    sidecars: { origin: string; tokenizerSha256: string; templateSha256: string; brokenSha256: string };
+    sidecars: ScriptedSidecars;
   }
 }
 
@@ -43,7 +43,24 @@ interface Scenario {
 
 const scenarios = new Map<string, Scenario>();
 
+export interface ScriptedSidecars {
+  origin: string;
+  tokenizerSha256: string;
+  templateSha256: string;
+  brokenSha256: string;
+}
+
+/** Vitest's global setup for the Workers pool. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { sidecars, stop } = await startScriptedSidecars();
+  project.provide('sidecars', sidecars);
+  return stop;
+}
+
+export async function startScriptedSidecars(): Promise<{
+  sidecars: ScriptedSidecars;
+  stop(): Promise<void>;
+}> {
   const server = createServer((request, response) => {
     handle(request, response).catch((error: Error) => {
       response.statusCode = 500;
@@ -51,16 +68,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  project.provide('sidecars', {
-    origin,
-    tokenizerSha256: sha256(TOKENIZER),
-    templateSha256: sha256(TEMPLATE),
-    brokenSha256: sha256(BROKEN),
-  });
-  return async () => {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
+  return {
+    sidecars: {
+      origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      tokenizerSha256: sha256(TOKENIZER),
+      templateSha256: sha256(TEMPLATE),
+      brokenSha256: sha256(BROKEN),
+    },
+    async stop() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
   };
 }
 
@@ -135,7 +153,7 @@ async function generate(
   if (step.kind === 'refuse' || step.kind === 'hold-then-refuse') return finish(() => refuse(step, response));
   if (step.kind === 'hold-then-cut') return finish(() => response.socket?.destroy());
   const at = 'at' in step ? step.at : whole.length;
-  if (at < 0) return step.kind === 'cut' ? finish(() => response.socket?.destroy()) : undefined;
+  if (at < 0) return finish(() => response.socket?.destroy());
   const withLength = !stream && script.document === 'with-length';
   response.writeHead(200, {
     'content-type': stream ? 'text/event-stream' : 'application/json',
@@ -145,16 +163,21 @@ async function generate(
   response.flushHeaders();
   const lead = !stream && !withLength ? Buffer.from('  ') : Buffer.alloc(0);
   await write(response, Buffer.concat([lead, whole.subarray(from, Math.max(at, from))]));
+  if (step.kind === 'trickle') return trickle(response, stream ? ': keep-alive\n\n' : ' ');
   act(step, response, finish);
 }
 
 function act(step: Step, response: ServerResponse, finish: (act: () => void) => void): void {
-  if (step.kind === 'hang') return;
   finish(() => {
     if (step.kind === 'cut') response.socket?.destroy();
     else if (step.kind === 'fail') response.end('data: {"error":{"code":"engine_error"}}\n\n');
     else response.end();
   });
+}
+
+function trickle(response: ServerResponse, harmless: string): void {
+  const timer = setInterval(() => response.write(harmless), 10);
+  response.on('close', () => clearInterval(timer));
 }
 
 function refuse(step: Refusal, response: ServerResponse): void {

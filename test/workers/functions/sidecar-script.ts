@@ -7,8 +7,8 @@ export type Step =
   | { kind: 'cut'; at: number }
   /** Sends up to byte `at`, then ends in order. */
   | { kind: 'end'; at: number }
-  /** Sends up to byte `at`, then waits for ever. `at: -1`: no head either. */
-  | { kind: 'hang'; at: number }
+  /** Sends up to byte `at`, then something harmless every few milliseconds, as an engine at work does. */
+  | { kind: 'trickle'; at: number }
   /** No head before `release`. */
   | { kind: 'hold' }
   | { kind: 'hold-then-cut' }
