@@ -23,7 +23,7 @@ import { heartbeatFrame, type Outbox } from './outbox.ts';
 import { type Refusal, upgradeRefusal } from './refusal.ts';
 import { type Effect, type Happening, newSession, type Session, step, wakeAtMs } from './session.ts';
 
-export const FLEET_PROTOCOL = 'stator.fleet.v1';
+const FLEET_PROTOCOL = 'stator.fleet.v1';
 
 export interface FleetClientOptions {
   /** `ws://host:port/fleet/v1/{namespace}` */

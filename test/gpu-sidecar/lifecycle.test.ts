@@ -1,3 +1,5 @@
+/** A sidecar's phases. */
+
 import { expect, test } from 'vitest';
 import { Lifecycle, type LifecyclePhase } from '../../gpu-sidecar/lifecycle.ts';
 

@@ -1,3 +1,5 @@
+/** The fleet client against a scripted router: a real socket, hand-driven time. */
+
 import { create } from '@bufbuild/protobuf';
 import { expect, test, vi } from 'vitest';
 import { Logger } from '../../../durable/runtime/log.ts';

@@ -1,3 +1,5 @@
+/** What goes into which batch, and what a backlog costs. */
+
 import { fromBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { Outbox } from '../../../gpu-sidecar/fleet/outbox.ts';

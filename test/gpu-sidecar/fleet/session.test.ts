@@ -1,3 +1,5 @@
+/** The fleet socket as a state machine, on hand-driven time. */
+
 import { create } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,3 +1,5 @@
+/** Event ids, the ring, and dumps that a router can build its index from. */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RadixIndex } from '#wasm/radix';

@@ -1,3 +1,5 @@
+/** Whatever bytes the tokens are, and wherever they are cut: the text is that of all bytes together. */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Detokeniser, detokenise } from '../../../gpu-sidecar/response/detokenise.ts';

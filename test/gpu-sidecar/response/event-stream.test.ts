@@ -1,3 +1,5 @@
+/** What the streams and documents of each dialect look like. */
+
 import { expect, test } from 'vitest';
 import { StatorError } from '../../../durable/runtime/errors.ts';
 import { parseEventId } from '../../../durable/runtime/event-id.ts';

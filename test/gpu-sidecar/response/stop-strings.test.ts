@@ -1,3 +1,5 @@
+/** Does the automaton find what a naive search finds, and hold back only what it must? */
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { StopStrings } from '../../../gpu-sidecar/response/stop-strings.ts';

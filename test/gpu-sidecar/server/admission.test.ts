@@ -1,3 +1,5 @@
+/** Are exactly the open responses counted, bounded and cut? */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Admission, type OpenResponse } from '../../../gpu-sidecar/server/admission.ts';

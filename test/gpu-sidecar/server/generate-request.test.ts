@@ -1,3 +1,5 @@
+/** Is every field of a GenerateRequest either taken over or refused by name? */
+
 import { expect, test } from 'vitest';
 import type { StatorError } from '../../../durable/runtime/errors.ts';
 import { parseGenerate } from '../../../gpu-sidecar/server/generate-request.ts';

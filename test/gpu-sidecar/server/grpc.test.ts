@@ -1,3 +1,5 @@
+/** The native gRPC face over real HTTP/2: statuses, KvIndex, broken streams. */
+
 import { once } from 'node:events';
 import { create } from '@bufbuild/protobuf';
 import { expect, test, vi } from 'vitest';

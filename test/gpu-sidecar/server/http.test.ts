@@ -1,3 +1,5 @@
+/** The HTTP/1.1 face over real sockets: who gets in, what is refused how, what a gone client does. */
+
 import { once } from 'node:events';
 import net from 'node:net';
 import { setImmediate } from 'node:timers/promises';

@@ -1,3 +1,5 @@
+/** Generate against a scripted engine on hand-driven time: heads, comments, refusals, readers that leave or stall. */
+
 import { describe, expect, test } from 'vitest';
 import { StatorError } from '../../../../durable/runtime/errors.ts';
 import { generate } from '../../../../gpu-sidecar/server/methods/generate.ts';
