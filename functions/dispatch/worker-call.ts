@@ -12,7 +12,7 @@ import {
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { workerError } from './worker-error.ts';
 
-export const WORKER_SERVICE = 'stator.v1.Worker';
+const WORKER_SERVICE = 'stator.v1.Worker';
 
 export interface WorkerEndpoint {
   /** Base URL of the HTTP/1.1 face. */

@@ -2,6 +2,7 @@
 import { type ErrorCode, StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { Logger } from '../../durable/runtime/log.ts';
 import { REQUEST_ID_HEADER } from '../dispatch/response-head.ts';
+import { CODE_HEADER } from '../dispatch/worker-error.ts';
 
 const logger = new Logger({ component: 'functions' });
 const UNFORESEEN: readonly ErrorCode[] = ['internal', 'engine_error'];
@@ -19,7 +20,7 @@ export function errorResponse(thrown: unknown, requestId: string): Response {
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     [REQUEST_ID_HEADER]: requestId,
-    'x-stator-code': error.code,
+    [CODE_HEADER]: error.code,
   };
   if (error.retryAfterS !== null) headers['retry-after'] = String(Math.ceil(error.retryAfterS));
   return new Response(JSON.stringify(shown(error).toOpenAi()), { status: error.httpStatus, headers });

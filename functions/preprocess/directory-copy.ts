@@ -77,7 +77,7 @@ export class DirectoryCopy {
   }
 }
 
-export function modelNotFound(name: string, known: Iterable<string>): StatorError {
+function modelNotFound(name: string, known: Iterable<string>): StatorError {
   const near = nearNames(name, known);
   const hint = near.length === 0 ? '' : ` Did you mean ${near.map((n) => `'${n}'`).join(' or ')}?`;
   return new StatorError('model_not_found', `The model '${name}' does not exist.${hint}`, { param: 'model' });

@@ -1,3 +1,5 @@
+/** The `id:` line of streamed events. */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatEventId, parseEventId } from '../../../durable/runtime/event-id.ts';

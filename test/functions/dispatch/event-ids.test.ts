@@ -1,3 +1,5 @@
+/** What kept bytes say about where a stream broke, for every cut. */
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { formatEventId } from '../../../durable/runtime/event-id.ts';

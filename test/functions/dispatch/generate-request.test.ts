@@ -1,3 +1,5 @@
+/** The hand-written GenerateRequest against protobuf-es. */
+
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';

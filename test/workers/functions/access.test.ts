@@ -1,3 +1,5 @@
+/** Who may ask what: keys, ids, paths, methods, sizes. */
+
 import { describe, expect, test } from 'vitest';
 import { API_KEY, errorOf, FLEET_TOKEN, platform, post } from './scenario.ts';
 

@@ -1,3 +1,5 @@
+/** Answers that are not streamed, and workers lost in the middle of them. */
+
 import { expect, test } from 'vitest';
 import { errorOf, inFlight, metric, scenario } from './scenario.ts';
 

@@ -1,3 +1,5 @@
+/** Streams that wait for their worker longer than a client should for its headers. */
+
 import { expect, test } from 'vitest';
 import { inFlight, metric, scenario, wholeStream } from './scenario.ts';
 

@@ -1,3 +1,5 @@
+/** Streams over workers that are lost, refuse or lie: what the client sees and what the next worker is told. */
+
 import { expect, test } from 'vitest';
 import { errorOf, inFlight, metric, scenario, wholeStream } from './scenario.ts';
 

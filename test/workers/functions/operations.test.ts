@@ -1,3 +1,5 @@
+/** Models, health, metrics, status, the cache, the page. */
+
 import { expect, test } from 'vitest';
 import { errorOf, platform, post, scenario } from './scenario.ts';
 

@@ -1,3 +1,5 @@
+/** Templates, tokens and files, from the client's text to what the worker gets. */
+
 import { expect, inject, test } from 'vitest';
 import { ModelInput } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 import { errorOf, post, type Scenario, scenario } from './scenario.ts';

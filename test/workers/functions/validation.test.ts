@@ -1,3 +1,5 @@
+/** Bad input over HTTP: each error names its field, and nothing stays in flight. */
+
 import { beforeAll, describe, expect, test } from 'vitest';
 import { errorOf, inFlight, metric, post, type Scenario, scenario } from './scenario.ts';
 
