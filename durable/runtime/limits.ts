@@ -51,6 +51,8 @@ export const LIMITS = {
   fleetFrameBytes: 4 * 1024 * 1024,
   fleetBatchMs: 4,
   fleetBacklogFrames: 4_096,
+  /** After its last batch a worker looks once more whether its load is another. */
+  loadSettleMs: 100,
   reconnectMinMs: 50,
   reconnectMaxMs: 2_000,
   eventRing: 1_024,
@@ -94,6 +96,8 @@ export const LIMITS = {
   waitingRequests: 4_096,
   /** Metadata and tensor list of a model file, vocabulary included. */
   ggufHeaderBytes: 256 * 1024 * 1024,
+  /** Largest 16-bit model that is computed in F32, so that its tokens never depend on the batch. */
+  ggufExpandBytes: 64 * 1024 * 1024,
   drainMs: 30_000,
   responseBufferBytes: 4 * 1024 * 1024,
   /** Connections to a sidecar's HTTP/1.1 face, and how long one may idle, take for its head and for its whole request. */

@@ -1,11 +1,14 @@
 /** How the llama engine is started: its options, the model's card, and what of the GGUF file decides them. */
 
-import { basename } from 'node:path';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import * as z from 'zod';
 import { StatorError } from '../../../durable/runtime/errors.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
+import { floatKind, writeAsF32 } from '../../models/gguf/expand.ts';
 import { type GgufModelFacts, modelFacts, TOKEN_TYPE } from '../../models/gguf/metadata.ts';
 import { type GgufHeader, readGgufHeader } from '../../models/gguf/reader.ts';
 import { tokenizerJson } from '../../models/gguf/tokenizer-json.ts';
@@ -21,7 +24,7 @@ import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
 import { LlamaContext } from './context.ts';
 import { LlamaEngine } from './engine.ts';
-import { loadLlama } from './library.ts';
+import { type Llama, loadLlama } from './library.ts';
 import { LlamaModel } from './model.ts';
 import { tokenizerDifference } from './tokenizer-check.ts';
 
@@ -45,8 +48,6 @@ const CACHE_TOKENS = 3_072;
 /** Sequence ids for finished requests whose blocks stay cached; llama.cpp's cost of a batch grows with their square. */
 const LEAST_RETAINED = 32;
 const BLOCKS_A_RETAINED = 4;
-/** Element types whose tokens do not depend on the batch: F32, F16, BF16. */
-const EXACT_TYPES: readonly number[] = [0, 1, 30];
 
 export const llamaKind: EngineKind = {
   name: 'llama',
@@ -56,9 +57,15 @@ export const llamaKind: EngineKind = {
     const path = options.modelPath || BUILT_IN_MODEL_PATH;
     const header = await readGgufHeader(path);
     const facts = modelFacts(header);
-    const model = await LlamaModel.load(loadLlama(), { path, gpuLayers: extra.gpuLayers });
+    const llama = loadLlama();
+    const floats = floatKind(header);
+    const expand = floats === 'f16' && header.fileBytes <= LIMITS.ggufExpandBytes;
+    const { gpuLayers } = extra;
+    const model = expand
+      ? await loadExpanded(llama, { header, gpuLayers })
+      : await LlamaModel.load(llama, { path, gpuLayers });
     try {
-      return build({ options, extra, header, facts, model });
+      return build({ options, extra, header, facts, model, exact: expand || floats === 'f32' });
     } catch (thrown) {
       model.free();
       throw thrown;
@@ -66,16 +73,33 @@ export const llamaKind: EngineKind = {
   },
 };
 
+/** Loads a 16-bit model in F32, by way of a temporary file that is gone when this returns. */
+async function loadExpanded(
+  llama: Llama,
+  options: { header: GgufHeader; gpuLayers: number },
+): Promise<LlamaModel> {
+  const folder = await mkdtemp(join(tmpdir(), 'stator-f32-'));
+  try {
+    const path = join(folder, basename(options.header.path));
+    await writeAsF32(options.header, path);
+    return await LlamaModel.load(llama, { path, gpuLayers: options.gpuLayers });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 interface Loaded {
   options: EngineOptions;
   extra: z.output<typeof EXTRA>;
   header: GgufHeader;
   facts: GgufModelFacts;
   model: LlamaModel;
+  /** Tokens do not depend on the batch. */
+  exact: boolean;
 }
 
 function build(loaded: Loaded): LlamaEngine {
-  const { options, extra, facts, model } = loaded;
+  const { options, extra, facts, model, exact } = loaded;
   if (model.llama.modelHasEncoder(model.handle)) {
     throw new StatorError('engine_error', `${loaded.header.path} is an encoder model; it cannot generate`);
   }
@@ -88,7 +112,6 @@ function build(loaded: Loaded): LlamaEngine {
   const maxNumBatchedTokens = Math.max(extra.maxNumBatchedTokens, 2 * maxNumSeqs);
   const retained = Math.max(LEAST_RETAINED, Math.ceil(totalBlocks / BLOCKS_A_RETAINED));
   const sequences = Math.min(Number(model.llama.maxSequences()), maxNumSeqs + retained);
-  const exact = loaded.header.tensors.every(({ type }) => EXACT_TYPES.includes(type));
   const context = new LlamaContext(model, {
     cells: totalBlocks * blockSizeTokens,
     batchTokens: maxNumBatchedTokens,

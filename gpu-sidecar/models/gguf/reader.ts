@@ -27,6 +27,9 @@ export interface GgufHeader {
   version: number;
   metadata: ReadonlyMap<string, GgufValue>;
   tensors: readonly GgufTensor[];
+  /** Where the tensors' data begins, and the alignment of each. */
+  dataStart: number;
+  alignment: number;
 }
 
 /** Throws StatorError `invalid_request` naming the file and what is wrong with it. */
@@ -94,8 +97,9 @@ export function parseGgufHeader(bytes: Uint8Array, fileBytes: number) {
   if (typeof alignment !== 'number' || alignment < 1 || (alignment & (alignment - 1)) !== 0) {
     throw new RangeError(`has general.alignment ${String(alignment)}, which is no power of two`);
   }
-  checkTensors(tensors, { dataStart: Math.ceil(cursor.at / alignment) * alignment, fileBytes });
-  return { version, metadata, tensors };
+  const dataStart = Math.ceil(cursor.at / alignment) * alignment;
+  checkTensors(tensors, { dataStart, fileBytes });
+  return { version, metadata, tensors, dataStart, alignment };
 }
 
 function broken(path: string, what: string, cause: unknown): StatorError {

@@ -6,6 +6,8 @@ export interface GgufTensor {
   name: string;
   dimensions: number[];
   type: number;
+  /** Where in the file the type (u32) and, right behind it, the offset (u64) are written. */
+  typeAt: number;
   /** From the start of the data section, in bytes. */
   offset: number;
 }
@@ -40,7 +42,7 @@ export function readTensorInfo(cursor: ByteCursor, fileBytes: number): GgufTenso
   if (count > MAX_DIMENSIONS)
     throw new RangeError(`has ${count} dimensions for the tensor ${JSON.stringify(name)}`);
   const dimensions = Array.from({ length: count }, () => cursor.u64());
-  return { name, dimensions, type: cursor.u32(), offset: cursor.u64() };
+  return { name, dimensions, typeAt: cursor.at, type: cursor.u32(), offset: cursor.u64() };
 }
 
 export function checkTensors(
@@ -59,7 +61,8 @@ export function checkTensors(
   }
 }
 
-function tensorBytes(tensor: GgufTensor): number {
+/** 0 for types that are not listed. */
+export function tensorBytes(tensor: GgufTensor): number {
   const block = BLOCKS[tensor.type];
   if (block === undefined) return 0;
   const elements = tensor.dimensions.reduce((product, n) => product * n, 1);
