@@ -56,6 +56,7 @@ export class FleetClient {
   #socket: WebSocket | null = null;
   #cancelTick: () => void = () => {};
   #flushDue = false;
+  #settleDue = false;
   #draining = false;
 
   constructor(options: FleetClientOptions) {
@@ -217,14 +218,26 @@ export class FleetClient {
     else socket.terminate();
   }
 
+  /** An engine may learn of an end a little later than the router did: then its last load is told, too. */
+  #settle(): void {
+    if (this.#settleDue) return;
+    this.#settleDue = true;
+    this.#options.timers.after(this.#options.limits.loadSettleMs, () => {
+      this.#settleDue = false;
+      this.#flush();
+    });
+  }
+
   #flush(): void {
     const { limits, outbox } = this.#options;
-    if (this.#session.name !== 'live' || this.#socket === null || outbox.empty) return;
+    if (this.#session.name !== 'live' || this.#socket === null) return;
     if (this.#socket.bufferedAmount > limits.fleetFrameBytes) {
       this.changed();
       return;
     }
-    for (const frame of outbox.frames()) this.#socket.send(frame);
+    const frames = outbox.frames();
+    for (const frame of frames) this.#socket.send(frame);
+    if (frames.length > 0) this.#settle();
   }
 
   #sendDump(): void {

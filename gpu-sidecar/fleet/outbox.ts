@@ -12,6 +12,7 @@ import {
   type Batch,
   BatchSchema,
   type KvEvent,
+  type LoadMetrics,
   LoadMetricsSchema,
   Phase,
   RequestProgressSchema,
@@ -69,17 +70,19 @@ export class Outbox {
     this.#cursor = this.#options.events.next;
   }
 
-  /** Frames for everything that waits, the load with the first when it changed; none when nothing waits. */
+  /** Frames for everything that waits, the load with the first when it changed; none when there is nothing new. */
   frames(): Uint8Array[] {
     const frames: Uint8Array[] = [];
     const progress = this.#options.progress.take(toMessage);
     let kvEvents = this.#nextEvents();
-    while (kvEvents.length > 0 || progress.length > 0) {
+    let load = this.#changedLoad();
+    while (kvEvents.length > 0 || progress.length > 0 || load !== null) {
       const batch = create(BatchSchema, { kvEvents });
       batch.progress = progress.splice(0, PROGRESS_PER_BATCH);
-      if (frames.length === 0) this.#addLoad(batch);
+      if (load !== null) batch.load = load;
       frames.push(encodeBatch(batch));
       kvEvents = this.#nextEvents();
+      load = null;
     }
     return frames;
   }
@@ -99,12 +102,12 @@ export class Outbox {
     return chosen;
   }
 
-  #addLoad(batch: Batch): void {
+  #changedLoad(): LoadMetrics | null {
     const { running, waiting, kvUsedBlocks } = this.#options.load();
     const load = `${running},${waiting},${kvUsedBlocks}`;
-    if (load === this.#toldLoad) return;
+    if (load === this.#toldLoad) return null;
     this.#toldLoad = load;
-    batch.load = create(LoadMetricsSchema, { running, waiting, kvUsedBlocks });
+    return create(LoadMetricsSchema, { running, waiting, kvUsedBlocks });
   }
 }
 

@@ -48,6 +48,7 @@ export class ScriptedEngine implements Engine {
   onSubmit: (request: ScriptedRequest) => void = () => {};
   events: KvEventSink | null = null;
   cleared = 0;
+  usedBlocks = 3;
   stopped = false;
 
   constructor(info: Partial<EngineInfo> = {}) {
@@ -90,7 +91,7 @@ export class ScriptedEngine implements Engine {
   }
 
   load(): EngineLoad {
-    return { running: this.requests.length, waiting: 0, kvUsedBlocks: 3 };
+    return { running: this.requests.length, waiting: 0, kvUsedBlocks: this.usedBlocks };
   }
 
   clearKvBlocks(): number {

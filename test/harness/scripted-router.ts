@@ -62,6 +62,10 @@ export class ScriptedRouter implements AsyncDisposable {
     >[];
   }
 
+  get heartbeats(): number {
+    return this.frames.filter(isHeartbeat).length;
+  }
+
   send(frame: RouterFrame['frame']): void {
     const bytes = toBinary(RouterFrameSchema, create(RouterFrameSchema, { frame }));
     for (const socket of this.#sockets.clients) socket.send(bytes);
@@ -87,8 +91,15 @@ export class ScriptedRouter implements AsyncDisposable {
       const { frame } = fromBinary(WorkerFrameSchema, data);
       this.frames.push(frame);
       if (frame.case === 'register' && this.onRegister !== null) this.send(this.onRegister);
-      const empty = frame.case === 'batch' && frame.value.kvEvents.length + frame.value.progress.length === 0;
-      if (empty && this.acknowledge) this.send({ case: 'ack', value: { $typeName: 'stator.v1.Ack' } });
+      if (isHeartbeat(frame) && this.acknowledge)
+        this.send({ case: 'ack', value: { $typeName: 'stator.v1.Ack' } });
     });
   }
 }
+
+/** A batch with nothing in it. */
+const isHeartbeat = (frame: WorkerFrame['frame']): boolean =>
+  frame.case === 'batch' &&
+  frame.value.kvEvents.length === 0 &&
+  frame.value.progress.length === 0 &&
+  frame.value.load === undefined;

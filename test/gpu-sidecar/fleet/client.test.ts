@@ -53,7 +53,7 @@ function connect(router: ScriptedRouter) {
   });
   const store = (block: number) =>
     events.stored({ parentHash: null, blockHashes: hashes(block), tokensHashes: hashes(block) });
-  return { client, time, calls, refusals, lines, events, progress, store };
+  return { client, engine, time, calls, refusals, lines, events, progress, store };
 }
 
 async function live(router: ScriptedRouter) {
@@ -103,12 +103,23 @@ test('what happens within one batch time goes out as one batch', async () => {
   await client.leave();
 });
 
+test('a load that changes after the last batch is told, too', async () => {
+  await using router = await ScriptedRouter.open();
+  const { client, engine, store, time } = await live(router);
+  store(1);
+  time.advance(workerLimits.fleetBatchMs);
+  engine.usedBlocks = 8;
+  time.advance(workerLimits.loadSettleMs);
+  await vi.waitFor(() => expect(router.of('batch').at(-1)?.value.load?.kvUsedBlocks).toBe(8));
+  await client.leave();
+});
+
 test('a silent worker sends heartbeats, and a silent router is dialled anew', async () => {
   await using router = await ScriptedRouter.open();
   const { client, time } = await live(router);
   for (let beat = 1; beat <= 5; beat++) {
     time.advance(2_000);
-    await vi.waitFor(() => expect(router.of('batch')).toHaveLength(beat));
+    await vi.waitFor(() => expect(router.heartbeats).toBe(beat));
     // The answer must be in before time goes on.
     router.send({ case: 'ack', value: { $typeName: 'stator.v1.Ack' } });
     await vi.waitFor(() => expect(client.session).toBe('live'));
