@@ -45,7 +45,8 @@ function installIfNeeded() {
   const flags = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
   const result = spawnSync(npm, flags, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (result.error) fail(`cannot run npm: ${result.error.message}`);
-  if (result.status !== 0) fail(`npm install failed with exit code ${result.status}; its own message is above`);
+  if (result.status !== 0)
+    fail(`npm install failed with exit code ${result.status}; its own message is above`);
   writeFileSync(stamp, wanted);
   process.stderr.write(`stator: packages installed in ${Math.round((Date.now() - started) / 1000)} s\n`);
 }

@@ -9,8 +9,6 @@ export const PROJECT_ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Builds, logs, object storage and the records of running deployments; `STATOR_HOME` moves it. */
 export const STATE_DIR = process.env['STATOR_HOME'] ?? join(PROJECT_ROOT, '.stator');
 
-export const BUILT_IN_MODEL = join(PROJECT_ROOT, 'gpu-sidecar', 'models', 'tiny', 'stator-tiny.gguf');
-
 const require = createRequire(import.meta.url);
 
 /** The workerd binary of this platform's package (the package's own start script would add a process). */

@@ -173,9 +173,8 @@ export class Deployment {
   }
 
   #sidecarEnv(settings: Settings, extra: Record<string, string>): Record<string, string> {
-    const model = settings.model || (settings.engine === 'llama' ? BUILT_IN_MODEL : '');
     return {
-      ...settingsToEnv({ ...settings, model }),
+      ...settingsToEnv(settings),
       STATOR_PLATFORM_URL: this.url,
       STATOR_PARENT_STDIN: '1',
       NODE_NO_WARNINGS: '1',
@@ -202,6 +201,7 @@ export class Deployment {
 
   /** Drains the sidecars, then ends workerd. Nothing of it is left behind. */
   async stop(graceMs: number = LIMITS.drainMs): Promise<void> {
+    this.platform.retire();
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
     await this.platform.stop(2_000);
   }

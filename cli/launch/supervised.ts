@@ -51,7 +51,12 @@ export class Supervised {
   start(): void {
     const { command, args, env } = this.#options;
     this.#startedMs = performance.now();
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(command, args, {
+      env: { ...process.env, ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      // A group of its own: Ctrl-C in a terminal reaches the launcher alone, which ends its children in order.
+      detached: true,
+    });
     this.#child = child;
     child.stdin.on('error', () => {});
     child.stderr.on('data', (data: Buffer) => this.#log.write(data));
@@ -60,10 +65,15 @@ export class Supervised {
     child.on('close', (code, signal) => this.#closed(code, signal));
   }
 
-  /** Asks the child to end, kills it when it does not within `graceMs`; resolves when it is gone. */
-  async stop(graceMs: number): Promise<void> {
+  /** From now on a death is not followed by a restart. */
+  retire(): void {
     this.#stopping = true;
     if (this.#timer) clearTimeout(this.#timer);
+  }
+
+  /** Asks the child to end, kills it when it does not within `graceMs`; resolves when it is gone. */
+  async stop(graceMs: number): Promise<void> {
+    this.retire();
     const child = this.#child;
     if (child && child.exitCode === null && child.signalCode === null) {
       const gone = new Promise((resolve) => child.once('close', resolve));

@@ -1,5 +1,5 @@
 /** The model that is served when none is named (see models/tiny). */
 
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 
-export const BUILT_IN_MODEL_PATH: string = fileURLToPath(new URL('./tiny/stator-tiny.gguf', import.meta.url));
+export const BUILT_IN_MODEL_PATH: string = join(import.meta.dirname, 'tiny', 'stator-tiny.gguf');

@@ -26,7 +26,11 @@ interface Profile {
 }
 
 /** A text table, most expensive first. */
-export async function profileShortRequests(settings: Settings, words: readonly string[]): Promise<string> {
+export async function profileRequests(
+  settings: Settings,
+  words: readonly string[],
+  promptTokens: number,
+): Promise<string> {
   const inspector = await freePort();
   const bundle = await buildBundle({ minify: false });
   const deployment = new Deployment(
@@ -36,7 +40,7 @@ export async function profileShortRequests(settings: Settings, words: readonly s
   try {
     await deployment.start();
     const session = await openSession(inspector);
-    const plan = { promptTokens: 26, concurrency: 64, maxTokens: 1, stream: false, seconds: 5 };
+    const plan = { promptTokens, concurrency: 64, maxTokens: 1, stream: false, seconds: 5 };
     await runCell(sideOf(deployment), { ...plan, seconds: 1 }, words, 11);
     await session.call('Profiler.enable');
     await session.call('Profiler.setSamplingInterval', { interval: SAMPLE_US });

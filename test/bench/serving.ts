@@ -14,7 +14,7 @@ import { freePort } from '../../cli/launch/ports.ts';
 import { PROJECT_ROOT } from '../../cli/paths.ts';
 import { resolveSettings, type Settings } from '../../durable/runtime/config.ts';
 import { type CellPlan, type CellResult, runCell, type Side, sideOf } from './cells.ts';
-import { profileShortRequests } from './cpu-profile.ts';
+import { profileRequests } from './cpu-profile.ts';
 import { preparePeer, startPeer } from './peer.ts';
 import { singleTokenWords } from './prompts.ts';
 import { versions } from './versions.ts';
@@ -27,7 +27,7 @@ const HELP = `npm run bench -- [options]
   --prompts LIST   prompt lengths in tokens [26,1006,8006]
   --concurrency L  connections [1,16,64]
   --no-stream      leave the paced streams out
-  --profile        sample the platform process in the 26-token cell and print where its time goes
+  --profile        sample the platform process on the first of --prompts and print where its time goes
   --seed N         seed of the prompts [the clock]`;
 
 const { values: args } = parseArgs({
@@ -172,7 +172,10 @@ if (args.help) {
   if (!existsSync(tokenizer)) throw new Error(`there is no ${tokenizer}`);
   const words = singleTokenWords(tokenizer);
   const ours = await measureStator(tokenizer, words);
-  if (args.profile) process.stderr.write(await profileShortRequests(statorSettings(tokenizer, false), words));
+  if (args.profile)
+    process.stderr.write(
+      await profileRequests(statorSettings(tokenizer, false), words, list(args.prompts)[0] ?? 26),
+    );
   const theirs = home ? await measurePeer(home, words) : null;
   const report = {
     ...summary(ours),
