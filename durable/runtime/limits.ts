@@ -50,7 +50,11 @@ export const LIMITS = {
   registerTimeoutMs: 5_000,
   fleetFrameBytes: 4 * 1024 * 1024,
   fleetBatchMs: 4,
-  fleetBacklogFrames: 4_096,
+  /** Requests told of in one batch. */
+  progressPerBatch: 4_096,
+  /** Heartbeats without an answer after which a fleet socket counts as half-open, and how long an orderly close may take. */
+  silentHeartbeats: 3,
+  fleetLeaveMs: 1_000,
   /** After its last batch a worker looks once more whether its load is another. */
   loadSettleMs: 100,
   reconnectMinMs: 50,

@@ -97,7 +97,7 @@ export class FleetClient {
       else socket.once('close', () => resolve());
     });
     this.#happen({ kind: 'leave' });
-    await Promise.race([closed, this.#wait(LEAVE_TIMEOUT_MS)]);
+    await Promise.race([closed, this.#wait(this.#options.limits.fleetLeaveMs)]);
     socket?.terminate();
   }
 
@@ -253,6 +253,3 @@ export class FleetClient {
     this.#socket?.send(toBinary(WorkerFrameSchema, create(WorkerFrameSchema, { frame })));
   }
 }
-
-/** How long an orderly close may take. */
-const LEAVE_TIMEOUT_MS = 1_000;

@@ -7,6 +7,7 @@
  */
 
 import { create, toBinary } from '@bufbuild/protobuf';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { EngineLoad } from '../engines/engine.ts';
 import {
   type Batch,
@@ -20,9 +21,6 @@ import {
 } from '../proto/gen/stator/v1/fleet_pb.js';
 import type { ProgressBook, RequestProgress } from './progress.ts';
 import type { WorkerEvents } from './worker-events.ts';
-
-/** Progress entries of one batch; a few dozen bytes each. */
-const PROGRESS_PER_BATCH = 4_096;
 
 /** Bytes of an event beside its hashes, generously. */
 const EVENT_OVERHEAD_BYTES = 64;
@@ -78,7 +76,7 @@ export class Outbox {
     let load = this.#changedLoad();
     while (kvEvents.length > 0 || progress.length > 0 || load !== null) {
       const batch = create(BatchSchema, { kvEvents });
-      batch.progress = progress.splice(0, PROGRESS_PER_BATCH);
+      batch.progress = progress.splice(0, LIMITS.progressPerBatch);
       if (load !== null) batch.load = load;
       frames.push(encodeBatch(batch));
       kvEvents = this.#nextEvents();

@@ -10,6 +10,7 @@
  *     closed       we left; the end
  */
 
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { RouterFrame } from '../proto/gen/stator/v1/fleet_pb.js';
 import { type Refusal, refusal } from './refusal.ts';
 
@@ -55,9 +56,6 @@ export interface Moment {
   /** 0 ≤ random < 1: spreads the retries of a fleet. */
   random: number;
 }
-
-/** Heartbeats without an answer after which a socket counts as half-open. */
-const SILENT_HEARTBEATS = 3;
 
 export const newSession = (nowMs: number): Session => ({ name: 'waiting', attempt: 0, untilMs: nowMs });
 
@@ -105,7 +103,7 @@ export function wakeAtMs(session: Session, timing: SessionTiming): number | null
 type Active = Exclude<Session, { name: 'refused' | 'closed' }>;
 type Live = Extract<Session, { name: 'live' }>;
 
-const deadAtMs = (session: Live): number => session.heardAtMs + SILENT_HEARTBEATS * session.heartbeatMs;
+const deadAtMs = (session: Live): number => session.heardAtMs + LIMITS.silentHeartbeats * session.heartbeatMs;
 
 function tick(session: Active, moment: Moment, timing: SessionTiming): [Session, Effect[]] {
   const due = wakeAtMs(session, timing);

@@ -6,13 +6,14 @@ import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { RejectedSchema } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import {
   DrainRequestSchema,
   GenerateRequestSchema,
 } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import { ScriptedRouter } from '../harness/scripted-router.ts';
+import { soon } from '../harness/soon.ts';
 import { packed, requestOf } from './server/worker-of.ts';
 
 const MAIN = fileURLToPath(new URL('../../gpu-sidecar/main.ts', import.meta.url).href);
@@ -46,14 +47,11 @@ class SidecarProcess {
   }
 
   serving(): Promise<Line> {
-    return vi.waitFor(
-      () => {
-        const line = this.lines.find(({ phase }) => phase === 'serving');
-        expect(line).toBeDefined();
-        return line!;
-      },
-      { timeout: 20_000 },
-    );
+    return soon(() => {
+      const line = this.lines.find(({ phase }) => phase === 'serving');
+      expect(line).toBeDefined();
+      return line!;
+    });
   }
 
   generate(line: Line, maxTokens: number): Promise<Response> {

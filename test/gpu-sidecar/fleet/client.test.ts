@@ -1,7 +1,7 @@
 /** The fleet client against a scripted router: a real socket, hand-driven time. */
 
 import { create } from '@bufbuild/protobuf';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { Logger } from '../../../durable/runtime/log.ts';
 import { FleetClient } from '../../../gpu-sidecar/fleet/client.ts';
 import { Outbox } from '../../../gpu-sidecar/fleet/outbox.ts';
@@ -15,6 +15,7 @@ import { workerLimits } from '../../../gpu-sidecar/server/worker-limits.ts';
 import { ManualTime } from '../../harness/manual-time.ts';
 import { ScriptedEngine } from '../../harness/scripted-engine.ts';
 import { ScriptedRouter } from '../../harness/scripted-router.ts';
+import { soon } from '../../harness/soon.ts';
 
 const hashes = (...values: number[]) => new Uint8Array(BigUint64Array.from(values.map(BigInt)).buffer);
 const identity = {
@@ -59,13 +60,13 @@ function connect(router: ScriptedRouter) {
 async function live(router: ScriptedRouter) {
   const worker = connect(router);
   worker.client.start();
-  await vi.waitFor(() => expect(worker.client.session).toBe('live'));
+  await soon(() => expect(worker.client.session).toBe('live'));
   return worker;
 }
 
 /** Time passes until something has come true. */
 const passing = (time: ManualTime, stepMs: number, check: () => void) =>
-  vi.waitFor(() => {
+  soon(() => {
     time.advance(stepMs);
     check();
   });
@@ -98,7 +99,7 @@ test('what happens within one batch time goes out as one batch', async () => {
   time.advance(workerLimits.fleetBatchMs - 1);
   store(3);
   time.advance(1);
-  await vi.waitFor(() => expect(router.of('batch')).toHaveLength(1));
+  await soon(() => expect(router.of('batch')).toHaveLength(1));
   expect(router.of('batch')[0]!.value.kvEvents.map(({ eventId }) => eventId)).toEqual([0n, 1n, 2n]);
   await client.leave();
 });
@@ -110,7 +111,7 @@ test('a load that changes after the last batch is told, too', async () => {
   time.advance(workerLimits.fleetBatchMs);
   engine.usedBlocks = 8;
   time.advance(workerLimits.loadSettleMs);
-  await vi.waitFor(() => expect(router.of('batch').at(-1)?.value.load?.kvUsedBlocks).toBe(8));
+  await soon(() => expect(router.of('batch').at(-1)?.value.load?.kvUsedBlocks).toBe(8));
   await client.leave();
 });
 
@@ -119,14 +120,14 @@ test('a silent worker sends heartbeats, and a silent router is dialled anew', as
   const { client, time } = await live(router);
   for (let beat = 1; beat <= 5; beat++) {
     time.advance(2_000);
-    await vi.waitFor(() => expect(router.heartbeats).toBe(beat));
+    await soon(() => expect(router.heartbeats).toBe(beat));
     // The answer must be in before time goes on.
     router.send({ case: 'ack', value: { $typeName: 'stator.v1.Ack' } });
-    await vi.waitFor(() => expect(client.session).toBe('live'));
+    await soon(() => expect(client.session).toBe('live'));
   }
   router.acknowledge = false;
   await passing(time, 500, () => expect(router.dials.length).toBeGreaterThan(1));
-  await vi.waitFor(() => expect(router.closes).toContain(1006));
+  await soon(() => expect(router.closes).toContain(1006));
   await client.leave();
 });
 
@@ -137,13 +138,13 @@ test('a broken line is dialled again, and the last event shows the router what i
   store(2);
   await passing(time, 1, () => expect(router.of('batch')).toHaveLength(1));
   router.breakLines();
-  await vi.waitFor(() => expect(client.session).toBe('waiting'));
+  await soon(() => expect(client.session).toBe('waiting'));
   store(3);
   await passing(time, 10, () => expect(router.of('register')).toHaveLength(2));
   await passing(time, 1, () => expect(router.of('batch')).toHaveLength(2));
   expect(router.of('batch')[1]!.value.kvEvents.map(({ eventId }) => eventId)).toEqual([2n]);
   router.send({ case: 'resend', value: { $typeName: 'stator.v1.ResendEvents', dpRank: 0, fromEventId: 1n } });
-  await vi.waitFor(() => expect(router.of('batch')).toHaveLength(3));
+  await soon(() => expect(router.of('batch')).toHaveLength(3));
   expect(router.of('batch')[2]!.value.kvEvents.map(({ eventId }) => eventId)).toEqual([1n, 2n]);
   await client.leave();
 });
@@ -153,7 +154,7 @@ test('a router that asks for more than the ring has gets the whole index', async
   const { client, store } = await live(router);
   for (let block = 1; block <= 6; block++) store(block);
   router.send({ case: 'resend', value: { $typeName: 'stator.v1.ResendEvents', dpRank: 0, fromEventId: 0n } });
-  await vi.waitFor(() => expect(router.of('dump').at(-1)?.value.last).toBe(true));
+  await soon(() => expect(router.of('dump').at(-1)?.value.last).toBe(true));
   expect(router.of('dump').flatMap(({ value }) => value.stored)).toHaveLength(6);
   expect(router.of('dump').at(-1)!.value.lastEventId).toBe(5n);
   await client.leave();
@@ -176,12 +177,12 @@ test('a restarted router gets a dump, and nothing of the old boot', async () => 
   progress.report(request);
   store(1);
   await old[Symbol.asyncDispose]();
-  await vi.waitFor(() => expect(client.session).toBe('waiting'));
+  await soon(() => expect(client.session).toBe('waiting'));
   await using router = await ScriptedRouter.open({ boot: 8, port: old.port });
   await passing(time, 20, () => expect(router.of('register')).toHaveLength(1));
-  await vi.waitFor(() => expect(client.session).toBe('live'));
+  await soon(() => expect(client.session).toBe('live'));
   router.send({ case: 'sendDump', value: { $typeName: 'stator.v1.SendDump', dpRank: 0 } });
-  await vi.waitFor(() => expect(router.of('dump')).toHaveLength(1));
+  await soon(() => expect(router.of('dump')).toHaveLength(1));
   progress.report({ ...request, waiting: false });
   progress.report({ ...request, routerBoot: 8, reservation: 2 });
   const told = () =>
@@ -197,7 +198,7 @@ test('orders are passed on, and a frame that nobody can read harms nothing', asy
   router.sendRaw(Buffer.from([0xff, 0xff, 0xff]));
   router.send({ case: 'clearKv', value: { $typeName: 'stator.v1.ClearKv' } });
   router.send({ case: 'drain', value: { $typeName: 'stator.v1.Drain' } });
-  await vi.waitFor(() => expect(calls).toEqual(['welcomed', 'clear-kv', 'drain']));
+  await soon(() => expect(calls).toEqual(['welcomed', 'clear-kv', 'drain']));
   expect(lines.join()).toContain('cannot be read');
   await client.leave();
 });
@@ -206,9 +207,9 @@ test('draining is said, also to a router that comes later', async () => {
   await using router = await ScriptedRouter.open();
   const { client, time } = await live(router);
   client.draining();
-  await vi.waitFor(() => expect(router.of('draining')).toHaveLength(1));
+  await soon(() => expect(router.of('draining')).toHaveLength(1));
   router.breakLines();
-  await vi.waitFor(() => expect(client.session).toBe('waiting'));
+  await soon(() => expect(client.session).toBe('waiting'));
   await passing(time, 20, () => expect(router.of('draining')).toHaveLength(2));
   await client.leave();
 });
@@ -218,7 +219,7 @@ test('leaving tells what is left and closes in order', async () => {
   const { client, store } = await live(router);
   store(1);
   await client.leave();
-  await vi.waitFor(() => expect(router.closes).toEqual([1000]));
+  await soon(() => expect(router.closes).toEqual([1000]));
   expect(router.of('batch')[0]!.value.kvEvents).toHaveLength(1);
 });
 
@@ -230,9 +231,9 @@ test('a refusal for good is reported once and nobody dials again', async () => {
   };
   const { client, refusals, time } = connect(router);
   client.start();
-  await vi.waitFor(() => expect(refusals).toHaveLength(1));
+  await soon(() => expect(refusals).toHaveLength(1));
   expect(refusals[0]!.error).toMatchObject({ code: 'card_mismatch', message: 'another card' });
-  await vi.waitFor(() => expect(router.connected).toBe(0));
+  await soon(() => expect(router.connected).toBe(0));
   time.advance(60_000);
   expect(router.dials).toHaveLength(1);
 });

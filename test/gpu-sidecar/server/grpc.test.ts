@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { create } from '@bufbuild/protobuf';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { KvDumpSchema, KvEventSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import {
   DumpRequestSchema,
@@ -12,6 +12,7 @@ import {
   HealthRequestSchema,
   HealthResponseSchema,
 } from '../../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
+import { soon } from '../../harness/soon.ts';
 import { Faces } from './faces.ts';
 import { requestOf } from './worker-of.ts';
 
@@ -81,7 +82,7 @@ test('a rank that the worker does not have is NOT_FOUND', async () => {
 test('a stream that is cut off is UNAVAILABLE', async () => {
   await using faces = await Faces.open();
   const stream = faces.grpcStream(requestOf());
-  await vi.waitFor(() => expect(faces.worker.engine.requests).toHaveLength(1));
+  await soon(() => expect(faces.worker.engine.requests).toHaveLength(1));
   faces.worker.engine.last.start().say('a');
   await once(stream, 'metadata');
   faces.worker.admission.cutAll();

@@ -4,12 +4,13 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { create, toBinary } from '@bufbuild/protobuf';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { StatorError } from '../../../durable/runtime/errors.ts';
 import {
   GenerateRequestSchema,
   GetArtifactRequestSchema,
 } from '../../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
+import { soon } from '../../harness/soon.ts';
 import { Faces, TOKEN } from './faces.ts';
 import { documentOutput, requestOf } from './worker-of.ts';
 
@@ -121,11 +122,11 @@ test.each([
 ])('a client that leaves %s stops the engine', async (_, said, message) => {
   await using faces = await Faces.open();
   const { request, response } = faces.httpRequest(GENERATE, { body: body(message) });
-  await vi.waitFor(() => expect(faces.worker.engine.requests).toHaveLength(1));
+  await soon(() => expect(faces.worker.engine.requests).toHaveLength(1));
   faces.worker.engine.last.start().say(said);
   if (said !== '' && message.output!.stream) await response;
   request.destroy();
-  await vi.waitFor(() => expect(faces.worker.engine.last.aborted).toBe(true));
+  await soon(() => expect(faces.worker.engine.last.aborted).toBe(true));
   expect(faces.worker.admission.open).toBe(0);
   expect(faces.worker.reports.at(-1)).toMatchObject({ phase: 'end', finishReason: 'cancelled' });
 });
@@ -134,16 +135,16 @@ test('a client that leaves a gRPC stream stops the engine', async () => {
   await using faces = await Faces.open();
   const stream = faces.grpcStream(requestOf());
   stream.on('error', () => {});
-  await vi.waitFor(() => expect(faces.worker.engine.requests).toHaveLength(1));
+  await soon(() => expect(faces.worker.engine.requests).toHaveLength(1));
   stream.cancel();
-  await vi.waitFor(() => expect(faces.worker.engine.last.aborted).toBe(true));
+  await soon(() => expect(faces.worker.engine.last.aborted).toBe(true));
   expect(faces.worker.admission.open).toBe(0);
 });
 
 test('a stream that is cut off ends without the last chunk, so that its reader knows', async () => {
   await using faces = await Faces.open();
   const { response } = faces.httpRequest(GENERATE, { body: body() });
-  await vi.waitFor(() => expect(faces.worker.engine.requests).toHaveLength(1));
+  await soon(() => expect(faces.worker.engine.requests).toHaveLength(1));
   faces.worker.engine.last.start().say('a');
   const answer = await response;
   faces.worker.admission.cutAll();
@@ -155,7 +156,7 @@ test('the places of finished responses are free again', async () => {
   faces.worker.engine.onSubmit = (running) => running.start().say('a').sink.end('stop');
   for (let i = 0; i < 3; i++) await faces.httpGenerate(requestOf());
   await faces.grpcGenerate(requestOf());
-  await vi.waitFor(() => expect(faces.worker.admission.open).toBe(0));
+  await soon(() => expect(faces.worker.admission.open).toBe(0));
 });
 
 test('a gRPC-Web call says its failure in the trailer frame', async () => {
