@@ -76,10 +76,13 @@ export class BatchScheduler<S extends Sequence> {
       );
     }
     if (request.promptTokens === 0) throw new StatorError('invalid_request', 'the prompt has no tokens');
-    for (const id of request.tokenIds) {
-      if (id >= this.#shape.vocabularySize) {
-        throw new StatorError('invalid_request', `the prompt has the token ${id}, which the model does not`);
-      }
+    const { tokenIds } = request;
+    for (let i = 0; i < tokenIds.length; i++) {
+      if (tokenIds[i]! < this.#shape.vocabularySize) continue;
+      throw new StatorError(
+        'invalid_request',
+        `the prompt has the token ${tokenIds[i]}, which the model has not`,
+      );
     }
     if (this.#waiting.length >= LIMITS.waitingRequests) {
       throw new StatorError('overloaded', `${LIMITS.waitingRequests} requests are already waiting`);
