@@ -9,7 +9,7 @@ import { join, relative } from 'node:path';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import { BUILT_IN_MODEL, PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
+import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
 import { platformClient, waitFor } from './platform-client.ts';
 import { Supervised } from './supervised.ts';

@@ -15,7 +15,13 @@ const NOTICE_MS = LIMITS.headerWaitMs + LIMITS.keepAliveMs + 1_000 + 1_000;
 let deployment: Deployment;
 beforeAll(async () => {
   // One slow worker: 20 ms a token, so that nothing ends by itself during a test.
-  deployment = await deploy({ workers: 1, engine: 'mock', engineSpeedup: 1, mockDecodeMs: 20 });
+  deployment = await deploy({
+    workers: 1,
+    engine: 'mock',
+    modelName: 'stator-tiny',
+    engineSpeedup: 1,
+    mockDecodeMs: 20,
+  });
 }, 60_000);
 
 /** Sends a request on a raw socket; `until` decides on the bytes received so far whether to hang up. */

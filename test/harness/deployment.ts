@@ -80,6 +80,6 @@ export async function metric(deployment: Deployment, pattern: RegExp): Promise<n
   const text = await (await fetch(`${deployment.url}/metrics`)).text();
   let sum = 0;
   for (const line of text.split('\n'))
-    if (pattern.test(line)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+    if (!line.startsWith('#') && pattern.test(line)) sum += Number(line.slice(line.lastIndexOf(' ') + 1));
   return sum;
 }
