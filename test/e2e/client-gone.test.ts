@@ -19,23 +19,24 @@ import type { ScenarioLog, Step } from '../workers/functions/sidecar-script.ts';
 
 let deployment: Deployment;
 let sidecars: ScriptedSidecars;
+let stopSidecars: () => Promise<void>;
 const sockets: { socket: WebSocket; heartbeat: NodeJS.Timeout }[] = [];
 
 beforeAll(async () => {
-  const started = await startScriptedSidecars();
-  sidecars = started.sidecars;
+  ({ sidecars, stop: stopSidecars } = await startScriptedSidecars());
   const settings = { ...resolveSettings([]), port: await freePort(), fleetToken: 'fleet' };
   deployment = new Deployment(settings, workerdLauncher(await buildBundle()));
-  afterAll(async () => {
-    for (const { socket, heartbeat } of sockets) {
-      clearInterval(heartbeat);
-      socket.terminate();
-    }
-    await deployment.stop(2_000);
-    await started.stop();
-  });
   await deployment.startPlatform();
 }, 60_000);
+
+afterAll(async () => {
+  for (const { socket, heartbeat } of sockets) {
+    clearInterval(heartbeat);
+    socket.terminate();
+  }
+  await deployment.stop(2_000);
+  await stopSidecars();
+}, 30_000);
 
 /** A model of two scripted workers. */
 async function scripted(name: string, steps: Step[], document: 'with-length' | 'chunked' = 'chunked') {
