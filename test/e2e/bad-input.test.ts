@@ -7,7 +7,13 @@ import { chat } from '../harness/sse.ts';
 
 let deployment: Deployment;
 beforeAll(async () => {
-  deployment = await deploy({ workers: 1, engine: 'mock', modelName: 'stator-tiny', engineSpeedup: 0 });
+  deployment = await deploy({
+    workers: 1,
+    engine: 'mock',
+    modelName: 'stator-tiny',
+    context: 1024,
+    engineSpeedup: 0,
+  });
 }, 60_000);
 
 const good = { model: 'stator-tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 2 };

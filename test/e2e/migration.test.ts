@@ -5,6 +5,7 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import { randomSource } from '../bench/prompts.ts';
 import { deploy, idle, metric, sidecarOf, workersServing } from '../harness/deployment.ts';
 import { type Collected, chat, collect } from '../harness/sse.ts';
@@ -60,6 +61,7 @@ describe(`a worker killed in mid-answer (seed ${SEED})`, () => {
     }
     // A kill may come when the last bytes are already on their way; most must have hit a live stream.
     expect((await migrated()) - before).toBeGreaterThanOrEqual(Math.ceil(KILLS / 2));
-    await idle(deployment);
+    // What a killed worker had in its books counts until its lease ends.
+    await idle(deployment, LIMITS.leaseMs + 5_000);
   }, 180_000);
 });
