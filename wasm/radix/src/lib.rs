@@ -17,6 +17,7 @@ pub mod dump;
 mod evict;
 pub mod index;
 pub mod nodes;
+pub mod runs;
 pub mod sequences;
 pub mod sets;
 pub mod table;
