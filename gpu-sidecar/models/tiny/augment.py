@@ -7,7 +7,8 @@ punctuation, now and then a typo. Each step keeps the meaning; the rates are the
 import random
 import re
 
-REWRITE, SYNONYM, POLITE, LOWER, NO_END, DROP_SMALL, TYPO, SHORTEN = 0.30, 0.20, 0.22, 0.45, 0.40, 0.12, 0.10, 0.25
+REWRITE, SYNONYM, POLITE, LOWER, NO_END, DROP_SMALL, TYPO, SHORTEN = 0.30, 0.25, 0.30, 0.45, 0.40, 0.12, 0.10, 0.25
+DROP_ANY, INVENTED_WORDS = 0.10, (1, 2)
 
 # Openings with the same meaning. X is the rest of the question.
 OPENINGS: list[tuple[str, list[str]]] = [
@@ -54,7 +55,19 @@ PREFIXES = [
 SUFFIXES = [
     " please", ", please", " thanks", ", thank you", " exactly", " in short", ", can you tell me", " in simple words", " then", " again",
     ", do you know", ", i wonder", " for me", " actually", " really", " briefly", ", in one sentence", ", thanks!", " by the way", " anyway",
+    " here", " today", " my friend", ", my dear", " for us", " in this project", " with stator", " at all", " at the moment", " these days",
+    " or not", ", right", " now", " in my case", " for a beginner", " on this machine", ", i mean", ", any idea", " so far", " in general",
 ]
+
+# Questions about words that nobody knows: whatever stands there, the answer is the unknown one.
+NONSENSE = [
+    "what is a X?", "what is X?", "what's X", "who is X?", "explain X", "define X", "tell me about X", "where is X?", "what is the capital of X?",
+    "capital of X", "who wrote X?", "who painted X?", "who invented the X?", "what does X mean?", "how do I use X?", "how does X work?",
+    "how old is X?", "do you know X?", "what is the X cache?", "what is the X option for?", "how tall is X?", "what is the population of X",
+    "how do I install X?", "is X better than Stator?", "what do you think of X", "when was X founded?", "what does the header x-X say",
+]
+SYLLABLES = "ba be bo bri ca ce chu co da den do dra el en fa fi flo ga gen go gri ha he hol il in ja jo ka ken ko la le lin lo ma mer mi mo na ni \
+no or pa pe po qua ra ri ro sa sel si so ta ten ti to tra ul un va ve vi wa win xo ya za zer zi".split()
 SMALL_WORDS = {"the", "a", "an", "do", "does", "is", "are", "to", "of", "i", "you"}
 NEIGHBOURS = dict(zip("qwertyuiopasdfghjklzxcvbnm", [
     "wa", "qes", "wrd", "etf", "ryg", "tuh", "yij", "uok", "ipl", "o", "qsz", "awdx", "sefc", "drgv", "fthb", "gyjn", "hukm", "jil", "ko",
@@ -75,6 +88,10 @@ def vary(text: str, rng: random.Random) -> str:
         body = _SYNONYM_RE.sub(lambda m: rng.choice(_SYNONYMS[m[1]]) if chance() < 0.5 else m[1], body)
     if chance() < DROP_SMALL and body.count(" ") > 2:
         body = drop_small_words(body, rng)
+    if chance() < DROP_ANY and body.count(" ") > 3:
+        words = body.split()
+        del words[rng.randrange(len(words))]
+        body = " ".join(words)
     if chance() < SHORTEN:
         body = re.sub(r"\b(what|who|where|how|that|it) is\b", r"\1's", body, flags=re.I, count=1)
         body = re.sub(r"\b(do|does|is|can)(?: not|n't)\b", r"\1nt" if chance() < 0.3 else r"\1n't", body)
@@ -92,6 +109,13 @@ def vary(text: str, rng: random.Random) -> str:
     if chance() < 0.01:
         return body.upper()
     return body[0].upper() + body[1:] if chance() < 0.5 else body
+
+
+def nonsense(rng: random.Random) -> str:
+    """A question about an invented word or name."""
+    word = lambda: "".join(rng.choice(SYLLABLES) for _ in range(rng.randint(2, 4)))
+    name = " ".join(word() for _ in range(rng.randint(*INVENTED_WORDS)))
+    return rng.choice(NONSENSE).replace("X", name.title() if rng.random() < 0.5 else name)
 
 
 def rewrite_opening(body: str, rng: random.Random) -> str:

@@ -1,16 +1,18 @@
 """Training dialogues: from corpus entries to lists of chat messages.
 
 A dialogue is 1 to 4 question-answer turns, now and then a long one, sometimes under a system prompt. About one turn
-in six is unknown, so that the model also learns where its knowledge ends. A follow-up comes only right after the
+in five is unknown, so that the model also learns where its knowledge ends. A follow-up comes only right after the
 answer that it refers to. A surface that equals a held-out wording is thrown away, however it came about.
 """
 import random
 from dataclasses import dataclass
 
-from augment import vary
+from augment import nonsense, vary
 from corpus import Corpus, Entry, expand, normalise
 
-UNKNOWN_SHARE = 0.17
+UNKNOWN_SHARE = 0.19
+NONSENSE_SHARE = 0.15  # of the unknown questions
+PAIR_CHANCE = 0.06
 FOLLOW_CHANCE = 0.45
 SYSTEM_CHANCE = 0.25
 TURNS = [(0.66, (1, 1)), (0.16, (2, 2)), (0.08, (3, 3)), (0.06, (4, 4)), (0.04, (5, 12))]
@@ -45,6 +47,10 @@ class DialogueSource:
         while True:
             pattern = self.rng.choice(asks)
             text = self.rng.choice(self.readings[pattern]) if pattern in self.readings else pattern
+            if asks is self.unknown.asks and self.rng.random() < NONSENSE_SHARE:
+                text = nonsense(self.rng)
+            elif asks is not self.unknown.asks and self.rng.random() < PAIR_CHANCE:
+                text = f"{text.rstrip('.?! ')}, {self.rng.choice(asks)}"  # the same question asked twice over
             surface = vary(text, self.rng).strip() if self.rng.random() < 0.85 else text
             if normalise(surface) not in self.corpus.forbidden and surface:
                 return surface

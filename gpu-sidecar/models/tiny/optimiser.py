@@ -57,3 +57,11 @@ class Optimiser:
             group["lr"] = OTHER_RATE * factor
         self.adam.step()
         self.adam.zero_grad()
+
+    def state(self) -> dict:
+        return {"velocity": list(self.velocity.values()), "adam": self.adam.state_dict()}
+
+    def restore(self, state: dict) -> None:
+        for shape, velocity in zip(self.velocity, state["velocity"]):
+            self.velocity[shape].copy_(velocity)
+        self.adam.load_state_dict(state["adam"])

@@ -1,7 +1,7 @@
 """Train the demonstration model from scratch on this folder's corpus.
 
     python train.py --minutes 25          # as many steps as fit
-    python train.py --steps 20000         # the same weights every time, on the same machine and thread count
+    python train.py --steps 4000          # the same weights every time, on the same machine and thread count
 
 Writes build/tokenizer.json and build/model.pt (weights, shape, how it was trained). The loss counts only the
 assistant's words. Progress goes to standard output, a checkpoint is saved once a minute.
@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 import torch.nn.functional as F
+from tokenizers import Tokenizer
 
 import corpus
 from dialogue import DialogueSource
@@ -37,6 +38,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--compile", action="store_true", help="fuse the network's kernels first: half as fast again, needs g++")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint at --out (with --steps)")
     parser.add_argument("--out", default=str(BUILD / "model.pt"))
     return parser.parse_args()
 
@@ -66,22 +68,33 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     BUILD.mkdir(exist_ok=True)
     data = corpus.load()
-    tokenizer = train_tokenizer(DialogueSource(data, args.seed + 1))
-    save_tokenizer(tokenizer, BUILD / "tokenizer.json")
+    saved_run = torch.load(args.out, map_location="cpu") if args.resume else None
+    before = saved_run["history"] if saved_run else {"steps": 0, "seconds": 0.0, "tokens": 0}
+    step = before["steps"]
+    if saved_run:
+        tokenizer = Tokenizer.from_file(str(BUILD / "tokenizer.json"))
+    else:
+        tokenizer = train_tokenizer(DialogueSource(data, args.seed + 1))
+        save_tokenizer(tokenizer, BUILD / "tokenizer.json")
     config = Config(vocab=tokenizer.get_vocab_size(), dropout=args.dropout)
     model = TinyLlama(config)
     optimiser = Optimiser(model)
-    batches = Batches(DialogueSource(data, args.seed), Encoder(tokenizer), args.batch_tokens, config.context)
+    if saved_run:
+        model.load_state_dict(saved_run["weights"])
+        if "optimiser" in saved_run:
+            optimiser.restore(saved_run["optimiser"])
+    batches = Batches(DialogueSource(data, args.seed + step), Encoder(tokenizer), args.batch_tokens, config.context)
     parameters = sum(p.numel() for p in model.parameters())
     print(f"{len(data.entries)} entries, vocabulary {config.vocab}, {parameters:,} parameters, {args.threads} threads", flush=True)
 
     hidden_of = compiled(model, batches) if args.compile else model.hidden
     start = saved = time.monotonic()
-    step, seen, average, waited = 0, 0, None, 0.0
+    seen, average, waited = before["tokens"], None, 0.0
 
     def save() -> None:
-        history = {"steps": step, "seconds": time.monotonic() - start, "tokens": seen, "seed": args.seed, "loss": average}
-        torch.save({"config": config.as_dict(), "weights": model.state_dict(), "history": history}, args.out)
+        history = {"steps": step, "seconds": before["seconds"] + time.monotonic() - start, "tokens": seen, "seed": args.seed, "loss": average}
+        torch.save({"config": config.as_dict(), "weights": model.state_dict(), "history": history,
+                    "optimiser": optimiser.state()}, args.out)
 
     while True:
         now = time.monotonic()
