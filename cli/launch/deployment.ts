@@ -192,6 +192,7 @@ export class Deployment {
       return;
     }
     if (line.event === 'phase') this.sidecarLines[index] = line;
+    if (line.phase === 'serving') this.sidecars[index]?.healthy();
     if (line.event === 'error') {
       const code = 'invalid_request';
       this.#startError(new StatorError(code, line.message ?? 'a worker could not start'));

@@ -13,7 +13,7 @@ export const RESTART = {
   maxDelayMs: 10_000,
   /** A child that lived this long starts again at the first delay. */
   healthyMs: 30_000,
-  /** Deaths without ever having lived `healthyMs`, after which we give up. */
+  /** Deaths in a row of a child that neither lived `healthyMs` nor said it was healthy, after which we give up. */
   maxAttempts: 10,
 } as const;
 
@@ -63,6 +63,11 @@ export class Supervised {
     this.#readLines(child);
     child.on('error', (error) => this.#log.write(`${error.message}\n`));
     child.on('close', (code, signal) => this.#closed(code, signal));
+  }
+
+  /** The child does its work: whatever it died of before is over. */
+  healthy(): void {
+    this.#attempts = 0;
   }
 
   /** From now on a death is not followed by a restart. */

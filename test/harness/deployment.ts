@@ -7,7 +7,14 @@ import { freePort } from '../../cli/launch/ports.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { resolveSettings, type Settings } from '../../durable/runtime/config.ts';
 
-/** Starts a deployment on these settings and waits until all its workers are registered. */
+const running: Deployment[] = [];
+
+// At the top level of each test file that imports this: a hook registered inside another hook would never run.
+afterAll(async () => {
+  await Promise.all(running.splice(0).map((deployment) => deployment.stop(2_000)));
+}, 30_000);
+
+/** Starts a deployment on these settings and waits until all its workers are registered. Ended with the test file. */
 export async function deploy(overrides: Partial<Settings> = {}): Promise<Deployment> {
   const settings: Settings = {
     ...resolveSettings([]),
@@ -16,7 +23,7 @@ export async function deploy(overrides: Partial<Settings> = {}): Promise<Deploym
     ...overrides,
   };
   const deployment = await createDeployment(settings);
-  afterAll(() => deployment.stop(2_000), 30_000);
+  running.push(deployment);
   await deployment.start();
   await workersServing(deployment, settings.workers);
   return deployment;
