@@ -38,6 +38,11 @@ export function registerFrame(identity: WorkerIdentity, info: EngineInfo): Regis
   });
 }
 
-/** Hash over the card's bytes; equal cards have equal bytes because a card holds no maps. */
-const cardChecksum = (info: EngineInfo): string =>
-  createHash('sha256').update(toBinary(ModelCardSchema, info.card)).digest('hex');
+/**
+ * Hash over what the card says of the model; equal cards have equal bytes because a card holds no maps. The file's time
+ * is left out: it differs between copies of one file.
+ */
+function cardChecksum({ card }: EngineInfo): string {
+  const bytes = toBinary(ModelCardSchema, { ...card, createdMs: 0n });
+  return createHash('sha256').update(bytes).digest('hex');
+}

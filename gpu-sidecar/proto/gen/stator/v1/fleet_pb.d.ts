@@ -115,7 +115,7 @@ export declare type Register = Message<"stator.v1.Register"> & {
   workerType: WorkerType;
 
   /**
-   * Hash over the card; cards of one model must agree, otherwise the later worker is refused.
+   * Hash over the card without created_ms; cards of one model must agree, otherwise the later worker is refused.
    *
    * @generated from field: string card_checksum = 10;
    */

@@ -1,0 +1,40 @@
+/** Which workers may serve one model together: the card's checksum says so, and nothing else goes into it. */
+
+import { copyFileSync, mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { engineKind } from '../../../gpu-sidecar/engines/registry.ts';
+import { registerFrame } from '../../../gpu-sidecar/fleet/register.ts';
+import { BUILT_IN_MODEL_PATH } from '../../../gpu-sidecar/models/built-in.ts';
+
+const identity = { instanceId: '1', epoch: 1, httpAddress: 'http://127.0.0.1:1', grpcAddress: '127.0.0.1:2' };
+
+async function checksumOf(
+  engine: 'mock' | 'llama',
+  modelPath: string,
+  change: { blockSizeTokens?: number } = {},
+): Promise<string> {
+  const options = { modelPath, modelName: 'm', contextLengthTokens: 64, blockSizeTokens: 16, speedup: 0 };
+  const started = await engineKind(engine).start({ ...options, extra: {}, ...change });
+  const { cardChecksum } = registerFrame(identity, started.info);
+  await started.stop();
+  return cardChecksum;
+}
+
+test.each(['mock', 'llama'] as const)('two copies of a model file make one model (%s)', async (engine) => {
+  const directory = mkdtempSync(join(tmpdir(), 'stator-copies-'));
+  try {
+    const copies = ['one.gguf', 'two.gguf'].map((name, index) => {
+      const copy = join(directory, name);
+      copyFileSync(BUILT_IN_MODEL_PATH, copy);
+      utimesSync(copy, 1_000 + index, 1_000 + index);
+      return copy;
+    });
+    const [one, two] = await Promise.all(copies.map((copy) => checksumOf(engine, copy)));
+    expect(one).toBe(two);
+    expect(await checksumOf(engine, copies[0]!, { blockSizeTokens: 32 })).not.toBe(one);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
