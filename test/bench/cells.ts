@@ -59,6 +59,8 @@ export interface CellResult {
   rss_mb: number;
 }
 
+const WARM_SECONDS = 2;
+
 const round = (value: number, digits = 4) => Number(value.toFixed(digits));
 
 /** How many words make a prompt of `promptTokens`, found by asking: answers say `usage.prompt_tokens`. */
@@ -106,11 +108,12 @@ export async function runCell(
   const count = await calibrate(side, words, plan.promptTokens);
   const random = randomSource(seed);
   const text = () => randomText(words, count, random);
-  const warmRequests = plan.stream ? plan.concurrency : Math.max(plan.concurrency * 4, 64);
-  const warm = await load(side, plan, warmRequests, text);
-  const rate = warm.ok / warm.wallMs;
-  const wanted = Math.ceil(rate * plan.seconds * 1000);
-  const requests = Math.max(plan.concurrency * 2, Math.min(200_000, wanted));
+  const requestsFor = (rate: number, seconds: number) =>
+    Math.max(plan.concurrency * 2, Math.min(200_000, Math.ceil(rate * seconds * 1000)));
+  const probe = await load(side, plan, plan.concurrency * 2, text);
+  // Long enough for the compilers of both sides to have seen the hot path.
+  const warm = await load(side, plan, requestsFor(probe.ok / probe.wallMs, WARM_SECONDS), text);
+  const requests = requestsFor(warm.ok / warm.wallMs, plan.seconds);
 
   const before = {
     frontend: cpuSum(side.frontendPids),
