@@ -9,17 +9,18 @@
 //! - A slot that knows one block by two names owns it until both are removed.
 //! - An invalid store (no blocks, a block hash twice, the parent among its own blocks, slot out of range) changes nothing.
 //!
-//! Cost of `store` and `remove`: one cache line of `names` a block; all of an event's look-ups run before its first change,
-//! so that their memory latencies overlap. `find`: one table look-up for each place where the path is not contiguous, and a
+//! Cost of `store` and `remove`: one cache line of `names` a block; all of an event's look-ups run before its first change
+//! and overlap (`event`). What a store adds behind the last known block is filled in by column (`append`). `find`: one table look-up for each place where the path is not contiguous, and a
 //! scan in between. `clear`: a scan of all nodes.
 
 use std::collections::VecDeque;
 
 use crate::aliases::{ALIAS_COST_BYTES, Aliases};
 use crate::dump::DumpState;
-use crate::nodes::{ALIASED, NAMED, NODE_COST_BYTES, Nodes, QUEUED, SET_MASK, TOUCHED};
+use crate::event::{Event, name_hash};
+use crate::nodes::{ALIASED, CONTIGUOUS, NAMED, NODE_COST_BYTES, Nodes, QUEUED, SET_MASK, TOUCHED};
 use crate::sets::{EMPTY, Running, Sets};
-use crate::table::{ENTRY_COST_BYTES, NONE, Table, mix};
+use crate::table::{ENTRY_COST_BYTES, MAX_IDS, NONE, Table, mix};
 
 /// Slots are below this: a set of all of them is 2 KiB.
 pub const MAX_SLOTS: u32 = 16_384;
@@ -28,6 +29,11 @@ pub const FLOOR_BYTES: usize = 64 * 1024;
 
 /// The smallest budget: about 4,000 blocks.
 pub const MIN_CAPACITY_BYTES: usize = 4 * FLOOR_BYTES;
+/// The largest budget: as many blocks as the tables can number, about 35 million.
+pub const MAX_CAPACITY_BYTES: usize = 3 << 29;
+
+// The places of a full index, and of the largest event on top of it, have ids.
+const _: () = assert!(MAX_CAPACITY_BYTES / NODE_COST_BYTES + (1 << 22) < MAX_IDS as usize);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -52,12 +58,7 @@ pub struct Index {
     pub(crate) evicted: u64,
     pub(crate) dump: DumpState,
     running: Running,
-    found: Vec<u32>,
-    sorted: Vec<u64>,
-}
-
-pub(crate) fn name_hash(name: u64) -> u64 {
-    mix(name)
+    event: Event,
 }
 
 pub(crate) fn branch_hash(parent: u32, tokens: u64) -> u64 {
@@ -66,7 +67,7 @@ pub(crate) fn branch_hash(parent: u32, tokens: u64) -> u64 {
 
 impl Index {
     pub fn new(capacity_bytes: usize) -> Self {
-        Self { capacity_bytes: capacity_bytes.max(MIN_CAPACITY_BYTES), ..Self::default() }
+        Self { capacity_bytes: capacity_bytes.clamp(MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES), ..Self::default() }
     }
 
     /// Blocks that at least one slot holds.
@@ -115,10 +116,22 @@ impl Index {
 
     /// `slot` now holds `names[i]`, whose tokens hash to `tokens[i]`, as a path below `parent` (or the root).
     pub fn store(&mut self, slot: u32, parent: Option<u64>, names: &[u64], tokens: &[u64]) -> Stored {
-        if slot >= MAX_SLOTS || names.is_empty() || names.len() != tokens.len() || self.repeats(parent, names) {
+        if slot >= MAX_SLOTS || names.is_empty() || names.len() != tokens.len() {
             return Stored::Invalid;
         }
-        let mut at = match parent {
+        let mut event = std::mem::take(&mut self.event);
+        event.hash(names);
+        let stored = if parent.is_some_and(|parent| names.contains(&parent)) || event.repeats(names) {
+            Stored::Invalid
+        } else {
+            self.store_valid(slot, parent, names, tokens, &mut event)
+        };
+        self.event = event;
+        stored
+    }
+
+    fn store_valid(&mut self, slot: u32, parent: Option<u64>, names: &[u64], tokens: &[u64], event: &mut Event) -> Stored {
+        let before = match parent {
             None => NONE,
             Some(name) => match self.lookup(slot, name) {
                 NONE => return Stored::ParentNotFound,
@@ -128,39 +141,53 @@ impl Index {
         if self.slot_blocks.len() <= slot as usize {
             self.slot_blocks.resize(slot as usize + 1, 0);
         }
-        let found = self.find_names(names);
-        let mut fresh = false;
-        let mut changed = false;
-        let before = at;
-        for i in 0..names.len() {
-            let mut child = if fresh { NONE } else { self.child(at, tokens[i]) };
+        event.look_up(names, &self.names, &self.nodes);
+        let (mut at, mut known, mut changed) = (before, 0, false);
+        while known < names.len() {
+            let child = self.child(at, tokens[known]);
             if child == NONE {
-                fresh = true;
-                child = self.grow(at, tokens[i]);
+                break;
             }
-            changed |= self.claim(slot, names[i], child, found[i]);
+            changed |= self.claim(slot, names[known], child, event.found[known]);
             at = child;
+            known += 1;
         }
-        self.found = found;
+        if self.aliases.is_empty() && event.found[known..].iter().all(|found| *found == NONE) {
+            at = self.append(slot, at, &names[known..], &tokens[known..], &event.hashes[known..]);
+        } else {
+            for i in known..names.len() {
+                at = self.grow(at, tokens[i]);
+                self.claim(slot, names[i], at, event.found[i]);
+            }
+        }
         self.settle(before, at);
         self.evict_to_budget();
-        if changed { Stored::New } else { Stored::Duplicate }
+        if changed || known < names.len() { Stored::New } else { Stored::Duplicate }
     }
 
     /// `slot` no longer holds these. Returns how many it did not hold.
     pub fn remove(&mut self, slot: u32, names: &[u64]) -> u32 {
-        let found = self.find_names(names);
+        let mut event = std::mem::take(&mut self.event);
+        event.hash(names);
+        event.look_up(names, &self.names, &self.nodes);
         let mut missing = 0;
-        for (i, &name) in names.iter().enumerate() {
-            let node = self.lookup_from(slot, name, found[i]);
+        // A new leaf waits a step: in a path that goes from its end, the next step takes it as well.
+        let mut leaf = NONE;
+        for (&name, &found) in names.iter().zip(&event.found) {
+            let node = self.lookup_from(slot, name, found);
             if node == NONE {
                 missing += 1;
-            } else {
-                self.disclaim(slot, name, node);
-                self.prune(node);
+                continue;
+            }
+            self.disclaim(slot, name, node);
+            let next = self.prune(node);
+            if next != NONE {
+                self.enqueue_leaf(leaf);
+                leaf = next;
             }
         }
-        self.found = found;
+        self.enqueue_leaf(leaf);
+        self.event = event;
         missing
     }
 
@@ -176,7 +203,8 @@ impl Index {
                     self.aliases.remove_node(slot, id);
                 }
                 self.drop_owner(slot, id);
-                self.prune(id);
+                let leaf = self.prune(id);
+                self.enqueue_leaf(leaf);
             }
         }
         if self.nodes.live() == 0 {
@@ -200,12 +228,12 @@ impl Index {
         let mut depth = 1;
         while depth < query.len() {
             // The contiguous stretch behind `at`, as far as its owners stay the same.
-            let same = crate::nodes::CONTIGUOUS | running.set();
+            let same = CONTIGUOUS | running.set();
             let (group, place) = self.nodes.group_of(at);
             let stretch = group.tokens[place + 1..].iter().zip(&group.set[place + 1..]).zip(&query[depth..]);
             let steps = stretch
                 .take_while(|((tokens, word), wanted)| {
-                    *tokens == *wanted && **word & (crate::nodes::CONTIGUOUS | SET_MASK) == same
+                    *tokens == *wanted && **word & (CONTIGUOUS | SET_MASK) == same
                 })
                 .count();
             at += steps as u32;
@@ -261,25 +289,25 @@ impl Index {
         Some(alias.unwrap_or_else(|| self.nodes.name(node)))
     }
 
-    /// Takes a node without owners and descendants out, and then its ancestors as far as they are like it.
-    pub(crate) fn prune(&mut self, mut node: u32) {
+    /// Takes a node without owners and descendants out, and then its ancestors as far as they are like it. Returns the
+    /// owned node that is a leaf now, for the caller to enqueue, or `NONE`.
+    pub(crate) fn prune(&mut self, mut node: u32) -> u32 {
         while self.nodes.set(node) == EMPTY && self.nodes.is_leaf(node) {
-            let parent = self.unhook(node);
-            if parent == NONE {
-                return;
+            node = self.unhook(node);
+            if node == NONE {
+                return NONE;
             }
-            if self.nodes.set(parent) != EMPTY && self.nodes.is_leaf(parent) {
-                self.enqueue(parent);
-                return;
+            if self.nodes.set(node) != EMPTY {
+                return if self.nodes.is_leaf(node) { node } else { NONE };
             }
-            node = parent;
         }
+        NONE
     }
 
     /// Frees a leaf's place and returns its parent.
     pub(crate) fn unhook(&mut self, node: u32) -> u32 {
         let parent = self.nodes.parent(node);
-        if self.nodes.word(node) & crate::nodes::CONTIGUOUS == 0 {
+        if self.nodes.word(node) & CONTIGUOUS == 0 {
             self.branches.remove(branch_hash(parent, self.nodes.tokens(node)), node);
             if parent != NONE {
                 let count = self.nodes.branches(parent);
@@ -312,6 +340,13 @@ impl Index {
         }
     }
 
+    /// Enqueues what `prune` returned, if it still is an owned leaf.
+    fn enqueue_leaf(&mut self, node: u32) {
+        if node != NONE && self.nodes.set(node) != EMPTY && self.nodes.is_leaf(node) {
+            self.enqueue(node);
+        }
+    }
+
     pub(crate) fn enqueue(&mut self, node: u32) {
         if self.nodes.word(node) & QUEUED == 0 {
             self.nodes.flag(node, QUEUED, 0);
@@ -319,29 +354,8 @@ impl Index {
         }
     }
 
-    fn repeats(&mut self, parent: Option<u64>, names: &[u64]) -> bool {
-        if parent.is_some_and(|parent| names.contains(&parent)) {
-            return true;
-        }
-        if names.len() <= 24 {
-            return names.iter().enumerate().any(|(i, name)| names[..i].contains(name));
-        }
-        self.sorted.clear();
-        self.sorted.extend_from_slice(names);
-        self.sorted.sort_unstable();
-        self.sorted.windows(2).any(|pair| pair[0] == pair[1])
-    }
-
     fn find_name(&self, name: u64) -> u32 {
         self.names.find(name_hash(name), |id| self.nodes.name(id) == name)
-    }
-
-    /// All look-ups of an event at once: independent loads, so the cache misses overlap.
-    fn find_names(&mut self, names: &[u64]) -> Vec<u32> {
-        let mut found = std::mem::take(&mut self.found);
-        found.clear();
-        found.extend(names.iter().map(|&name| self.find_name(name)));
-        found
     }
 
     /// `lookup` with the answer of `find_name` at hand; checked, because changes since may have freed that node.
@@ -367,22 +381,54 @@ impl Index {
         if by_alias { NONE } else { node }
     }
 
-    /// Adds a child that does not exist yet.
+    /// Adds a path of blocks below a node that lacks its first, with names that nobody knows, in an index without aliases: what
+    /// `grow` and `claim` would do block by block. Returns the last node.
+    fn append(&mut self, slot: u32, parent: u32, names: &[u64], tokens: &[u64], hashes: &[u64]) -> u32 {
+        let count = names.len() as u32;
+        if count == 0 {
+            return parent;
+        }
+        let set = self.sets.plus(EMPTY, slot);
+        let (mut at, mut done) = (parent, 0);
+        while done < names.len() {
+            let (id, length) = self.nodes.take_run(at, &tokens[done..], &names[done..], set);
+            self.branch(id, at);
+            let nodes = &self.nodes;
+            for (hash, id) in hashes[done..done + length].iter().zip(id..) {
+                self.names.insert(*hash, id, |id| name_hash(nodes.name(id)));
+            }
+            at = id + length as u32 - 1;
+            done += length;
+        }
+        self.sets.retain_times(set, count);
+        self.slot_blocks[slot as usize] += count;
+        self.blocks += count;
+        at
+    }
+
+    /// Adds a child that does not exist yet, without name and owners.
     fn grow(&mut self, parent: u32, tokens: u64) -> u32 {
         let (id, reused) = self.nodes.take(parent, tokens);
         if reused {
             // Its old place in the queue is too early for it: a second chance puts it right.
             self.nodes.flag(id, TOUCHED, 0);
         }
-        if self.nodes.word(id) & crate::nodes::CONTIGUOUS == 0 {
-            if parent != NONE {
-                let count = self.nodes.branches(parent);
-                self.nodes.set_branches(parent, count + 1);
-            }
-            let nodes = &self.nodes;
-            self.branches.insert(branch_hash(parent, tokens), id, |id| branch_hash(nodes.parent(id), nodes.tokens(id)));
-        }
+        self.branch(id, parent);
         id
+    }
+
+    /// Makes a new child findable, unless it lies right behind its parent.
+    fn branch(&mut self, id: u32, parent: u32) {
+        if self.nodes.word(id) & CONTIGUOUS != 0 {
+            return;
+        }
+        if parent != NONE {
+            let count = self.nodes.branches(parent);
+            self.nodes.set_branches(parent, count + 1);
+        }
+        let nodes = &self.nodes;
+        let hash = branch_hash(parent, nodes.tokens(id));
+        self.branches.insert(hash, id, |id| branch_hash(nodes.parent(id), nodes.tokens(id)));
     }
 
     /// Makes `slot` hold `node` by `name`, and no other node by it. Returns whether anything changed.
@@ -447,7 +493,8 @@ impl Index {
         let held = self.nodes.word(old) & ALIASED != 0 && self.aliases.any_name(slot, old).is_some();
         if !held {
             self.drop_owner(slot, old);
-            self.prune(old);
+            let leaf = self.prune(old);
+            self.enqueue_leaf(leaf);
         }
     }
 

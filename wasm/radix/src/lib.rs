@@ -14,6 +14,7 @@
 
 pub mod aliases;
 pub mod dump;
+mod event;
 mod evict;
 pub mod index;
 pub mod nodes;

@@ -18,7 +18,7 @@ pub const CONTIGUOUS: u32 = 1 << 31;
 /// Its id stands in the eviction queue (true for free places as well).
 pub const QUEUED: u32 = 1 << 30;
 /// Matched or stored since it was last considered for eviction.
-pub const TOUCHED: u32 = 1 << 29;
+pub const TOUCHED: u32 = QUEUED >> 1;
 /// Its `name` column stands in the table of names.
 pub const NAMED: u32 = 1 << 28;
 /// Some slot may know it by other names than `name`.
@@ -156,6 +156,35 @@ impl Nodes {
         group.set[at] = queued | if contiguous { CONTIGUOUS } else { 0 };
         self.live += 1;
         (id, queued != 0)
+    }
+
+    /// Takes places for a path below `parent`, as many as lie free in a row in one group, and fills them: named, owned by
+    /// `set`. Returns the first id and how many. Places that still stand in the eviction queue count as touched.
+    pub fn take_run(&mut self, parent: u32, tokens: &[u64], names: &[u64], set: u32) -> (u32, usize) {
+        let (id, contiguous) = self.choose(parent);
+        let (chunk, group, at) = split(id);
+        let chunk = &mut self.chunks[chunk];
+        let length = ((chunk.free[group] >> at).trailing_ones() as usize).min(tokens.len());
+        let end = at + length;
+        chunk.free[group] &= !(u64::MAX >> (64 - length) << at);
+        chunk.free_count -= length as u32;
+        let group = &mut chunk.groups[group];
+        group.tokens[at..end].copy_from_slice(&tokens[..length]);
+        group.name[at..end].copy_from_slice(&names[..length]);
+        group.branches[at..end].fill(0);
+        for (i, place) in group.parent[at..end].iter_mut().enumerate() {
+            *place = (id + i as u32).wrapping_sub(1);
+        }
+        group.parent[at] = parent;
+        for word in &mut group.set[at..end] {
+            let queued = *word & QUEUED;
+            *word = set | NAMED | CONTIGUOUS | queued | queued >> 1;
+        }
+        if !contiguous {
+            group.set[at] &= !CONTIGUOUS;
+        }
+        self.live += length as u32;
+        (id, length)
     }
 
     /// Gives a place back. Its set must be empty, its table entries gone.

@@ -7,7 +7,7 @@
 //!
 //! Invariants: a request is on one slot and ends exactly where its node ends; `slot_blocks` is the number of distinct blocks
 //! (by path) of the slot's requests plus its requests' private output blocks.
-//! Bounds: 16,384 slots, 2^32 − 1 requests; at most two nodes a request. Memory is 8 bytes a distinct block (at most twice
+//! Bounds: 16,384 slots, 33 million requests; at most two nodes a request. Memory is 8 bytes a distinct block (at most twice
 //! that where a buffer has slack), about 100 bytes a node, 8 bytes for each slot of a node.
 //! Cost: a memory comparison of what the prompt shares, a copy of what is new, and for each node on the path one table
 //! look-up and a search among its slots. Ending a request touches its path's nodes, not its blocks. `drop_slot` looks at
@@ -18,7 +18,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::index::MAX_SLOTS;
 use crate::runs::{Runs, root};
-use crate::table::{NONE, mix};
+use crate::table::{MAX_IDS, NONE, mix};
+
+/// Two nodes a request must have ids.
+const MAX_REQUESTS: usize = MAX_IDS as usize / 2;
 
 #[derive(Default)]
 struct IdHasher(u64);
@@ -57,9 +60,9 @@ impl Sequences {
     }
 
     /// A request starts on a slot. Returns how many of its blocks were not active there, or `None` when the request is
-    /// known already or the slot out of range; nothing changes then.
+    /// known already, the slot out of range, or `MAX_REQUESTS` are in flight; nothing changes then.
     pub fn add(&mut self, request: u32, slot: u32, locals: &[u64], salt: u32) -> Option<u32> {
-        if slot >= MAX_SLOTS || self.requests.contains_key(&request) {
+        if slot >= MAX_SLOTS || self.requests.len() >= MAX_REQUESTS || self.requests.contains_key(&request) {
             return None;
         }
         if self.slot_blocks.len() <= slot as usize {

@@ -84,7 +84,14 @@ impl Sets {
 
     #[inline]
     pub fn retain(&mut self, set: u32) {
-        self.sets[set as usize].refs += u32::from(set != EMPTY);
+        self.retain_times(set, 1);
+    }
+
+    #[inline]
+    pub fn retain_times(&mut self, set: u32, times: u32) {
+        if set != EMPTY {
+            self.sets[set as usize].refs += times;
+        }
     }
 
     #[inline]

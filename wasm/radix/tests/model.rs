@@ -166,6 +166,70 @@ fn long_histories_stay_exact() {
     history(8, &[0, 1, 2, 3, 4, 5], 4000, 4, true, 6000);
 }
 
+/// Stores of whole prompts with names that differ from everyone's, removals of their ends, pieces, and wholes, as engines
+/// send them: the paths that are filled in by column, over many groups and freed places.
+fn long_paths(seed: u64, steps: usize) {
+    let mut random = Random(seed);
+    let mut model = Model::default();
+    let mut index = Index::new(64 << 20);
+    let mut pairs = Vec::new();
+    let mut stored: Vec<(u32, Vec<u64>, Vec<u64>)> = Vec::new();
+    for step in 0..steps {
+        let slot = random.below(3) as u32;
+        if stored.is_empty() || random.below(5) < 3 {
+            let (mut parent, mut tokens, mut names) = (None, Vec::new(), Vec::new());
+            if let Some((_, path, known)) = stored.get(random.below(stored.len() as u64 + 2) as usize) {
+                let kept = random.below(path.len() as u64 + 1) as usize;
+                (tokens, names) = (path[..kept].to_vec(), known[..kept].to_vec());
+            }
+            let kept = tokens.len();
+            for _ in 0..random.below(150) {
+                tokens.push(random.below(1 << 40));
+                names.push(mix(names.last().unwrap_or(&seed) ^ tokens[tokens.len() - 1]));
+            }
+            let from = if random.below(2) == 0 { 0 } else { kept };
+            if from > 0 {
+                parent = Some(names[from - 1]);
+            }
+            let (below, under) = (&names[from..], &tokens[from..]);
+            assert_eq!(index.store(slot, parent, below, under), model.store(slot, parent, below, under), "{seed} {step}");
+            if !tokens.is_empty() {
+                stored.push((slot, tokens, names));
+            }
+        } else {
+            let (slot, _, names) = &stored[random.below(stored.len() as u64) as usize];
+            let from = random.below(2) as usize * random.below(names.len() as u64) as usize;
+            let mut gone = names[from..].to_vec();
+            match random.below(3) {
+                0 => gone.reverse(),
+                1 => gone.truncate(1 + random.below(20) as usize),
+                _ => {}
+            }
+            assert_eq!(index.remove(*slot, &gone), model.remove(*slot, &gone), "{seed} {step}");
+        }
+        for (_, path, _) in stored.iter().rev().take(4) {
+            index.find(path, &mut pairs);
+            let got: BTreeMap<u32, u32> = pairs.chunks(2).map(|p| (p[0], p[1])).collect();
+            assert_eq!(got, model.find(path), "{seed} {step}");
+        }
+        let held: usize = model.slots.values().map(BTreeMap::len).sum();
+        let counted: u32 = (0..3).map(|slot| index.slot_blocks(slot)).sum();
+        assert_eq!((index.blocks() as usize, counted as usize), (model.blocks(), held), "{seed} {step}");
+    }
+    for slot in 0..3 {
+        let names: Vec<u64> = model.slots.entry(slot).or_default().keys().copied().collect();
+        assert_eq!(index.remove(slot, &names), 0);
+    }
+    assert_eq!(index.blocks(), 0);
+}
+
+#[test]
+fn whole_prompts_come_and_go() {
+    for seed in 0..12 {
+        long_paths(seed, 60);
+    }
+}
+
 #[test]
 fn the_budget_holds_under_endless_unique_prompts() {
     let capacity = 1 << 20;
