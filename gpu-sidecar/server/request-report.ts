@@ -35,7 +35,9 @@ export class RequestReport {
     };
   }
 
+  /** Once or more. */
   accepted(): void {
+    if (this.#accepted) return;
     this.#accepted = true;
     this.#tell('accepted');
   }

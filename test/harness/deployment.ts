@@ -14,8 +14,8 @@ afterAll(async () => {
   await Promise.all(running.splice(0).map((deployment) => deployment.stop(2_000)));
 }, 30_000);
 
-/** Starts a deployment on these settings and waits until all its workers are registered. Ended with the test file. */
-export async function deploy(overrides: Partial<Settings> = {}): Promise<Deployment> {
+/** A deployment on these settings with nothing started yet. Ended with the test file. */
+export async function plan(overrides: Partial<Settings> = {}): Promise<Deployment> {
   const settings: Settings = {
     ...resolveSettings([]),
     port: await freePort(),
@@ -24,8 +24,14 @@ export async function deploy(overrides: Partial<Settings> = {}): Promise<Deploym
   };
   const deployment = await createDeployment(settings);
   running.push(deployment);
+  return deployment;
+}
+
+/** Starts a deployment on these settings and waits until all its workers are registered. Ended with the test file. */
+export async function deploy(overrides: Partial<Settings> = {}): Promise<Deployment> {
+  const deployment = await plan(overrides);
   await deployment.start();
-  await workersServing(deployment, settings.workers);
+  await workersServing(deployment, deployment.settings.workers);
   return deployment;
 }
 

@@ -217,6 +217,8 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   #complete(): void {
     const { failed } = this.#fold;
     this.#stop();
+    // Perhaps before the engine took it: the router counts a request until it hears of its end.
+    this.#report.accepted();
     if (failed === null) this.#report.ended(this.#fold.reason ?? 'stop', 'ok');
     else {
       this.#worker.metrics.diverged();

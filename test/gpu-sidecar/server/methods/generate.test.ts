@@ -220,11 +220,24 @@ describe('a continued stream', () => {
   });
 
   test('that had all its tokens ends without the engine', () => {
-    const { sink, engine } = call(
+    const { sink, engine, worker } = call(
       requestOf({ resume: { ...resume, partialEvent: Buffer.from('id: 2:\n') }, stop: { maxTokens: 1 } }),
     );
     expect(engine.requests).toEqual([]);
+    expect(worker.reports).toMatchObject([
+      { phase: 'accepted', reservation: 9 },
+      { phase: 'end', reservation: 9, finishReason: 'length' },
+    ]);
     expect(sink.text).toMatch(/^data: .*"finish_reason":"length".*\n\nid: 3:\ndata: \[DONE\]\n\n$/);
+  });
+
+  test('that cannot be repeated from its old tokens ends with an error event before the engine', () => {
+    const { sink, engine, worker } = call(
+      requestOf({ resume: { ...resume, partialEvent: Buffer.from('id: 7:') }, stop: { maxTokens: 1 } }),
+    );
+    expect(engine.requests).toEqual([]);
+    expect(sink.text).toContain('"code":"migration_exhausted"');
+    expect(worker.reports.at(-1)).toMatchObject({ phase: 'end', finishReason: 'error' });
   });
 
   test('that does not repeat itself ends with an error event, is counted and stops the engine', () => {
@@ -278,5 +291,6 @@ describe('a worker', () => {
     generate(worker, requestOf(), sink);
     expect(sink.ended).toBe(true);
     expect(worker.time.waiting).toBe(0);
+    expect(worker.reports.at(-1)).toMatchObject({ phase: 'end', finishReason: 'stop' });
   });
 });

@@ -1,0 +1,172 @@
+/**
+ * Both real ends together: a real workerd, two real sidecars, and between them a line that breaks behind every byte of
+ * an answer in turn. The client gets the undisturbed answer each time, byte for byte but for its own id and time, and
+ * nothing stays in flight.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Deployment } from '../../cli/launch/deployment.ts';
+import { randomSource } from '../bench/prompts.ts';
+import { idle, metric, plan, workersServing } from '../harness/deployment.ts';
+import { FaultyLine } from '../harness/faulty-line.ts';
+
+const SEED = Number(process.env['STATOR_SEED'] ?? Date.now() % 1_000_000);
+/** Two-byte and four-byte characters in every event. */
+const MODEL = 'mödel-😀';
+const AT_ONCE = 24;
+
+let deployment: Deployment;
+const lines: FaultyLine[] = [];
+/** Where the next calls of a request are cut, by the client's request id. */
+const cuts = new Map<string, number[]>();
+
+beforeAll(async () => {
+  deployment = await plan({
+    engine: 'mock',
+    engineSpeedup: 0,
+    modelName: MODEL,
+    routerMode: 'round-robin',
+    logLevel: 'error',
+  });
+  await deployment.startPlatform();
+  for (let worker = 0; worker < 2; worker++) {
+    const line = await FaultyLine.open(
+      deployment.url,
+      ({ requestId }) => cuts.get(requestId)?.shift() ?? null,
+    );
+    lines.push(line);
+    deployment.addSidecar({}, { STATOR_PLATFORM_URL: line.url });
+  }
+  await workersServing(deployment, 2);
+}, 60_000);
+
+afterAll(async () => {
+  await deployment.stop(2_000);
+  await Promise.all(lines.map((line) => line[Symbol.asyncDispose]()));
+});
+
+interface Ask {
+  path: '/v1/chat/completions' | '/v1/completions';
+  body: Record<string, unknown>;
+}
+
+const WORDS = 'Grüße an alle, die hier warten 😀: eins, zwei, drei, vier, fünf, sechs, sieben, acht.';
+
+const SAMPLED_CHAT: Ask = {
+  path: '/v1/chat/completions',
+  body: {
+    stream: true,
+    stream_options: { include_usage: true },
+    messages: [{ role: 'user', content: WORDS }],
+    max_tokens: 5,
+    temperature: 0.8,
+    presence_penalty: 0.5,
+    seed: 7,
+  },
+};
+const ECHOED_COMPLETION: Ask = {
+  path: '/v1/completions',
+  body: { stream: true, prompt: WORDS, echo: true, max_tokens: 4, temperature: 0 },
+};
+
+let asked = 0;
+
+/** The answer as bytes, its own id and time made equal; the line is cut behind these bytes, call by call. */
+async function answer({ path, body }: Ask, at: readonly number[] = []): Promise<string> {
+  const requestId = `cut-${asked++}`;
+  cuts.set(requestId, [...at]);
+  const response = await fetch(deployment.url + path, {
+    method: 'POST',
+    headers: { 'x-request-id': requestId },
+    body: JSON.stringify({ model: MODEL, ...body }),
+  });
+  const bytes = Buffer.from(await response.arrayBuffer()).toString('latin1');
+  expect(response.status, bytes).toBe(200);
+  expect(cuts.get(requestId), `every cut of ${at} was met`).toEqual([]);
+  cuts.delete(requestId);
+  return withoutIdentity(bytes);
+}
+
+/** Every event has the same id and time as the first, or it stands out. */
+function withoutIdentity(bytes: string): string {
+  const id = /"id":"([^"]+)"/.exec(bytes)?.[1] ?? '';
+  const created = /"created":(\d+)/.exec(bytes)?.[0] ?? '';
+  return bytes.replaceAll(id, 'ID').replaceAll(created, 'CREATED');
+}
+
+/** Not `toBe` right away: thousands of comparisons of long strings with their messages would take minutes. */
+function expectSame(got: string, whole: string, at: unknown): void {
+  if (got !== whole) expect(got, `cut at ${at}`).toBe(whole);
+}
+
+/** Its length on the wire. */
+async function lengthOf({ path, body }: Ask): Promise<number> {
+  const init = { method: 'POST', body: JSON.stringify({ model: MODEL, ...body }) };
+  return (await (await fetch(deployment.url + path, init)).arrayBuffer()).byteLength;
+}
+
+/** Both workers have the prompt in their caches from now on, so that all runs have the same usage. */
+async function warmed(ask: Ask): Promise<string> {
+  for (let run = 0; run < 4; run++) await answer(ask);
+  return answer(ask);
+}
+
+async function all<Item>(items: readonly Item[], run: (item: Item) => Promise<void>): Promise<void> {
+  const queue = items.values();
+  const one = async () => {
+    for (const item of queue) await run(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+}
+
+const upTo = (length: number) => Array.from({ length: length + 1 }, (_, index) => index - 1);
+const migrations = () => metric(deployment, /model_migration_total/);
+
+test.each([
+  ['a sampled chat with usage', SAMPLED_CHAT],
+  ['a completion that echoes its prompt', ECHOED_COMPLETION],
+])('%s, cut at every byte', async (_, ask) => {
+  const whole = await warmed(ask);
+  expect(whole.match(/data: \[DONE\]/g)).toHaveLength(1);
+  const before = await migrations();
+  const everywhere = upTo(await lengthOf(ask)).slice(0, -1);
+  await all(everywhere, async (at) => {
+    const got = await answer(ask, [at]);
+    expectSame(got, whole, at);
+  });
+  expect((await migrations()) - before).toBe(everywhere.length);
+  await idle(deployment);
+});
+
+test('a stop string held back over several tokens, cut at every byte', async () => {
+  const whole = await warmed({ ...SAMPLED_CHAT, body: { ...SAMPLED_CHAT.body, max_tokens: 8 } });
+  const text = [...whole.matchAll(/"content":("(?:[^"\\]|\\.)*")/g)].map(([, json]) => JSON.parse(json!));
+  const spoken = text.join('');
+  const body = { ...SAMPLED_CHAT.body, max_tokens: 8, stop: [spoken.slice(-12)] };
+  const ask = { ...SAMPLED_CHAT, body };
+  const stopped = await warmed(ask);
+  expect(stopped).toContain('"finish_reason":"stop"');
+  await all(upTo(await lengthOf(ask)).slice(0, -1), async (at) => {
+    const got = await answer(ask, [at]);
+    expectSame(got, stopped, at);
+  });
+  await idle(deployment);
+});
+
+test(`two and three cuts in one answer, anywhere (seed ${SEED})`, async () => {
+  const random = randomSource(SEED);
+  const whole = await warmed(SAMPLED_CHAT);
+  const length = await lengthOf(SAMPLED_CHAT);
+  const tuples = Array.from({ length: 150 }, (_, index) => {
+    let left = length;
+    return Array.from({ length: 2 + (index % 2) }, () => {
+      const at = Math.floor(random() * left);
+      left -= at;
+      return at;
+    });
+  });
+  await all(tuples, async (at) => {
+    const got = await answer(SAMPLED_CHAT, at);
+    expectSame(got, whole, at);
+  });
+  await idle(deployment);
+}, 60_000);
