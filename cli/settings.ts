@@ -39,6 +39,10 @@ function flagSource(args: Readonly<Record<string, unknown>>): SettingsSource {
   const values: Record<string, unknown> = {};
   for (const name of NAMES) {
     const value = args[flagName(name)];
+    // An empty number would read as 0, an empty key as no key: nobody who writes a flag means that.
+    if (value === '') {
+      throw new StatorError('invalid_request', `--${flagName(name)} wants a value`, { param: name });
+    }
     if (value !== undefined) values[name] = value;
   }
   return { values, label: (name) => `--${flagName(name)}` };
@@ -65,8 +69,12 @@ function fileSource(path: string | undefined): SettingsSource {
   return { values, label: (name) => `${file}: ${fileKey(name)}` };
 }
 
-/** The flags that somebody misspelt, by their name. */
-function refuseUnknownFlags(args: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): void {
+/** Names the options that somebody misspelt and the words that belong to none. Throws `invalid_request`. */
+export function refuseUnknown(args: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): void {
+  const [stray] = (args['_'] as readonly string[] | undefined) ?? [];
+  if (stray !== undefined) {
+    throw new StatorError('invalid_request', `unexpected argument "${stray}"; see --help`);
+  }
   for (const key of Object.keys(args)) {
     const dashed = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (key !== '_' && !known.has(dashed)) {
@@ -82,11 +90,8 @@ export interface CommandSettings {
 }
 
 /** Throws StatorError `invalid_request` naming the flag, variable or file and line. */
-export function readSettings(
-  args: Readonly<Record<string, unknown>>,
-  alsoKnown: readonly string[] = [],
-): CommandSettings {
-  refuseUnknownFlags(args, new Set([...Object.keys(settingArgs()), ...alsoKnown]));
+export function readSettings(args: Readonly<Record<string, unknown>>): CommandSettings {
+  refuseUnknown(args, new Set(Object.keys(settingArgs())));
   const sources = [
     flagSource(args),
     envSource(process.env),

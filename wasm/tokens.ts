@@ -58,8 +58,8 @@ export interface TokenTable {
 }
 
 /** The most bytes of text, of ids or of objects that one call may bring (wasm/tokens/src/lib.rs). */
-export const maxBytes = 64 * 2 ** 20;
-export const defaultSeed = 1337n;
+const maxBytes = 64 * 2 ** 20;
+const defaultSeed = 1337n;
 
 let memory: WebAssembly.Memory | undefined;
 const utf8 = new TextEncoder();

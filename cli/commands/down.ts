@@ -6,6 +6,7 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import { waitFor } from '../launch/platform-client.ts';
 import { isAlive, liveRecords, removeRecord } from '../launch/records.ts';
 import { createOutput } from '../output.ts';
+import { refuseUnknown } from '../settings.ts';
 
 export const down = defineCommand({
   meta: { name: 'down', description: 'Drain and stop what `stator up` started.' },
@@ -14,6 +15,10 @@ export const down = defineCommand({
     json: { type: 'boolean', description: 'One JSON object per line instead of text.', default: false },
   },
   async run({ args }): Promise<number> {
+    refuseUnknown(args, new Set(['port', 'json']));
+    if (args.port !== undefined && !/^\d+$/.test(args.port)) {
+      throw new StatorError('invalid_request', `--port: "${args.port}" is not a port`, { param: 'port' });
+    }
     const output = createOutput({ json: args.json });
     const records = liveRecords().filter(({ port }) => args.port === undefined || port === Number(args.port));
     if (records.length === 0) {

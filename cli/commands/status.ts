@@ -4,6 +4,7 @@ import { defineCommand } from 'citty';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { platformClient } from '../launch/platform-client.ts';
 import { liveRecords } from '../launch/records.ts';
+import { refuseUnknown } from '../settings.ts';
 
 export const status = defineCommand({
   meta: { name: 'status', description: 'Show running deployments and their workers.' },
@@ -13,6 +14,7 @@ export const status = defineCommand({
     json: { type: 'boolean', description: 'JSON instead of a table.', default: false },
   },
   async run({ args }): Promise<number> {
+    refuseUnknown(args, new Set(['url', 'api-key', 'json']));
     const apiKey = args['api-key'] ?? process.env['STATOR_API_KEY'] ?? '';
     const targets = args.url ? [{ url: args.url.replace(/\/$/, ''), apiKey }] : liveRecords();
     const answers: { url: string; status: RouterStatus }[] = [];

@@ -53,20 +53,33 @@ async function bundleLauncher(output: Output): Promise<PlatformLauncher> {
 
 /** Starts everything, says how to call it and stays until a signal; shared with `stator dev`. */
 export async function serve(settings: Settings, launch: PlatformLauncher, output: Output): Promise<number> {
+  let ready = false;
+  const startedMs = Date.now();
   const deployment = new Deployment(settings, launch, {
+    onPlatform: (platformPid) => {
+      const { port, apiKey } = settings;
+      writeRecord({ launcherPid: process.pid, platformPid, url: deployment.url, port, startedMs, apiKey });
+    },
     onSidecarLine: (index, line) => report(output, index, line),
     onExit: (name, { code, restartInMs }) => {
-      const next = restartInMs === null ? 'not restarted' : `restart in ${restartInMs} ms`;
       output.event({ event: 'exit', name, code, restartInMs });
+      // Whoever gives up before anything is ready ends the start, and that error says why.
+      if (restartInMs === null && !ready) return;
+      const next = restartInMs === null ? 'not restarted' : `restart in ${restartInMs} ms`;
       output.line(`${name} ended (${code ?? 'killed'}); ${next}`);
     },
   });
   const stopped = stopOnSignal(deployment, output);
   try {
     await startAll(deployment, output);
+    ready = true;
   } catch (error) {
-    await deployment.stop(1_000);
-    throw error;
+    // A signal during the start: its stop is under way.
+    if (!(error instanceof StatorError && error.code === 'cancelled')) {
+      await deployment.stop(1_000);
+      removeRecord(settings.port);
+      throw error;
+    }
   }
   const code = await stopped;
   removeRecord(settings.port);
@@ -83,14 +96,6 @@ async function startAll(deployment: Deployment, output: Output): Promise<void> {
   loading.update(`${settings.workers} × ${settings.engine} loading`);
   const models = await deployment.ready();
   loading.done(`${settings.workers} × ${settings.engine}, model ${models.join(', ')}`);
-  writeRecord({
-    launcherPid: process.pid,
-    platformPid: deployment.platform.pid,
-    url,
-    port: settings.port,
-    startedMs: Date.now(),
-    apiKey: settings.apiKey,
-  });
   sayHowToCall(output, deployment, models[0] as string);
 }
 

@@ -41,8 +41,9 @@ export async function buildBundle(options: { minify: boolean } = { minify: true 
     mkdirSync(builds, { recursive: true });
     const unfinished = `${directory}.${process.pid}`;
     await runWrangler(unfinished, options);
-    rmSync(directory, { recursive: true, force: true });
-    renameSync(unfinished, directory);
+    // Another process may have finished the same build meanwhile, and run on it.
+    if (existsSync(join(directory, 'index.js'))) rmSync(unfinished, { recursive: true, force: true });
+    else renameSync(unfinished, directory);
     forgetOldBuilds(builds);
   }
   return { directory, cached, ...bundleSizes(directory) };
@@ -87,7 +88,7 @@ async function runWrangler(outdir: string, options: { minify: boolean }): Promis
   }
 }
 
-export function bundleSizes(directory: string): { scriptBytes: number; wasmBytes: number } {
+function bundleSizes(directory: string): { scriptBytes: number; wasmBytes: number } {
   let scriptBytes = 0;
   let wasmBytes = 0;
   for (const name of readdirSync(directory)) {

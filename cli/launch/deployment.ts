@@ -16,7 +16,7 @@ import { Supervised } from './supervised.ts';
 import { workerdConfig } from './workerd-config.ts';
 
 /** Exit code of a sidecar whose settings or model cannot work: a restart would only repeat it. */
-export const SIDECAR_CONFIG_EXIT = 1;
+const SIDECAR_CONFIG_EXIT = 1;
 const READY_TIMEOUT_MS = 120_000;
 const LISTEN_TIMEOUT_MS = 20_000;
 
@@ -32,6 +32,8 @@ export interface SidecarLine {
 }
 
 export interface DeploymentOptions {
+  /** The platform process has started, or started again. */
+  onPlatform?(pid: number): void;
   onSidecarLine?(index: number, line: SidecarLine): void;
   onExit?(name: string, info: { code: number | null; restartInMs: number | null }): void;
 }
@@ -115,6 +117,7 @@ export class Deployment {
       name: 'platform',
       ...launch({ settings, directory, storage, listen }),
       logFile: join(directory, 'platform.log'),
+      onStart: (pid) => this.#options.onPlatform?.(pid),
       onExit: (info) => this.#options.onExit?.('platform', info),
     });
   }
@@ -135,6 +138,7 @@ export class Deployment {
     await waitFor(live, {
       timeoutMs: LISTEN_TIMEOUT_MS,
       everyMs: 20,
+      failed: this.#failed,
       timeout: () =>
         new StatorError(
           'internal',
@@ -164,7 +168,7 @@ export class Deployment {
       logFile: join(this.directory, `sidecar-${index}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
       onLine: (line) => this.#sidecarLine(index, line),
-      onExit: (info) => this.#options.onExit?.(`sidecar-${index}`, info),
+      onExit: (info) => this.#sidecarExit(index, info),
     });
     this.sidecars.push(sidecar);
     this.sidecarLines.push(null);
@@ -200,8 +204,19 @@ export class Deployment {
     this.#options.onSidecarLine?.(index, line);
   }
 
+  #sidecarExit(index: number, info: { code: number | null; restartInMs: number | null }): void {
+    this.#options.onExit?.(`sidecar-${index}`, info);
+    if (info.restartInMs !== null) return;
+    // After an error line this comes second and changes nothing.
+    const log = join(this.directory, `sidecar-${index}.log`);
+    this.#startError(
+      new StatorError('internal', `sidecar-${index} ended (${info.code ?? 'killed'}); see ${log}`),
+    );
+  }
+
   /** Drains the sidecars, then ends workerd. Nothing of it is left behind. */
   async stop(graceMs: number = LIMITS.drainMs): Promise<void> {
+    this.#startError(new StatorError('cancelled', 'stopped before a model was ready'));
     this.platform.retire();
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
     await this.platform.stop(2_000);

@@ -23,6 +23,8 @@ export interface SupervisedOptions {
   args: readonly string[];
   env: Readonly<Record<string, string>>;
   logFile: string;
+  /** After every start, the first one included. */
+  onStart?(pid: number): void;
   /** Lines of the child's stdout. */
   onLine?(line: string): void;
   onExit?(info: { code: number | null; signal: NodeJS.Signals | null; restartInMs: number | null }): void;
@@ -63,6 +65,7 @@ export class Supervised {
     this.#readLines(child);
     child.on('error', (error) => this.#log.write(`${error.message}\n`));
     child.on('close', (code, signal) => this.#closed(code, signal));
+    if (child.pid !== undefined) this.#options.onStart?.(child.pid);
   }
 
   /** The child does its work: whatever it died of before is over. */

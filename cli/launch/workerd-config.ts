@@ -40,7 +40,11 @@ export interface WorkerdConfigInput {
  */
 const V8_FLAGS = ['--min-semi-space-size=32'];
 
-const quote = (text: string) => JSON.stringify(text);
+/** A text in Cap'n Proto's notation: JSON's, but control characters are `\x07` and not `\u0007`. */
+const quote = (text: string) =>
+  JSON.stringify(text.toWellFormed()).replace(/\\(u00|.)/g, (escape, kind) =>
+    kind === 'u00' ? '\\x' : escape,
+  );
 
 export function workerdConfig(input: WorkerdConfigInput): string {
   const wrangler = wranglerSchema.parse(parse(readFileSync(join(PROJECT_ROOT, 'wrangler.toml'), 'utf8')));
