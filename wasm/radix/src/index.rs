@@ -291,6 +291,7 @@ impl Index {
 
     /// Takes a node without owners and descendants out, and then its ancestors as far as they are like it. Returns the
     /// owned node that is a leaf now, for the caller to enqueue, or `NONE`.
+    #[inline]
     pub(crate) fn prune(&mut self, mut node: u32) -> u32 {
         while self.nodes.set(node) == EMPTY && self.nodes.is_leaf(node) {
             node = self.unhook(node);
@@ -305,6 +306,7 @@ impl Index {
     }
 
     /// Frees a leaf's place and returns its parent.
+    #[inline]
     pub(crate) fn unhook(&mut self, node: u32) -> u32 {
         let parent = self.nodes.parent(node);
         if self.nodes.word(node) & CONTIGUOUS == 0 {
@@ -319,6 +321,7 @@ impl Index {
     }
 
     /// Ends a slot's ownership of a node, all names of it being gone already.
+    #[inline]
     pub(crate) fn drop_owner(&mut self, slot: u32, node: u32) {
         let from = self.nodes.set(node);
         let to = self.sets.minus(from, slot);
@@ -333,6 +336,7 @@ impl Index {
     }
 
     /// Takes the node's own name out of the table: nobody holds it by that any more.
+    #[inline]
     pub(crate) fn unname(&mut self, node: u32) {
         if self.nodes.word(node) & NAMED != 0 {
             self.names.remove(name_hash(self.nodes.name(node)), node);
@@ -498,8 +502,11 @@ impl Index {
         }
     }
 
+    #[inline]
     fn disclaim(&mut self, slot: u32, name: u64, node: u32) {
-        self.aliases.remove(slot, name);
+        if !self.aliases.is_empty() {
+            self.aliases.remove(slot, name);
+        }
         let held = self.nodes.word(node) & ALIASED != 0 && self.aliases.any_name(slot, node).is_some();
         if !held {
             self.drop_owner(slot, node);
