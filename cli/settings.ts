@@ -71,15 +71,16 @@ function fileSource(path: string | undefined): SettingsSource {
 
 /** Names the options that somebody misspelt and the words that belong to none. Throws `invalid_request`. */
 export function refuseUnknown(args: Readonly<Record<string, unknown>>, known: ReadonlySet<string>): void {
-  const [stray] = (args['_'] as readonly string[] | undefined) ?? [];
-  if (stray !== undefined) {
-    throw new StatorError('invalid_request', `unexpected argument "${stray}"; see --help`);
-  }
   for (const key of Object.keys(args)) {
     const dashed = key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
     if (key !== '_' && !known.has(dashed)) {
       throw new StatorError('invalid_request', `unknown option --${dashed}; see --help`, { param: key });
     }
+  }
+  // After the options: the value of a misspelt one looks like a stray word.
+  const [stray] = (args['_'] as readonly string[] | undefined) ?? [];
+  if (stray !== undefined) {
+    throw new StatorError('invalid_request', `unexpected argument "${stray}"; see --help`);
   }
 }
 

@@ -42,8 +42,8 @@ const V8_FLAGS = ['--min-semi-space-size=32'];
 
 /** A text in Cap'n Proto's notation: JSON's, but control characters are `\x07` and not `\u0007`. */
 const quote = (text: string) =>
-  JSON.stringify(text.toWellFormed()).replace(/\\(u00|.)/g, (escape, kind) =>
-    kind === 'u00' ? '\\x' : escape,
+  JSON.stringify(text.toWellFormed()).replace(/\\(u00|.)/g, (written, kind) =>
+    kind === 'u00' ? '\\x' : written,
   );
 
 export function workerdConfig(input: WorkerdConfigInput): string {
