@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
+import { KEEP_ALIVE } from '../../gpu-sidecar/response/comment.ts';
 import { randomSource } from '../bench/prompts.ts';
 import { idle, metric, plan, workersServing } from '../harness/deployment.ts';
 import { FaultyLine } from '../harness/faulty-line.ts';
@@ -12,7 +13,8 @@ import { FaultyLine } from '../harness/faulty-line.ts';
 const SEED = Number(process.env['STATOR_SEED'] ?? Date.now() % 1_000_000);
 /** Two-byte and four-byte characters in every event. */
 const MODEL = 'mödel-😀';
-const AT_ONCE = 24;
+/** Takes more than a second for five tokens, so that a plain answer begins with white space. */
+const SLOW_MODEL = `slow ${MODEL}`;
 
 let deployment: Deployment;
 const lines: FaultyLine[] = [];
@@ -23,20 +25,19 @@ beforeAll(async () => {
   deployment = await plan({
     engine: 'mock',
     engineSpeedup: 0,
-    modelName: MODEL,
     routerMode: 'round-robin',
     logLevel: 'error',
   });
   await deployment.startPlatform();
-  for (let worker = 0; worker < 2; worker++) {
-    const line = await FaultyLine.open(
-      deployment.url,
-      ({ requestId }) => cuts.get(requestId)?.shift() ?? null,
-    );
-    lines.push(line);
-    deployment.addSidecar({}, { STATOR_PLATFORM_URL: line.url });
+  for (const settings of [{ modelName: MODEL }, { modelName: SLOW_MODEL, mockDecodeMs: 400 }]) {
+    for (let worker = 0; worker < 2; worker++) {
+      const cutOf = ({ requestId }: { requestId: string }) => cuts.get(requestId)?.shift() ?? null;
+      const line = await FaultyLine.open(deployment.url, cutOf);
+      lines.push(line);
+      deployment.addSidecar(settings, { STATOR_PLATFORM_URL: line.url });
+    }
   }
-  await workersServing(deployment, 2);
+  await workersServing(deployment, 4);
 }, 60_000);
 
 afterAll(async () => {
@@ -70,7 +71,7 @@ const ECHOED_COMPLETION: Ask = {
 
 let asked = 0;
 
-/** The answer as bytes, its own id and time made equal; the line is cut behind these bytes, call by call. */
+/** The answer as bytes without comments, its own id and time made equal; the line is cut behind these bytes, call by call. */
 async function answer({ path, body }: Ask, at: readonly number[] = []): Promise<string> {
   const requestId = `cut-${asked++}`;
   cuts.set(requestId, [...at]);
@@ -83,7 +84,7 @@ async function answer({ path, body }: Ask, at: readonly number[] = []): Promise<
   expect(response.status, bytes).toBe(200);
   expect(cuts.get(requestId), `every cut of ${at} was met`).toEqual([]);
   cuts.delete(requestId);
-  return withoutIdentity(bytes);
+  return withoutIdentity(bytes.replaceAll(KEEP_ALIVE, ''));
 }
 
 /** Every event has the same id and time as the first, or it stands out. */
@@ -110,12 +111,16 @@ async function warmed(ask: Ask): Promise<string> {
   return answer(ask);
 }
 
-async function all<Item>(items: readonly Item[], run: (item: Item) => Promise<void>): Promise<void> {
+async function all<Item>(
+  items: readonly Item[],
+  run: (item: Item) => Promise<void>,
+  atOnce = 24,
+): Promise<void> {
   const queue = items.values();
   const one = async () => {
     for (const item of queue) await run(item);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, one));
+  await Promise.all(Array.from({ length: atOnce }, one));
 }
 
 const upTo = (length: number) => Array.from({ length: length + 1 }, (_, index) => index - 1);
@@ -137,7 +142,7 @@ test.each([
   await idle(deployment);
 });
 
-test('a stop string held back over several tokens, cut at every byte', async () => {
+test('a stop string held back over several tokens, cut at every byte from where it begins', async () => {
   const whole = await warmed({ ...SAMPLED_CHAT, body: { ...SAMPLED_CHAT.body, max_tokens: 8 } });
   const text = [...whole.matchAll(/"content":("(?:[^"\\]|\\.)*")/g)].map(([, json]) => JSON.parse(json!));
   const spoken = text.join('');
@@ -145,10 +150,32 @@ test('a stop string held back over several tokens, cut at every byte', async () 
   const ask = { ...SAMPLED_CHAT, body };
   const stopped = await warmed(ask);
   expect(stopped).toContain('"finish_reason":"stop"');
-  await all(upTo(await lengthOf(ask)).slice(0, -1), async (at) => {
+  const length = await lengthOf(ask);
+  // The last event with text and all behind it: what is held back is told of in the finish event.
+  const ending = length - Buffer.from(stopped, 'latin1').lastIndexOf('"content"');
+  expect(ending).toBeGreaterThan(300);
+  await all(upTo(length).slice(-ending, -1), async (at) => {
     const got = await answer(ask, [at]);
     expectSame(got, stopped, at);
   });
+  await idle(deployment);
+});
+
+test('a plain answer that took its time, cut anywhere: white space, then the whole document', async () => {
+  const { messages } = SAMPLED_CHAT.body;
+  const ask: Ask = {
+    path: '/v1/chat/completions',
+    body: { model: SLOW_MODEL, messages, max_tokens: 5, temperature: 0.8, seed: 7 },
+  };
+  await Promise.all([answer(ask), answer(ask)]);
+  const whole = await answer(ask);
+  expect(whole).toMatch(/^ +\{.*"cached_tokens":64.*\}$/);
+  const places = upTo(whole.length).filter((at) => at < 10 || at % 5 === 0);
+  await all(
+    places,
+    async (at) => expectSame((await answer(ask, [at])).trim(), whole.trim(), at),
+    places.length,
+  );
   await idle(deployment);
 });
 
