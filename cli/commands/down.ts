@@ -4,7 +4,7 @@ import { defineCommand } from 'citty';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { waitFor } from '../launch/platform-client.ts';
-import { isAlive, liveRecords, removeRecord } from '../launch/records.ts';
+import { isAlive, liveRecords } from '../launch/records.ts';
 import { createOutput } from '../output.ts';
 import { refuseUnknown } from '../settings.ts';
 
@@ -34,7 +34,8 @@ export const down = defineCommand({
         everyMs: 50,
         timeout: () => new StatorError('deadline_exceeded', `process ${record.launcherPid} does not end`),
       });
-      removeRecord(record.port);
+      // A launcher that ended badly leaves its record, and maybe its platform process.
+      liveRecords();
       step.done('stopped');
     }
     output.event({ event: 'down', stopped: records.map(({ url }) => url) });

@@ -69,6 +69,8 @@ export async function serve(settings: Settings, launch: PlatformLauncher, output
       output.line(`${name} ended (${code ?? 'killed'}); ${next}`);
     },
   });
+  // Whoever read our output may be gone (`npm start | head`): that is no reason to drop everything.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const stopped = stopOnSignal(deployment, output);
   try {
     await startAll(deployment, output);

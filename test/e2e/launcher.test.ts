@@ -179,6 +179,16 @@ describe('a good start', () => {
     await nothingLeft();
   });
 
+  it('ends in order although nobody reads its output any more', async () => {
+    const launcher = up();
+    await launcher.event(({ event }) => event === 'ready');
+    launcher.child.stdout?.destroy();
+    launcher.child.stderr?.destroy();
+    launcher.child.kill('SIGTERM');
+    expect((await launcher.ended()).code).toBe(0);
+    await nothingLeft();
+  });
+
   it('takes the port that is asked for', async () => {
     const port = await freePort();
     const launcher = stator('up', '--port', String(port), '--engine', 'mock');

@@ -21,7 +21,8 @@ const blocks = [...README.matchAll(/```(\w+)\n([\s\S]*?)```/g)].map((match) => (
 
 let started: ChildProcess | null = null;
 afterAll(() => {
-  started?.kill('SIGTERM');
+  // The group: npm does not pass signals on to everything below it.
+  if (started?.pid && started.exitCode === null) process.kill(-started.pid, 'SIGTERM');
 });
 
 function start(): Promise<{ url: string; curl: string; output: () => string }> {
