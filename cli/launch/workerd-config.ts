@@ -34,13 +34,12 @@ export interface WorkerdConfigInput {
 }
 
 /**
- * Young objects of a request die with it. With V8's small default nursery (1 to 16 MB) a part of them is promoted at
- * every scavenge, and some seconds later a full collection stops everything for 90 to 170 ms, the worst of the p99
- * (docs/decisions/0003). 32 MB costs 20 to 60 MB of memory.
+ * Young objects of a request die with it. With V8's default nursery (1 MB, growing) more of them are promoted, and some
+ * seconds later a full collection stops everything for 90 to 170 ms while workerd's C++ wrappers are swept. A larger
+ * nursery makes that rarer, but its own pauses longer (docs/decisions/0003): 16 MB is the middle.
  */
-const V8_FLAGS = ['--min-semi-space-size=32'];
+const V8_FLAGS = ['--min-semi-space-size=16'];
 
-/** A text in Cap'n Proto's notation: JSON's, but control characters are `\x07` and not `\u0007`. */
 const quote = (text: string) =>
   JSON.stringify(text.toWellFormed()).replace(/\\(u00|.)/g, (written, kind) =>
     kind === 'u00' ? '\\x' : written,
