@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     length.add_argument("--minutes", type=float, default=25.0, help="training time (default 25)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch-tokens", type=int, default=4096)
-    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--compile", action="store_true", help="fuse the network's kernels first: half as fast again, needs g++")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint at --out (with --steps)")
