@@ -15,6 +15,7 @@ import {
 import type { AddressInfo } from 'node:net';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { WebSocket, WebSocketServer } from 'ws';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import { WorkerFrameSchema } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import {
   type GenerateRequest,
@@ -39,7 +40,11 @@ export class FaultyLine implements AsyncDisposable {
   private constructor(platformUrl: string, cutOf: (request: GenerateRequest) => Cut) {
     this.#platformUrl = platformUrl;
     this.#cutOf = cutOf;
-    this.#http = createServer((request, response) => void this.#call(request, response));
+    // As a sidecar's: a connection that idles for seconds must not close under the next call.
+    this.#http = createServer(
+      { keepAliveTimeout: LIMITS.idleConnectionMs },
+      (request, response) => void this.#call(request, response),
+    );
     this.#http.on('upgrade', (request, socket, head) => {
       this.#sockets.handleUpgrade(request, socket, head, (worker) => this.#fleet(request, worker));
     });
