@@ -66,12 +66,15 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Ends a workerd whose launcher was killed; a pid that meanwhile belongs to another program is left alone. */
+/**
+ * Ends a workerd whose launcher was killed; a pid that meanwhile belongs to another program is left alone. At once: asked
+ * politely it waits for idle connections, and its workers are gone with their launcher.
+ */
 function endOrphan(pid: number | null): void {
   if (pid === null || !isAlive(pid)) return;
   try {
     const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    if (command.includes('workerd') && command.includes(STATE_DIR)) process.kill(pid, 'SIGTERM');
+    if (command.includes('workerd') && command.includes(STATE_DIR)) process.kill(pid, 'SIGKILL');
   } catch {
     // No /proc on this platform: the pid cannot be told apart, so it is left alone.
   }

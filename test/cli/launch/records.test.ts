@@ -84,7 +84,7 @@ describe.runIf(process.platform === 'linux')('the platform process that a dead l
     const gone = once(child, 'exit');
     writeRecord(record(9005, await deadPid(), child.pid as number));
     expect(liveRecords()).toEqual([]);
-    expect((await gone)[1]).toBe('SIGTERM');
+    expect((await gone)[1]).toBe('SIGKILL');
   });
 
   test('is left alone when its number belongs to another program by now', async () => {
