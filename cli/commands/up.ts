@@ -111,6 +111,7 @@ function sayHowToCall(output: Output, deployment: Deployment, model: string): vo
   const body = JSON.stringify({
     model,
     stream: true,
+    temperature: 0,
     messages: [{ role: 'user', content: 'What is Stator?' }],
   });
   const curl = `curl -N ${url}/v1/chat/completions${key} -H 'content-type: application/json' -d '${body}'`;

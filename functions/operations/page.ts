@@ -53,6 +53,7 @@ function curl(origin: string, model: string, needsKey: boolean): string {
     model,
     messages: [{ role: 'user', content: 'What is Stator?' }],
     stream: true,
+    temperature: 0,
   });
   return `curl -N ${origin}/v1/chat/completions \\\n  -H 'content-type: application/json'${key} \\\n  -d '${body}'`;
 }

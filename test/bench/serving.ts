@@ -3,7 +3,7 @@
  *
  * Cells: prompts of 26, 1k and 8k tokens at 1, 16 and 64 connections (`max_tokens` 1, kv routing, fresh prompts), and
  * 256-token streams paced at 5 ms on 64 connections. `--peer DIR` runs the same cells, text and client against the real
- * Dynamo right after each other. CPU comes from /proc; req/s and p99 are those of the whole stack on this machine.
+ * Dynamo, cell by cell in turn. CPU comes from /proc; req/s and p99 are those of the whole stack on this machine.
  */
 
 import { existsSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { PROJECT_ROOT } from '../../cli/paths.ts';
 import { resolveSettings, type Settings } from '../../durable/runtime/config.ts';
 import { type CellPlan, type CellResult, runCell, type Side, sideOf } from './cells.ts';
 import { profileRequests } from './cpu-profile.ts';
-import { preparePeer, startPeer } from './peer.ts';
+import { type Peer, preparePeer, startPeer } from './peer.ts';
 import { singleTokenWords } from './prompts.ts';
 import { versions } from './versions.ts';
 
@@ -80,36 +80,32 @@ function statorSettings(tokenizer: string, paced: boolean): Settings {
   };
 }
 
-async function measureStator(tokenizer: string, words: readonly string[]): Promise<CellResult[]> {
-  const results: CellResult[] = [];
+/** Cells of both sides, each measured right after the other, so that a host whose speed drifts is fair to both. */
+async function measureAll(tokenizer: string, home: string | null, words: readonly string[]) {
+  const ours: CellResult[] = [];
+  const theirs: CellResult[] = [];
   for (const paced of [false, true]) {
     const wanted = plans().filter(({ stream }) => stream === paced);
     if (wanted.length === 0) continue;
-    const port = await freePort();
-    const deployment = await createDeployment({ ...statorSettings(tokenizer, paced), port });
+    const deployment = await createDeployment({
+      ...statorSettings(tokenizer, paced),
+      port: await freePort(),
+    });
+    let peer: Peer | null = null;
     try {
       await deployment.start();
-      for (const plan of wanted) results.push(await measure(sideOf(deployment), plan, words));
+      const speedup = paced ? 1 : 1_000_000;
+      if (home) peer = await startPeer(home, { workers: Number(args.workers), speedup });
+      for (const plan of wanted) {
+        ours.push(await measure(sideOf(deployment), plan, words));
+        if (peer) theirs.push(await measure(peer.side, plan, words));
+      }
     } finally {
+      peer?.stop();
       await deployment.stop(2_000);
     }
   }
-  return results;
-}
-
-async function measurePeer(home: string, words: readonly string[]): Promise<CellResult[]> {
-  const results: CellResult[] = [];
-  for (const paced of [false, true]) {
-    const wanted = plans().filter(({ stream }) => stream === paced);
-    if (wanted.length === 0) continue;
-    const peer = await startPeer(home, { workers: Number(args.workers), speedup: paced ? 1 : 1_000_000 });
-    try {
-      for (const plan of wanted) results.push(await measure(peer.side, plan, words));
-    } finally {
-      peer.stop();
-    }
-  }
-  return results;
+  return { ours, theirs };
 }
 
 let seed = Number(args.seed);
@@ -171,19 +167,18 @@ if (args.help) {
   const tokenizer = home ? join(home, 'model', 'tokenizer.json') : BUILT_IN_TOKENIZER;
   if (!existsSync(tokenizer)) throw new Error(`there is no ${tokenizer}`);
   const words = singleTokenWords(tokenizer);
-  const ours = await measureStator(tokenizer, words);
+  const { ours, theirs } = await measureAll(tokenizer, home, words);
   if (args.profile)
     process.stderr.write(
       await profileRequests(statorSettings(tokenizer, false), words, list(args.prompts)[0] ?? 26),
     );
-  const theirs = home ? await measurePeer(home, words) : null;
   const report = {
     ...summary(ours),
-    ...(theirs ? { peer: summary(theirs), ratio: ratios(ours, theirs) } : {}),
+    ...(home ? { peer: summary(theirs), ratio: ratios(ours, theirs) } : {}),
     versions: versions(),
     command: `npm run bench -- ${process.argv.slice(2).join(' ')}`,
     date: new Date().toISOString().slice(0, 10),
   };
   if (args.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
-  else if (theirs) for (const row of report.ratio ?? []) process.stdout.write(`${JSON.stringify(row)}\n`);
+  else if (home) for (const row of report.ratio ?? []) process.stdout.write(`${JSON.stringify(row)}\n`);
 }
