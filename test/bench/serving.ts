@@ -176,7 +176,11 @@ if (args.help) {
     ...summary(ours),
     ...(home ? { peer: summary(theirs), ratio: ratios(ours, theirs) } : {}),
     versions: versions(),
-    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`,
+    // A path of this machine says nothing to a reader.
+    command: `npm run bench -- ${process.argv
+      .slice(2)
+      .join(' ')
+      .replaceAll(args.peer || '--peer=', 'DIR')}`,
     date: new Date().toISOString().slice(0, 10),
   };
   if (args.json) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
