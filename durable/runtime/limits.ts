@@ -34,9 +34,6 @@ export const LIMITS = {
   errorBodyBytes: 64 * 1024,
   /** A document that a worker writes at once with its head, and that passes through the function untouched. */
   wholeDocumentBytes: 16 * 1024,
-  /** A held `wait(ticket)` call, and how long nobody may poll before the ticket is dropped. */
-  ticketPollMs: 1_000,
-  ticketIdleMs: 2_000,
 
   /** Copy of the directory in an isolate. */
   directoryTtlMs: 1_000,
