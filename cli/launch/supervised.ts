@@ -6,7 +6,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, createWriteStream, type WriteStream } from 'node:fs';
+import { BoundedLog } from './bounded-log.ts';
 
 export const RESTART = {
   firstDelayMs: 100,
@@ -34,7 +34,7 @@ export interface SupervisedOptions {
 
 export class Supervised {
   readonly #options: SupervisedOptions;
-  readonly #log: WriteStream;
+  readonly #log: BoundedLog;
   #child: ChildProcess | null = null;
   #timer: NodeJS.Timeout | null = null;
   #attempts = 0;
@@ -43,7 +43,7 @@ export class Supervised {
 
   constructor(options: SupervisedOptions) {
     this.#options = options;
-    this.#log = createWriteStream(options.logFile, { flags: 'a' });
+    this.#log = new BoundedLog(options.logFile);
   }
 
   get pid(): number | null {
@@ -90,7 +90,6 @@ export class Supervised {
       await gone;
       clearTimeout(killer);
     }
-    this.#log.end();
   }
 
   #readLines(child: ChildProcess): void {
@@ -114,8 +113,7 @@ export class Supervised {
     const givenUp = permanent || this.#attempts > RESTART.maxAttempts;
     const delay = Math.min(RESTART.firstDelayMs * 2 ** (this.#attempts - 1), RESTART.maxDelayMs);
     const restartInMs = givenUp ? null : delay;
-    appendFileSync(
-      this.#options.logFile,
+    this.#log.write(
       `${JSON.stringify({ event: 'exit', name: this.#options.name, code, signal, restartInMs })}\n`,
     );
     this.#options.onExit?.({ code, signal, restartInMs });
