@@ -18,6 +18,9 @@ const COMMANDS = {
   score: () => import('./commands/score.ts').then((module) => module.score),
 } as const;
 
+/** They hand their arguments to a script, whose own `--help` knows the options. */
+const HANDED_ON: ReadonlySet<string> = new Set(['bench']);
+
 const version = (JSON.parse(readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8')) as { version: string })
   .version;
 
@@ -43,7 +46,7 @@ async function main(argv: string[]): Promise<number> {
     return 2;
   }
   const command = (await COMMANDS[name as keyof typeof COMMANDS]()) as CommandDef;
-  if (argv.includes('--help') || argv.includes('-h')) {
+  if (!HANDED_ON.has(name) && (argv.includes('--help') || argv.includes('-h'))) {
     await showUsage(command, root);
     return 0;
   }

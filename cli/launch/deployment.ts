@@ -82,6 +82,9 @@ export function wranglerLauncher(): PlatformLauncher {
   };
 }
 
+/** IPv6 addresses stand in brackets. */
+const hostPort = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
+
 export class Deployment {
   readonly url: string;
   readonly settings: Settings;
@@ -98,8 +101,8 @@ export class Deployment {
   constructor(settings: Settings, launch: PlatformLauncher, options: DeploymentOptions = {}) {
     this.settings = { ...settings, fleetToken: settings.fleetToken || randomBytes(24).toString('base64url') };
     this.#options = options;
-    const shown = settings.host.includes(':') ? `[${settings.host}]` : settings.host;
-    this.url = `http://${shown === '0.0.0.0' ? '127.0.0.1' : shown}:${settings.port}`;
+    const { host, port } = this.settings;
+    this.url = `http://${hostPort(host === '0.0.0.0' ? '127.0.0.1' : host, port)}`;
     this.directory = join(STATE_DIR, 'run', String(settings.port));
     this.#failed = new Promise((_, reject) => {
       this.#startError = reject;
@@ -112,7 +115,7 @@ export class Deployment {
     const { settings, directory } = this;
     const storage = join(directory, 'objects');
     mkdirSync(storage, { recursive: true });
-    const listen = `${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${settings.port}`;
+    const listen = hostPort(settings.host, settings.port);
     return new Supervised({
       name: 'platform',
       ...launch({ settings, directory, storage, listen }),
