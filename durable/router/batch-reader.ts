@@ -8,13 +8,12 @@
  */
 
 import { StatorError } from '../runtime/errors.ts';
+import { TIER, type Tier } from './blocks.ts';
 import type { KvChange } from './kv-events.ts';
 
 export interface BatchEvent {
   eventId: number;
   dpRank: number;
-  /** StorageTier; 0 is the device. */
-  tier: number;
   change: KvChange;
 }
 
@@ -98,13 +97,15 @@ export class BatchReader {
       else if (tag === 0x10) dpRank = this.#varint();
       else if (tag === 0x18) tier = this.#varint();
       else if (tag === 0x22) change = this.#stored(this.#message(end));
-      else if (tag === 0x2a) change = { kind: 'removed', blockHashes: this.#hashes(this.#message(end)) };
+      else if (tag === 0x2a) change = this.#removed(this.#message(end));
       else if (tag === 0x32) change = this.#cleared(this.#message(end));
       else this.#skip(tag, end);
     }
     if (this.#at !== end) throw broken('a field that crosses the end of its event');
     if (!change) throw broken('a KV event without data');
-    this.events.push({ eventId, dpRank, tier, change });
+    // Whether there is such a tier is checked with the rest of the change.
+    if (change.kind !== 'cleared') change.tier = tier as Tier;
+    this.events.push({ eventId, dpRank, change });
   }
 
   #stored(end: number): KvChange {
@@ -118,17 +119,17 @@ export class BatchReader {
       else if (tag === 0x1a) tokensHashes = this.#view(end);
       else this.#skip(tag, end);
     }
-    return { kind: 'stored', parentHash, blockHashes, tokensHashes };
+    return { kind: 'stored', tier: TIER.device, parentHash, blockHashes, tokensHashes };
   }
 
-  #hashes(end: number): Uint8Array {
-    let hashes: Uint8Array = NONE;
+  #removed(end: number): KvChange {
+    let blockHashes: Uint8Array = NONE;
     while (this.#at < end) {
       const tag = this.#tag(end);
-      if (tag === 0x0a) hashes = this.#view(end);
+      if (tag === 0x0a) blockHashes = this.#view(end);
       else this.#skip(tag, end);
     }
-    return hashes;
+    return { kind: 'removed', tier: TIER.device, blockHashes };
   }
 
   #cleared(end: number): KvChange {

@@ -8,16 +8,32 @@
 /** What a store did; the names are the `status` label of kv_cache_events_applied. */
 export type StoreStatus = 'ok' | 'duplicate' | 'parent_block_not_found' | 'invalid_block';
 
+/** Where a slot has a block: StorageTier of fleet.proto. */
+export const TIER = { device: 0, host: 1, disk: 2, external: 3 } as const;
+export type Tier = (typeof TIER)[keyof typeof TIER];
+
+/**
+ * How much of a prompt each slot has, in blocks, by slot. `device` counts from the first block on; each further tier counts
+ * the blocks it has without a gap from where the tier before it ended.
+ */
+export type PrefixMatch = Readonly<Record<keyof typeof TIER, Uint32Array>>;
+
 /** Who has which prefix (semantics §3.2). */
 export interface PrefixIndex {
-  /** Appends a path under `parentHash` (empty = the root). */
-  store(slot: number, parentHash: Uint8Array, blockHashes: Uint8Array, tokensHashes: Uint8Array): StoreStatus;
-  /** Returns how many of the hashes the slot did not have. */
-  remove(slot: number, blockHashes: Uint8Array): number;
-  clear(slot: number): void;
-  /** Leading blocks of the prompt that each slot has. */
-  find(blockHashes: Uint8Array): Uint32Array;
-  /** Blocks that one slot has. */
+  /** Appends a path under `parentHash` (empty = the root), a block that the slot has in any tier. */
+  store(
+    slot: number,
+    tier: Tier,
+    parentHash: Uint8Array,
+    blockHashes: Uint8Array,
+    tokensHashes: Uint8Array,
+  ): StoreStatus;
+  /** Returns how many of the hashes the slot did not have in that tier. */
+  remove(slot: number, tier: Tier, blockHashes: Uint8Array): number;
+  /** Ends all that the slot has, or what it has in one tier. */
+  clear(slot: number, tier?: Tier): void;
+  find(blockHashes: Uint8Array): PrefixMatch;
+  /** Blocks that one slot has on its device. */
   slotBlocks(slot: number): number;
   readonly blocks: number;
   readonly bytes: number;

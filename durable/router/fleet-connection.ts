@@ -10,6 +10,7 @@ import type { KvDump } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { BatchReader, isBatchFrame } from './batch-reader.ts';
+import { TIER } from './blocks.ts';
 import { ACK, decodeWorkerFrame, encodeRouterFrame } from './frames.ts';
 import type { Ask, DumpChunk, KvChange } from './kv-events.ts';
 import { parseRegistration } from './registration.ts';
@@ -149,7 +150,7 @@ export class FleetConnection implements WorkerLink {
 
   #dump(worker: Worker, dump: KvDump, nowMs: number): void {
     const { stream } = rankOf(worker, dump.dpRank);
-    for (const stored of dump.stored) checkChange({ kind: 'stored', ...stored });
+    for (const stored of dump.stored) checkChange({ kind: 'stored', tier: TIER.device, ...stored });
     const chunk: DumpChunk = {
       first: dump.first,
       last: dump.last,
@@ -186,7 +187,8 @@ function rankOf(worker: Worker, dpRank: number): Rank {
 
 function checkChange(change: KvChange): void {
   if (change.kind === 'cleared') return;
-  const { blockHashes } = change;
+  const { tier, blockHashes } = change;
+  if (tier > TIER.external) throw invalid(`storage tier ${tier}`);
   if (blockHashes.length % HASH_BYTES !== 0) {
     throw invalid(`block_hashes of ${blockHashes.length} bytes, not a multiple of ${HASH_BYTES}`);
   }

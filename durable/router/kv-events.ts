@@ -10,10 +10,17 @@
  */
 
 import { LIMITS } from '../runtime/limits.ts';
+import { TIER, type Tier } from './blocks.ts';
 
 export type KvChange =
-  | { kind: 'stored'; parentHash: Uint8Array; blockHashes: Uint8Array; tokensHashes: Uint8Array }
-  | { kind: 'removed'; blockHashes: Uint8Array }
+  | {
+      kind: 'stored';
+      tier: Tier;
+      parentHash: Uint8Array;
+      blockHashes: Uint8Array;
+      tokensHashes: Uint8Array;
+    }
+  | { kind: 'removed'; tier: Tier; blockHashes: Uint8Array }
   | { kind: 'cleared' };
 
 /** What a dump's chunk brings. `lastEventId` null: the worker had no event yet. */
@@ -102,7 +109,7 @@ export class KvStream {
       return;
     }
     repair.askedMs = nowMs;
-    for (const stored of chunk.stored) this.#sink.apply({ kind: 'stored', ...stored });
+    for (const stored of chunk.stored) this.#sink.apply({ kind: 'stored', tier: TIER.device, ...stored });
     if (!chunk.last) return;
     const applied = this.#last;
     this.#last = chunk.lastEventId ?? -1;
@@ -207,12 +214,13 @@ function detached(change: KvChange): KvChange {
     case 'stored':
       return {
         kind: 'stored',
+        tier: change.tier,
         parentHash: change.parentHash.slice(),
         blockHashes: change.blockHashes.slice(),
         tokensHashes: change.tokensHashes.slice(),
       };
     case 'removed':
-      return { kind: 'removed', blockHashes: change.blockHashes.slice() };
+      return { kind: 'removed', tier: change.tier, blockHashes: change.blockHashes.slice() };
     case 'cleared':
       return change;
   }

@@ -14,7 +14,7 @@ import type { Logger } from '../runtime/log.ts';
 import { ActiveSequences } from './active-sequences.ts';
 import type { BatchProgress, BatchReader } from './batch-reader.ts';
 import type { Indexes } from './blocks.ts';
-import { type Ask, type KvChange, KvStream } from './kv-events.ts';
+import { type Ask, KvStream } from './kv-events.ts';
 import type { Policy } from './modes/mode.ts';
 import { modelEntries } from './publication.ts';
 import type { Registration } from './registration.ts';
@@ -45,7 +45,6 @@ export interface RouterOptions {
 
 /** Phases of RequestProgress (fleet.proto). */
 const PHASE = { accepted: 1, firstToken: 2, growth: 3, end: 4 } as const;
-const DEVICE = 0;
 const HASH_BYTES = 8;
 
 export class RouterCore {
@@ -164,10 +163,8 @@ export class RouterCore {
   applyBatch(worker: Worker, batch: BatchReader, nowMs: number): void {
     worker.lastFrameMs = nowMs;
     this.#metrics.frames.add();
-    for (const { eventId, dpRank, tier, change } of batch.events) {
-      // Other tiers than the device are not indexed, but their ids are part of the sequence.
-      const seen = tier === DEVICE ? change : NOTHING;
-      worker.ranks[dpRank]!.stream?.offer(eventId, seen, nowMs);
+    for (const { eventId, dpRank, change } of batch.events) {
+      worker.ranks[dpRank]!.stream?.offer(eventId, change, nowMs);
     }
     for (let i = 0; i < batch.progressCount; i++) this.#progress(worker, batch.progress[i]!, nowMs);
     if (batch.load) {
@@ -273,15 +270,15 @@ export class RouterCore {
     const { index } = worker.model;
     return new KvStream({
       apply(change) {
-        if (change === NOTHING) return;
         switch (change.kind) {
           case 'stored': {
-            const status = index.store(slot, change.parentHash, change.blockHashes, change.tokensHashes);
+            const { tier, parentHash, blockHashes, tokensHashes } = change;
+            const status = index.store(slot, tier, parentHash, blockHashes, tokensHashes);
             metrics.kvEvents.labels('stored', status).add();
             return;
           }
           case 'removed': {
-            const unknown = index.remove(slot, change.blockHashes);
+            const unknown = index.remove(slot, change.tier, change.blockHashes);
             metrics.kvEvents.labels('removed', unknown === 0 ? 'ok' : 'block_not_found').add();
             return;
           }
@@ -318,6 +315,3 @@ export class RouterCore {
     this.#options.log.info(message, { instance: instanceId, epoch, model: model.name, ...fields });
   }
 }
-
-/** Takes the place of events that count in the sequence but change nothing here. */
-const NOTHING: KvChange = { kind: 'removed', blockHashes: new Uint8Array(0) };

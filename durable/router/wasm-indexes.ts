@@ -5,7 +5,15 @@
 
 import { ActiveSequences, loadRadix, type Matches, RadixIndex, storeStatus } from '#wasm/radix';
 import { LIMITS } from '../runtime/limits.ts';
-import type { BlocksInFlight, Indexes, PrefixIndex, StoreStatus } from './blocks.ts';
+import {
+  type BlocksInFlight,
+  type Indexes,
+  type PrefixIndex,
+  type PrefixMatch,
+  type StoreStatus,
+  TIER,
+  type Tier,
+} from './blocks.ts';
 
 const STATUS: Readonly<Record<number, StoreStatus>> = {
   [storeStatus.stored]: 'ok',
@@ -13,6 +21,8 @@ const STATUS: Readonly<Record<number, StoreStatus>> = {
   [storeStatus.parentNotFound]: 'parent_block_not_found',
   [storeStatus.invalid]: 'invalid_block',
 };
+
+const NONE = new Uint32Array(0);
 
 /** Depths by slot. */
 class BySlot {
@@ -44,24 +54,28 @@ class WasmPrefixIndex implements PrefixIndex {
 
   store(
     slot: number,
+    tier: Tier,
     parentHash: Uint8Array,
     blockHashes: Uint8Array,
     tokensHashes: Uint8Array,
   ): StoreStatus {
+    if (tier !== TIER.device) return 'ok';
     const parent = parentHash.length === 0 ? null : parentHash;
     return STATUS[this.#index.store(slot, { parentHash: parent, blockHashes, tokensHashes })]!;
   }
 
-  remove(slot: number, blockHashes: Uint8Array): number {
+  remove(slot: number, tier: Tier, blockHashes: Uint8Array): number {
+    if (tier !== TIER.device) return 0;
     return this.#index.remove(slot, blockHashes);
   }
 
-  clear(slot: number): void {
-    this.#index.clear(slot);
+  clear(slot: number, tier: Tier = TIER.device): void {
+    if (tier === TIER.device) this.#index.clear(slot);
   }
 
-  find(blockHashes: Uint8Array): Uint32Array {
-    return this.#bySlot.spread(this.#index.find(blockHashes));
+  find(blockHashes: Uint8Array): PrefixMatch {
+    const device = this.#bySlot.spread(this.#index.find(blockHashes));
+    return { device, host: NONE, disk: NONE, external: NONE };
   }
 
   slotBlocks(slot: number): number {

@@ -19,7 +19,7 @@ export const kv: Mode = {
   choose(candidates, model, request, policy) {
     const blocks = request.blockHashes.length / HASH_BYTES;
     const shared = model.inFlight.shared(request.blockHashes);
-    const overlaps = model.index.find(request.blockHashes);
+    const overlaps = model.index.find(request.blockHashes).device;
     if (costs.length < candidates.length) costs = new Float64Array(2 * candidates.length);
     size.promptTokens = request.promptTokens;
     size.blockSizeTokens = model.blockSizeTokens;

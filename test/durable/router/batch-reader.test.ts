@@ -61,7 +61,6 @@ function expected(frame: Uint8Array) {
     events: kvEvents.map((event) => ({
       eventId: Number(event.eventId),
       dpRank: event.dpRank,
-      tier: event.storageTier as number,
       change: changeOf(event),
     })),
     progress: reports.map(({ $typeName: _, ...report }) => report),
@@ -69,10 +68,11 @@ function expected(frame: Uint8Array) {
   };
 }
 
-function changeOf({ data }: KvEvent): KvChange {
+function changeOf({ data, storageTier }: KvEvent): KvChange {
   if (data.case === undefined) throw new Error('no data');
   const { $typeName: _, ...fields } = data.value;
-  return { kind: data.case, ...fields } as KvChange;
+  const tier = data.case === 'cleared' ? {} : { tier: storageTier };
+  return { kind: data.case, ...tier, ...fields } as KvChange;
 }
 
 function read(reader: BatchReader, frame: Uint8Array) {

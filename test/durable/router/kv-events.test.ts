@@ -2,6 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { TIER } from '../../../durable/router/blocks.ts';
 import { type Ask, type KvChange, KvStream } from '../../../durable/router/kv-events.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { hashes } from './naive-indexes.ts';
@@ -9,11 +10,16 @@ import { hashes } from './naive-indexes.ts';
 const NONE = new Uint8Array(0);
 const stored = (block: number): KvChange => ({
   kind: 'stored',
+  tier: TIER.device,
   parentHash: NONE,
   blockHashes: hashes(block),
   tokensHashes: hashes(block),
 });
-const removed = (block: number): KvChange => ({ kind: 'removed', blockHashes: hashes(block) });
+const removed = (block: number): KvChange => ({
+  kind: 'removed',
+  tier: TIER.device,
+  blockHashes: hashes(block),
+});
 const cleared: KvChange = { kind: 'cleared' };
 
 /** The set of blocks that a rank has: all that order and loss can spoil. */
@@ -134,7 +140,7 @@ describe('a stream that waits for a dump', () => {
     expect(asks.at(-1)).toEqual({ kind: 'resend', fromEventId: 5 });
     const big = live();
     const bytes = new Uint8Array(LIMITS.bufferedEventBytes / 4);
-    const heavy: KvChange = { kind: 'removed', blockHashes: bytes };
+    const heavy: KvChange = { kind: 'removed', tier: TIER.device, blockHashes: bytes };
     for (let id = 1; id < 20; id++) big.stream.offer(id, heavy, 0);
     expect(big.stream.buffered).toBe(4);
   });

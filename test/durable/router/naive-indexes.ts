@@ -1,11 +1,24 @@
 /** The indexes as anybody would write them first: what the wasm ones must agree with, and what tests of the core use. */
 
-import type { BlocksInFlight, Indexes, PrefixIndex, StoreStatus } from '../../../durable/router/blocks.ts';
+import {
+  type BlocksInFlight,
+  type Indexes,
+  type PrefixIndex,
+  type PrefixMatch,
+  type StoreStatus,
+  TIER,
+  type Tier,
+} from '../../../durable/router/blocks.ts';
 
 interface Node {
   children: Map<bigint, Node>;
-  slots: Set<number>;
+  /** Keys of who has it. */
+  keys: Set<number>;
 }
+
+const TIERS = Object.values(TIER);
+/** A slot's blocks of one tier. */
+const keyOf = (slot: number, tier: Tier): number => slot * TIERS.length + tier;
 
 const words = (bytes: Uint8Array): bigint[] => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -20,66 +33,85 @@ export const hashes = (...values: (number | bigint)[]): Uint8Array => {
 };
 
 export class NaivePrefixIndex implements PrefixIndex {
-  readonly #root: Node = { children: new Map(), slots: new Set() };
-  readonly #bySlot = new Map<number, Map<bigint, Node>>();
+  readonly #root: Node = { children: new Map(), keys: new Set() };
+  readonly #byKey = new Map<number, Map<bigint, Node>>();
 
-  store(slot: number, parent: Uint8Array, blockHashes: Uint8Array, tokensHashes: Uint8Array): StoreStatus {
-    const own = this.#own(slot);
+  store(
+    slot: number,
+    tier: Tier,
+    parent: Uint8Array,
+    blockHashes: Uint8Array,
+    tokensHashes: Uint8Array,
+  ): StoreStatus {
+    const key = keyOf(slot, tier);
+    const own = this.#own(key);
     const blocks = words(blockHashes);
-    let node = parent.length === 0 ? this.#root : own.get(words(parent)[0]!);
+    let node = parent.length === 0 ? this.#root : this.#parent(slot, tier, words(parent)[0]!);
     if (!node) return 'parent_block_not_found';
     if (parent.length > 0 && blocks.includes(words(parent)[0]!)) return 'invalid_block';
     let added = false;
     for (const [i, tokens] of words(tokensHashes).entries()) {
       let child: Node | undefined = node.children.get(tokens);
       if (!child) {
-        child = { children: new Map(), slots: new Set() };
+        child = { children: new Map(), keys: new Set() };
         node.children.set(tokens, child);
       }
-      added ||= !child.slots.has(slot) || own.get(blocks[i]!) !== child;
-      child.slots.add(slot);
+      added ||= !child.keys.has(key) || own.get(blocks[i]!) !== child;
+      child.keys.add(key);
       own.set(blocks[i]!, child);
       node = child;
     }
     return added ? 'ok' : 'duplicate';
   }
 
-  remove(slot: number, blockHashes: Uint8Array): number {
-    const own = this.#own(slot);
+  remove(slot: number, tier: Tier, blockHashes: Uint8Array): number {
+    const key = keyOf(slot, tier);
+    const own = this.#own(key);
     let unknown = 0;
     for (const hash of words(blockHashes)) {
       const node = own.get(hash);
       if (!node) unknown++;
-      node?.slots.delete(slot);
+      node?.keys.delete(key);
       own.delete(hash);
     }
     return unknown;
   }
 
-  clear(slot: number): void {
-    for (const node of this.#own(slot).values()) node.slots.delete(slot);
-    this.#bySlot.delete(slot);
+  clear(slot: number, tier?: Tier): void {
+    for (const one of tier === undefined ? TIERS : [tier]) {
+      const key = keyOf(slot, one);
+      for (const node of this.#own(key).values()) node.keys.delete(key);
+      this.#byKey.delete(key);
+    }
   }
 
-  find(blockHashes: Uint8Array): Uint32Array {
-    const depths = new Uint32Array(Math.max(0, ...this.#bySlot.keys()) + 1);
-    for (const slot of this.#bySlot.keys()) {
-      let node: Node | undefined = this.#root;
-      for (const hash of words(blockHashes)) {
-        node = node.children.get(hash);
-        if (!node?.slots.has(slot)) break;
-        depths[slot]!++;
+  find(blockHashes: Uint8Array): PrefixMatch {
+    const slots = Math.floor(Math.max(0, ...this.#byKey.keys()) / TIERS.length) + 1;
+    const depths = TIERS.map(() => new Uint32Array(slots));
+    const path: Node[] = [];
+    for (const hash of words(blockHashes)) {
+      const next: Node | undefined = (path.at(-1) ?? this.#root).children.get(hash);
+      if (!next) break;
+      path.push(next);
+    }
+    for (let slot = 0; slot < slots; slot++) {
+      let at = 0;
+      for (const tier of TIERS) {
+        const start = at;
+        while (path[at]?.keys.has(keyOf(slot, tier))) at++;
+        depths[tier]![slot] = at - start;
       }
     }
-    return depths;
+    const [device, host, disk, external] = depths;
+    return { device: device!, host: host!, disk: disk!, external: external! };
   }
 
   slotBlocks(slot: number): number {
-    return this.#own(slot).size;
+    return this.#own(keyOf(slot, TIER.device)).size;
   }
 
   get blocks(): number {
-    return new Set([...this.#bySlot.values()].flatMap((own) => [...own.values()])).size;
+    return new Set([...this.#byKey.values()].flatMap((own) => [...own.values()])).size;
   }
 
   get bytes(): number {
@@ -87,12 +119,17 @@ export class NaivePrefixIndex implements PrefixIndex {
   }
 
   free(): void {
-    this.#bySlot.clear();
+    this.#byKey.clear();
   }
 
-  #own(slot: number): Map<bigint, Node> {
-    const own = this.#bySlot.get(slot) ?? new Map<bigint, Node>();
-    this.#bySlot.set(slot, own);
+  #parent(slot: number, tier: Tier, hash: bigint): Node | undefined {
+    const found = [tier, ...TIERS].map((one) => this.#byKey.get(keyOf(slot, one))?.get(hash));
+    return found.find((node) => node !== undefined);
+  }
+
+  #own(key: number): Map<bigint, Node> {
+    const own = this.#byKey.get(key) ?? new Map<bigint, Node>();
+    this.#byKey.set(key, own);
     return own;
   }
 }

@@ -349,7 +349,7 @@ test('a core whose memory was given back hears nothing from its old sockets', ()
 });
 
 describe('KV events', () => {
-  test('make the index of their rank, whatever the tier says their ids count', () => {
+  test('make the index of their rank; those of every tier are one sequence', () => {
     const harness = new Harness();
     const socket = harness.worker(A);
     socket.send(
@@ -362,9 +362,9 @@ describe('KV events', () => {
         ],
       }),
     );
-    expect(harness.core.status().indexBlocks).toBe(2);
+    expect(harness.core.status().indexBlocks).toBe(3);
     expect(harness.decide({ blocks: [1, 2, 3] }).overlapBlocks).toBe(2);
-    expect(harness.core.metrics()).toContain('kv_cache_events_applied{event_type="stored",status="ok"} 2');
+    expect(harness.core.metrics()).toContain('kv_cache_events_applied{event_type="stored",status="ok"} 3');
   });
 
   test('with a gap make the router ask for what is missing', () => {
