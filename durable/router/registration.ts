@@ -35,7 +35,11 @@ export interface Registration {
   publishesKvEvents: boolean;
   dpRanks: number;
   totalKvBlocks: number;
+  /** Tokens of one pass of the engine; what did not say counts as without bound (semantics §1.7). */
+  maxNumBatchedTokens: number;
 }
+
+const UNSAID_BATCHED_TOKENS = 10_000_000;
 
 /** Throws `invalid_frame` naming the field. */
 export function parseRegistration(frame: Register): Registration {
@@ -59,6 +63,7 @@ export function parseRegistration(frame: Register): Registration {
     publishesKvEvents: runtime.kvEventPublishingEnabled,
     dpRanks,
     totalKvBlocks: runtime.totalKvBlocks,
+    maxNumBatchedTokens: runtime.maxNumBatchedTokens || UNSAID_BATCHED_TOKENS,
   };
 }
 

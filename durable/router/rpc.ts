@@ -22,6 +22,12 @@ export interface RouteRequest {
   release?: number;
   /** Overrides the configured mode for this request. */
   mode?: RouterMode;
+  /** Policy class or family that the client named; another name or none means the default family. */
+  policyClass?: string;
+  /** In the queue: seconds that the request counts as older than it is (`agent_hints.priority`). */
+  priorityJump?: number;
+  /** In the queue: everything of a higher tier goes first (`agent_hints.strict_priority`). */
+  strictPriority?: number;
 }
 
 export interface RouteDecision {
@@ -43,9 +49,24 @@ export interface RouteRefusal {
   code: string;
   message: string;
   retryAfterS: number | null;
+  /** For machines: which bound of the queue it was. */
+  details?: QueueRefusalDetails;
 }
 
-export type RouteAnswer = RouteDecision | RouteRefusal;
+/** Why the queue did not take a request, or let it go. */
+export type QueueRefusalDetails =
+  | { policy_class: string; limit_kind: QueueLimitKind; current: number; limit: number }
+  | { policy_class: string; stage: 'dispatch'; slo_ms: number; overdue_ms: number };
+
+export type QueueLimitKind = 'requests' | 'raw_isl_tokens' | 'cached_tokens';
+
+/** All eligible workers are busy: ask `wait` until it gives another answer. */
+export interface RouteTicket {
+  kind: 'ticket';
+  ticket: number;
+}
+
+export type RouteAnswer = RouteDecision | RouteRefusal | RouteTicket;
 
 export interface RouterRpc {
   route(request: RouteRequest): RouteAnswer;

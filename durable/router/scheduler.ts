@@ -21,7 +21,7 @@ export function schedule(model: Model, request: RouteRequest, policy: Policy): C
 }
 
 /** Ranks that may serve the request. The model's own list when nothing narrows it. */
-function eligible(model: Model, request: RouteRequest): readonly Rank[] {
+export function eligible(model: Model, request: RouteRequest): readonly Rank[] {
   const { pinned, exclude } = request;
   if (pinned === undefined && (exclude === undefined || exclude.length === 0)) {
     return model.connected.length > 0 ? model.connected : model.disconnected;

@@ -34,6 +34,7 @@ export async function route(call: Call, prepared: PreparedRequest, again?: Again
     directoryCopy.noteVersion(answer.directoryVersion);
     return answer;
   }
+  if (answer.kind === 'ticket') throw new StatorError('overloaded', 'All workers are busy.');
   const details: ErrorDetails = answer.retryAfterS === null ? {} : { retryAfterS: answer.retryAfterS };
   throw new StatorError(isErrorCode(answer.code) ? answer.code : 'internal', answer.message, details);
 }

@@ -70,7 +70,7 @@ function routing(name: string, prompts: Uint8Array[], promptTokens: number): voi
   measured(`route, ${name} (route + release)`, 40_000, (i) => {
     const blockHashes = prompts[i % prompts.length]!;
     const answer = core.route({ requestId: 'req_1', model: 'tiny', blockHashes, promptTokens });
-    if (answer.kind === 'refusal') throw new Error(answer.message);
+    if (answer.kind !== 'decision') throw new Error(JSON.stringify(answer));
     held.push(answer.reservation);
     // 64 requests are in flight at any time.
     if (held.length > 64) core.release(held.shift()!);
@@ -100,7 +100,7 @@ function batch(count: number, storedBlocks: number, cursor: { next: number }): U
       promptTokens: 12,
       pinned: '1'.padStart(16, '0'),
     });
-    if (answer.kind === 'refusal') throw new Error(answer.message);
+    if (answer.kind !== 'decision') throw new Error(JSON.stringify(answer));
     const { reservation } = answer;
     progress.push({ reservation, phase: Phase.ACCEPTED });
     progress.push({ reservation, phase: Phase.FIRST_TOKEN, outputTokens: 1, cachedTokens: 16, ttftMs: 3.5 });

@@ -63,7 +63,7 @@ export class Harness {
 
   decide(request: Partial<RouteRequest> & { blocks?: number[] } = {}): RouteDecision {
     const answer = this.route(request);
-    if (answer.kind === 'refusal') throw new Error(`${answer.code}: ${answer.message}`);
+    if (answer.kind !== 'decision') throw new Error(JSON.stringify(answer));
     return answer;
   }
 

@@ -47,7 +47,7 @@ async function heartbeat(client: FleetClient): Promise<void> {
 
 async function decided(namespace: string, request: RouteRequest) {
   const answer = await routerStub(namespace).route(request);
-  if (answer.kind === 'refusal') throw new Error(`${answer.code}: ${answer.message}`);
+  if (answer.kind !== 'decision') throw new Error(JSON.stringify(answer));
   return answer;
 }
 
