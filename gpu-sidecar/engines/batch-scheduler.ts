@@ -48,6 +48,10 @@ export class BatchScheduler<S extends Sequence> {
   /** In order of admission; may hold ended ones until the next pass. */
   #running: S[] = [];
   #runningCount = 0;
+  /** `#running` holds ended ones. */
+  #hasEnded = false;
+  /** The first waiting request did not fit in the last plan, and nothing has changed since. */
+  #headBlocked = false;
   #budget = 0;
 
   constructor(parts: { shape: SchedulerShape; cache: BlockCache; hooks: SchedulerHooks<S> }) {
@@ -94,6 +98,7 @@ export class BatchScheduler<S extends Sequence> {
     const { priority } = sequence.request;
     let at = this.#waiting.length;
     while (at > 0 && this.#waiting[at - 1]!.request.priority < priority) at--;
+    if (at === 0) this.#headBlocked = false;
     if (at === this.#waiting.length) this.#waiting.push(sequence);
     else this.#waiting.splice(at, 0, sequence);
   }
@@ -111,8 +116,45 @@ export class BatchScheduler<S extends Sequence> {
   plan(budgetTokens: number): void {
     this.batch.length = 0;
     this.#budget = budgetTokens;
-    this.#running = this.#running.filter(({ state }) => state === 'running');
+    this.#headBlocked = false;
+    if (this.#hasEnded) {
+      this.#running = this.#running.filter(({ state }) => state === 'running');
+      this.#hasEnded = false;
+    }
     if (this.#continueRunning()) this.#admitWaiting();
+  }
+
+  /**
+   * How many passes from now on would give every running request its next token and do nothing else: no admission, no
+   * end, no block taken or filled. They may be taken in one `skip`.
+   */
+  steadyPasses(budgetTokens: number): number {
+    if (this.#hasEnded || this.#runningCount === 0 || this.#runningCount > budgetTokens) return 0;
+    if (this.#waiting.length > 0 && !this.#headBlocked) return 0;
+    const { blockSizeTokens, contextLengthTokens } = this.#shape;
+    let passes = Number.POSITIVE_INFINITY;
+    for (const { computed, known, generated, request } of this.#running) {
+      const filled = computed % blockSizeTokens;
+      if (known - computed !== 1 || filled === 0) return 0;
+      const untilBlock = blockSizeTokens - filled - 1;
+      const untilEnd = Math.min(request.maxTokens - generated, contextLengthTokens - known) - 1;
+      passes = Math.min(passes, untilBlock, untilEnd);
+    }
+    return passes;
+  }
+
+  /** The outcome of that many steady passes. The tokens' ids must not matter: nobody is told of them. */
+  skip(passes: number): void {
+    for (const sequence of this.#running) {
+      sequence.computed += passes;
+      sequence.known += passes;
+      sequence.generated += passes;
+    }
+  }
+
+  /** Those that run, in order of admission; read it between passes. */
+  get running(): readonly S[] {
+    return this.#running;
   }
 
   /** The prefill is over: tells the sink once. False when the request has ended, or ends here for want of room. */
@@ -139,8 +181,10 @@ export class BatchScheduler<S extends Sequence> {
   }
 
   end(sequence: S, reason: FinishReason, error?: Error): void {
-    if (sequence.state === 'waiting') this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
-    else this.#leave(sequence);
+    if (sequence.state === 'waiting') {
+      this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+      this.#headBlocked = false;
+    } else this.#leave(sequence);
     sequence.state = 'done';
     sequence.sink.end(reason, error);
   }
@@ -169,13 +213,16 @@ export class BatchScheduler<S extends Sequence> {
 
   #admitWaiting(): void {
     const { blockSizeTokens, maxNumSeqs, watermark, totalBlocks, prefixCaching } = this.#shape;
-    while (this.#waiting.length > 0 && this.#runningCount < maxNumSeqs && this.#budget > 0) {
+    while (this.#waiting.length > 0 && this.#budget > 0) {
+      this.#headBlocked = this.#runningCount >= maxNumSeqs;
+      if (this.#headBlocked) return;
       const sequence = this.#waiting[0]!;
       const most = prefixCaching ? Math.floor((sequence.known - 1) / blockSizeTokens) : 0;
       const match = this.#cache.match(sequence.blocks.sequenceHashes, most);
       const needed = Math.ceil(sequence.known / blockSizeTokens) - match.blocks + match.inactive;
       const reserve = this.#runningCount > 0 ? watermark * totalBlocks : 0;
-      if (needed > this.#cache.availableBlocks - reserve || !this.#hooks.canAdmit()) return;
+      this.#headBlocked = needed > this.#cache.availableBlocks - reserve;
+      if (this.#headBlocked || !this.#hooks.canAdmit()) return;
       this.#waiting.shift();
       this.#admit(sequence, this.#cache.match(sequence.blocks.sequenceHashes, match.blocks).blocks);
     }
@@ -226,6 +273,8 @@ export class BatchScheduler<S extends Sequence> {
 
   #leave(sequence: S): void {
     this.#runningCount--;
+    this.#hasEnded = true;
+    this.#headBlocked = false;
     this.#hooks.leaving(sequence);
     this.#cache.release(sequence.blocks, sequence.heldBlocks);
     sequence.heldBlocks = sequence.storedBlocks = 0;

@@ -1,20 +1,15 @@
 /** One request inside an engine that schedules its own batches: its blocks, how far it is computed, whom to tell. */
 
 import type { EngineRequest, EngineSink } from './engine.ts';
-import { type BlockHasher, TokenBlocks } from './token-blocks.ts';
+import type { GrowingBlocks } from './token-blocks.ts';
 
 /** waiting → running (→ waiting again when preempted) → done. */
 export type SequenceState = 'waiting' | 'running' | 'done';
 
-export interface SequenceShape {
-  blockSizeTokens: number;
-  hasher: BlockHasher;
-}
-
 export class Sequence {
   readonly request: EngineRequest;
   readonly sink: EngineSink;
-  readonly blocks: TokenBlocks;
+  readonly blocks: GrowingBlocks;
   state: SequenceState = 'waiting';
   /** Tokens that exist: prompt, resumed, generated. */
   known: number;
@@ -32,16 +27,11 @@ export class Sequence {
   /** Not yet past its last known token since it was admitted. */
   prefilling = true;
 
-  constructor(request: EngineRequest, sink: EngineSink, shape: SequenceShape) {
+  constructor(request: EngineRequest, sink: EngineSink, blocks: GrowingBlocks) {
     this.request = request;
     this.sink = sink;
+    this.blocks = blocks;
     this.known = request.tokenIds.length;
     this.generated = this.known - request.promptTokens;
-    this.blocks = new TokenBlocks({
-      tokens: request.tokenIds,
-      hashSeed: request.hashSeed,
-      blockSizeTokens: shape.blockSizeTokens,
-      hasher: shape.hasher,
-    });
   }
 }

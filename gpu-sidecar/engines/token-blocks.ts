@@ -18,10 +18,22 @@ export interface BlockHasher {
   chain(parent: Uint32Array, local: Uint32Array): Uint32Array;
 }
 
+/** A path that grows by a token at a time. */
+export interface GrowingBlocks extends BlockPath {
+  push(token: number): void;
+  /** Notes the slot of block `index`. */
+  setSlot(index: number, slot: number): void;
+}
+
+export interface BlockShape {
+  blockSizeTokens: number;
+  hasher: BlockHasher;
+}
+
 /** 0 on the wire means the default (semantics §2.1). */
 export const DEFAULT_HASH_SEED = 1337n;
 
-export class TokenBlocks implements BlockPath {
+export class TokenBlocks implements GrowingBlocks {
   slots: Int32Array;
   sequenceHashes: Uint32Array;
   localHashes: Uint32Array;
@@ -32,15 +44,10 @@ export class TokenBlocks implements BlockPath {
   #seed: bigint;
   #hasher: BlockHasher;
 
-  constructor(input: {
-    tokens: Uint32Array;
-    hashSeed: bigint;
-    blockSizeTokens: number;
-    hasher: BlockHasher;
-  }) {
-    const { tokens, blockSizeTokens, hasher } = input;
+  constructor(input: { tokenIds: Uint32Array; hashSeed: bigint }, { blockSizeTokens, hasher }: BlockShape) {
+    const { tokenIds: tokens, hashSeed } = input;
     this.#hasher = hasher;
-    this.#seed = input.hashSeed === 0n ? DEFAULT_HASH_SEED : input.hashSeed;
+    this.#seed = hashSeed === 0n ? DEFAULT_HASH_SEED : hashSeed;
     const hashes = hasher.hash(tokens, { blockSizeTokens, seed: this.#seed });
     this.localHashes = hashes.local;
     this.sequenceHashes = hashes.sequence;
@@ -65,7 +72,6 @@ export class TokenBlocks implements BlockPath {
     this.sequenceHashes.set(at === 0 ? sequence : this.#hasher.chain(parent, local), at);
   }
 
-  /** Notes the slot of block `index`. */
   setSlot(index: number, slot: number): void {
     if (index >= this.slots.length) {
       const wider = new Int32Array(Math.max(8, 2 * this.slots.length));

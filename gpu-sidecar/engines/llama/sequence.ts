@@ -1,7 +1,8 @@
 /** A request of the llama engine: its tokens, its place in the KV cache and what its sampler must know. */
 
 import type { EngineRequest, EngineSink, Vocabulary } from '../engine.ts';
-import { Sequence, type SequenceShape } from '../sequence.ts';
+import { Sequence } from '../sequence.ts';
+import { type BlockShape, TokenBlocks } from '../token-blocks.ts';
 import { type TokenCounts, usesCounts } from './sampler.ts';
 
 export class LlamaSequence extends Sequence {
@@ -14,8 +15,8 @@ export class LlamaSequence extends Sequence {
   #tokens: Uint32Array;
   #counts: { output: Map<number, number>; seen: Set<number> } | null;
 
-  constructor(request: EngineRequest, sink: EngineSink, shape: SequenceShape) {
-    super(request, sink, shape);
+  constructor(request: EngineRequest, sink: EngineSink, shape: BlockShape) {
+    super(request, sink, new TokenBlocks(request, shape));
     this.#tokens = request.tokenIds;
     this.#counts = usesCounts(request.sampling)
       ? { output: new Map(), seen: new Set(request.tokenIds) }

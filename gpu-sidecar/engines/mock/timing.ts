@@ -13,23 +13,39 @@ export interface TimingOptions {
 }
 
 export interface PassWork {
-  /** Prompt tokens computed in this pass, over all prefill chunks. */
-  prefillTokens: number;
+  /** Requests with prompt tokens in this pass, and over all of them: tokens there before it, and after it. */
+  prefills: number;
+  prefixTokens: number;
+  prefilledTokens: number;
   decodingRequests: number;
   /** Sum of the context lengths of the decoding requests. */
   decodeContextTokens: number;
   totalKvTokens: number;
 }
 
+export const noWork = (totalKvTokens: number): PassWork => ({
+  prefills: 0,
+  prefixTokens: 0,
+  prefilledTokens: 0,
+  decodingRequests: 0,
+  decodeContextTokens: 0,
+  totalKvTokens,
+});
+
 export function passMs(work: PassWork, timing: TimingOptions): number {
-  const prefill = timing.speedup === 0 ? 0 : prefillMs(work.prefillTokens) / timing.speedup;
+  const prefill = timing.speedup === 0 ? 0 : prefillMs(newTokens(work)) / timing.speedup;
   if (work.decodingRequests === 0) return prefill;
   if (timing.decodeMs > 0) return prefill + timing.decodeMs;
   if (timing.speedup === 0) return prefill;
   return prefill + decodeMs(work) / (timing.speedup * timing.decodeSpeedup);
 }
 
-/** batch · (mean isl − mean prefix) is the number of tokens to compute. */
+/** batch · (mean isl − mean prefix); the means are whole tokens. */
+function newTokens({ prefills, prefixTokens, prefilledTokens }: PassWork): number {
+  if (prefills === 0) return 0;
+  return prefills * (Math.floor(prefilledTokens / prefills) - Math.floor(prefixTokens / prefills));
+}
+
 export function prefillMs(tokens: number): number {
   if (tokens <= 0) return 0;
   return 4.209989e-7 * tokens ** 2 + 1.518344e-2 * tokens + 16.50142;

@@ -5,7 +5,10 @@ import { TokenBlocks } from '../../../gpu-sidecar/engines/token-blocks.ts';
 import { wasmBlockHasher } from '../../../gpu-sidecar/engines/wasm-hasher.ts';
 
 const blocksOf = (tokens: number[], blockSizeTokens: number, hashSeed = 0n) =>
-  new TokenBlocks({ tokens: Uint32Array.from(tokens), hashSeed, blockSizeTokens, hasher: wasmBlockHasher });
+  new TokenBlocks(
+    { tokenIds: Uint32Array.from(tokens), hashSeed },
+    { blockSizeTokens, hasher: wasmBlockHasher },
+  );
 
 const decimal = (words: Uint32Array, blocks: number): string[] =>
   [...new BigUint64Array(words.slice(0, 2 * blocks).buffer)].map(String);

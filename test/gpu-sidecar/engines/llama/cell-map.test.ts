@@ -63,12 +63,10 @@ class Engine {
 
   admit(tokens: number[]): void {
     while (this.map.freeIds === 0) if (!this.cache.evictOldest()) return;
-    const blocks = new TokenBlocks({
-      tokens: Uint32Array.from(tokens),
-      hashSeed: 0n,
-      blockSizeTokens: BLOCK,
-      hasher: wasmBlockHasher,
-    });
+    const blocks = new TokenBlocks(
+      { tokenIds: Uint32Array.from(tokens), hashSeed: 0n },
+      { blockSizeTokens: BLOCK, hasher: wasmBlockHasher },
+    );
     const limit = Math.floor((tokens.length - 1) / BLOCK);
     const match = this.cache.match(blocks.sequenceHashes, limit);
     const needed = Math.ceil(tokens.length / BLOCK);

@@ -66,7 +66,8 @@ describe('the timing of a pass', () => {
   });
 
   it('is divided by the speedup, of which 0 means none at all', () => {
-    const work = { prefillTokens: 100, decodingRequests: 2, decodeContextTokens: 60, totalKvTokens: 400 };
+    const prefill = { prefills: 1, prefixTokens: 20, prefilledTokens: 120 };
+    const work = { ...prefill, decodingRequests: 2, decodeContextTokens: 60, totalKvTokens: 400 };
     const timing = { speedup: 1, decodeSpeedup: 1, decodeMs: 0 };
     const whole = prefillMs(100) + decodeMs(work);
     expect(passMs(work, timing)).toBeCloseTo(whole, 9);
