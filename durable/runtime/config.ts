@@ -8,14 +8,19 @@
  */
 
 import * as z from 'zod';
+import { contradiction } from './contradictions.ts';
 import { StatorError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const weight = z.coerce.number().min(0);
+const seconds = z.coerce.number().gt(0).max(86_400);
 const text = z.string();
 const flag = z.union([z.boolean(), z.stringbool()]);
+const share = z.coerce.number().min(0).max(1);
+/** A setting that can be off, where 0 means something. */
+const orOff = <S extends z.ZodType>(schema: S) => z.union([z.literal('off'), schema]);
 
 /** `secret` settings are never printed. `default` is absent where none makes sense. */
 interface Setting<S extends z.ZodType> {
@@ -48,16 +53,85 @@ export const SETTINGS = {
     0,
     'Fixed time per decode step of the mock engine; 0: the timing polynomial.',
   ),
-  routerMode: setting(z.enum(['round-robin', 'random', 'direct', 'kv']), 'kv', 'How a worker is chosen.'),
-  overlapScoreCredit: setting(weight, 1, 'Credit per cached prompt block in the cost.'),
+  routerMode: setting(
+    z.enum(['round-robin', 'random', 'power-of-two', 'least-loaded', 'direct', 'kv']),
+    'kv',
+    'How a worker is chosen.',
+  ),
+  routerPolicy: setting(z.enum(['dynamo']), 'dynamo', 'Rule that prices the workers in mode kv.'),
+  overlapScoreCredit: setting(weight, 1, 'Credit per cached prompt block in the cost; may exceed 1.'),
+  overlapScoreCreditDecay: setting(weight, 0, 'How fast that credit shrinks on workers busier than others.'),
+  overlapScoreWeight: setting(
+    orOff(weight),
+    'off',
+    'Dynamo 0.9: sets prefill_load_scale, and at 0 also overlap_score_credit to 0.',
+  ),
   prefillLoadScale: setting(weight, 1, 'Weight of prefill load in the cost.'),
   decodeActiveRequestWeight: setting(weight, 0, 'Weight of the number of active requests in the cost.'),
+  hostCacheHitWeight: setting(share, 0.75, 'Credit per block in a host tier.'),
+  diskCacheHitWeight: setting(share, 0.25, 'Credit per block in a disk tier.'),
+  sharedCacheMultiplier: setting(share, 0.5, 'Credit per block that the external shared cache has.'),
+  routerTemperature: setting(weight, 0, '0 = cheapest worker; above: softmax over the costs.'),
+  routerTrackActiveBlocks: setting(flag, true, 'Count the KV blocks of running requests in the cost.'),
   routerTrackOutputBlocks: setting(
     flag,
     false,
     'Count the KV blocks of generated tokens in the cost, not only those of prompts.',
   ),
-  routerTemperature: setting(weight, 0, '0 = cheapest worker; above: softmax over the costs.'),
+  routerTrackPrefillTokens: setting(flag, true, 'Count the prompt tokens still to compute in the cost.'),
+  routerAssumeKvReuse: setting(flag, true, 'Requests in flight share the blocks of equal prompt beginnings.'),
+  routerPrefillLoadModel: setting(
+    z.enum(['none', 'measured']),
+    'none',
+    'Lets prefill load shrink with time: measured = as fast as the workers have been.',
+  ),
+  useKvEvents: setting(flag, true, 'Off: guess what workers cache from where requests were sent.'),
+  routerTtlSecs: setting(seconds, 120, 'Without KV events: how long a sent prompt counts as cached.'),
+  routerMaxTreeSize: setting(
+    count.max(2 ** 24),
+    2 ** 20,
+    'Without KV events: most blocks that are remembered.',
+  ),
+  routerPruneTargetRatio: setting(
+    share,
+    0.8,
+    'Without KV events: share of the most blocks that is kept when there are more.',
+  ),
+  routerApproximateCachePolicy: setting(
+    z.enum(['ttl', 'lru']),
+    'ttl',
+    'Without KV events: forget after a time, or past the capacity that the worker says.',
+  ),
+  routerPredictedTtlSecs: setting(
+    orOff(seconds),
+    'off',
+    'With KV events: how long a sent prompt counts as cached before its events come.',
+  ),
+  sessionAffinityTtlSecs: setting(
+    orOff(seconds),
+    'off',
+    'Requests of one session go to the worker of the one before, this long after it.',
+  ),
+  activeDecodeBlocksThreshold: setting(
+    orOff(share),
+    'off',
+    'A worker is overloaded above this share of its KV blocks.',
+  ),
+  activePrefillTokensThreshold: setting(
+    orOff(weight),
+    'off',
+    'A worker is overloaded above this many prompt tokens still to compute.',
+  ),
+  activePrefillTokensThresholdFrac: setting(
+    orOff(weight),
+    'off',
+    'The same, as a multiple of the tokens that its engine takes in one batch.',
+  ),
+  overloadStatusCode: setting(
+    z.coerce.number().int().min(400).max(599),
+    529,
+    'HTTP status of an answer when all workers are overloaded.',
+  ),
   migrationLimit: setting(
     z.coerce.number().int().min(0).max(16),
     LIMITS.migrations,
@@ -68,6 +142,12 @@ export const SETTINGS = {
   fleetToken: setting(text, '', 'Shared by platform and workers; made by the launcher when empty.', true),
   bodyLimitBytes: setting(count, LIMITS.bodyBytes, 'Largest request body.'),
   leaseMs: setting(count.max(300_000), LIMITS.leaseMs, 'A silent worker is dropped after this long.'),
+  snapshotEvents: setting(
+    z.coerce.number().int().min(0),
+    LIMITS.snapshotEvents,
+    'KV events between two snapshots of the index on disk; 0: never.',
+  ),
+  resetStates: setting(flag, false, 'Forget the snapshots of the index at start.'),
   metricsPrefix: setting(z.string().regex(/^[a-z_]+$/), 'stator', 'Prefix of metric names.'),
   logLevel: setting(z.enum(['debug', 'info', 'warn', 'error']), 'info', 'Least severe log line.'),
 } as const;
@@ -103,8 +183,19 @@ export function resolveSettings(sources: readonly SettingsSource[]): Settings {
     }
     result[name] = parsed.data;
   }
-  return result as Settings;
+  const settings = result as Settings;
+  const conflict = contradiction(settings);
+  if (conflict) {
+    const [first, second] = conflict.settings.map((name) => sourceLabel(sources, name));
+    throw new StatorError('invalid_request', `${first} ${conflict.reason} ${second}`, {
+      param: conflict.settings[0],
+    });
+  }
+  return settings;
 }
+
+const sourceLabel = (sources: readonly SettingsSource[], name: SettingName): string =>
+  sources.find(({ values }) => values[name] !== undefined)?.label(name) ?? fileKey(name);
 
 /** The environment as a source: STATOR_* only; empty strings count as absent. */
 export function envSource(env: Readonly<Record<string, unknown>>): SettingsSource {

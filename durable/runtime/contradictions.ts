@@ -1,0 +1,57 @@
+/**
+ * Settings that are each fine and together are not (semantics §1.9). One table; the first rule that is broken is told,
+ * with the words for both settings, because whoever gave one of them may not know of the other.
+ */
+
+import type { SettingName, Settings } from './config.ts';
+
+interface Contradiction {
+  settings: readonly [SettingName, SettingName];
+  /** Stands between the two settings: `--a` wants `--b`. */
+  reason: string;
+}
+
+interface Rule extends Contradiction {
+  broken: (settings: Settings) => boolean;
+}
+
+const RULES: readonly Rule[] = [
+  {
+    settings: ['routerTrackOutputBlocks', 'routerTrackActiveBlocks'],
+    reason: 'is on, which does nothing without',
+    broken: (s) => s.routerTrackOutputBlocks && !s.routerTrackActiveBlocks,
+  },
+  {
+    settings: ['routerPrefillLoadModel', 'routerTrackPrefillTokens'],
+    reason: 'is on, which does nothing without',
+    broken: (s) => s.routerPrefillLoadModel !== 'none' && !s.routerTrackPrefillTokens,
+  },
+  {
+    settings: ['routerPredictedTtlSecs', 'useKvEvents'],
+    reason: 'is given, which adds to KV events and does nothing without',
+    broken: (s) => s.routerPredictedTtlSecs !== 'off' && !s.useKvEvents,
+  },
+  {
+    settings: ['routerApproximateCachePolicy', 'useKvEvents'],
+    reason: 'lru is for routing without KV events, so it cannot go with',
+    broken: (s) => s.routerApproximateCachePolicy === 'lru' && s.useKvEvents,
+  },
+  {
+    settings: ['overlapScoreWeight', 'prefillLoadScale'],
+    reason: 'is the older name of, and differs from,',
+    broken: (s) =>
+      s.overlapScoreWeight !== 'off' &&
+      s.prefillLoadScale !== 1 &&
+      s.prefillLoadScale !== s.overlapScoreWeight,
+  },
+  {
+    settings: ['overlapScoreWeight', 'overlapScoreCredit'],
+    reason: '0 ignores the cache, so it cannot go with',
+    broken: (s) => s.overlapScoreWeight === 0 && s.overlapScoreCredit !== 1 && s.overlapScoreCredit !== 0,
+  },
+];
+
+/** The first rule that these settings break. */
+export function contradiction(settings: Settings): Contradiction | undefined {
+  return RULES.find(({ broken }) => broken(settings));
+}
