@@ -10,7 +10,7 @@ import type { KvDump } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { BatchReader, isBatchFrame } from './batch-reader.ts';
-import { TIER } from './blocks.ts';
+import { TIER, type Tier } from './blocks.ts';
 import { ACK, decodeWorkerFrame, encodeRouterFrame } from './frames.ts';
 import type { Ask, DumpChunk, KvChange } from './kv-events.ts';
 import { parseRegistration } from './registration.ts';
@@ -150,8 +150,10 @@ export class FleetConnection implements WorkerLink {
 
   #dump(worker: Worker, dump: KvDump, nowMs: number): void {
     const { stream } = rankOf(worker, dump.dpRank);
-    for (const stored of dump.stored) checkChange({ kind: 'stored', tier: TIER.device, ...stored });
+    const tier = dump.storageTier as number as Tier;
+    for (const stored of dump.stored) checkChange({ kind: 'stored', tier, ...stored });
     const chunk: DumpChunk = {
+      tier,
       first: dump.first,
       last: dump.last,
       lastEventId: dump.lastEventId === undefined ? null : safeId(dump.lastEventId),

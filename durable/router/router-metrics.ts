@@ -23,6 +23,7 @@ export class RouterMetrics {
   readonly refusals;
   readonly kvEvents;
   readonly kvStreams;
+  readonly snapshots;
   readonly frames: Counter;
   readonly rejectedFrames;
   readonly ended;
@@ -59,6 +60,9 @@ export class RouterMetrics {
       'status',
     ]);
     this.kvStreams = metrics.counter('kv_cache_recovery_total', 'Gaps found and how they were handled.', [
+      'what',
+    ]);
+    this.snapshots = metrics.counter('kv_snapshots_total', 'Snapshots of ranks by what became of them.', [
       'what',
     ]);
     this.frames = metrics.counter('fleet_batches_total', 'Batches that workers sent.').labels();

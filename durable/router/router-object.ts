@@ -2,7 +2,7 @@
  * The Router object, one per namespace: the shell around `router.ts`. It accepts fleet sockets, gives the core its clock
  * and chance, sweeps while workers are there, and tells the Directory what is served. `rpc.ts` has its interface.
  *
- * Nothing here is stored, and nothing on the way of `route` waits: publishing is a call of its own, after the turn.
+ * Nothing on the way of `route` is stored or waits: publishing and snapshots of the index have turns of their own.
  */
 
 import { acceptSocket, DurableObject, hostOf } from '#platform';
@@ -17,6 +17,7 @@ import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
 import { RouterCore } from './router.ts';
 import type { RouteAnswer, RouteRequest, RouterRpc, RouterStatus } from './rpc.ts';
+import { sqlSnapshotDisk } from './snapshot-disk.ts';
 import { wasmIndexes } from './wasm-indexes.ts';
 
 const SUBPROTOCOL = 'stator.fleet.v1';
@@ -42,6 +43,7 @@ export class Router extends DurableObject implements RouterRpc {
   /** Known from the first fleet socket on; without workers there is nothing to publish. */
   #namespace: string | null = null;
   #sweeping = false;
+  #snapshotting = false;
   /** `dirty`: something changed while a publication was on its way. */
   #publication: 'idle' | 'running' | 'dirty' = 'idle';
   #publishedMs = 0;
@@ -67,6 +69,11 @@ export class Router extends DurableObject implements RouterRpc {
       leaseMs: settings.leaseMs,
       metricsPrefix: settings.metricsPrefix,
       trackOutputBlocks: settings.routerTrackOutputBlocks,
+      snapshots: {
+        disk: sqlSnapshotDisk(ctx.storage.sql, { reset: settings.resetStates }),
+        everyEvents: settings.snapshotEvents,
+        wake: () => this.#wakeSnapshots(),
+      },
       changed: () => this.#publish(),
     });
     const id = String(ctx.id);
@@ -141,6 +148,18 @@ export class Router extends DurableObject implements RouterRpc {
       if (this.#sweeping) this.#host.after(LIMITS.sweepMs, turn);
     };
     this.#host.after(LIMITS.sweepMs, turn);
+  }
+
+  /** One chunk a turn, until there is nothing to read or write. */
+  #wakeSnapshots(): void {
+    if (this.#snapshotting) return;
+    this.#snapshotting = true;
+    const turn = () => {
+      const pauseMs = this.#core.snapshotTurn(this.#host.nowMs());
+      if (pauseMs === null) this.#snapshotting = false;
+      else this.#host.after(pauseMs, turn);
+    };
+    this.#host.after(0, turn);
   }
 
   /** Tells the Directory; changes meanwhile are told right after. A failure is repeated by the sweep. */

@@ -21,6 +21,7 @@ import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
 import type { RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
 import { refusal, schedule } from './scheduler.ts';
+import { type SnapshotNote, type SnapshotOptions, Snapshots } from './snapshots.ts';
 import { routerStatus } from './status.ts';
 import { type Rank, type Worker, Workers } from './workers.ts';
 
@@ -39,6 +40,8 @@ export interface RouterOptions {
   leaseMs: number;
   metricsPrefix: string;
   trackOutputBlocks: boolean;
+  /** Absent: nothing is kept on disk. */
+  snapshots?: SnapshotOptions;
   /** The set of models or instances changed: the directory must hear of it. */
   changed: () => void;
 }
@@ -60,6 +63,7 @@ export class RouterCore {
   readonly #sequences: ActiveSequences;
   readonly #metrics: RouterMetrics;
   readonly #links = new Map<Worker, WorkerLink>();
+  readonly #snapshots: Snapshots | null;
 
   constructor(options: RouterOptions) {
     const { policy, indexes, leaseMs, metricsPrefix, trackOutputBlocks } = options;
@@ -72,6 +76,8 @@ export class RouterCore {
     this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks });
     const inFlight = () => this.#sequences.size;
     this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
+    const note = (what: SnapshotNote) => this.#metrics.snapshots.labels(what).add();
+    this.#snapshots = options.snapshots ? new Snapshots(options.snapshots, this.#workers, note) : null;
   }
 
   /** Chooses a worker and counts the request on it. Refusals are values; nothing is counted then. */
@@ -130,7 +136,9 @@ export class RouterCore {
     if (registration.publishesKvEvents) {
       for (const rank of worker.ranks) {
         rank.stream = this.#stream(rank);
-        rank.stream.begin(nowMs);
+        const snapshotAt = this.#snapshots?.restore(rank) ?? null;
+        if (snapshotAt === null) rank.stream.begin(nowMs);
+        else rank.stream.beginFrom(snapshotAt, nowMs);
       }
     }
     this.#log('worker joined', worker);
@@ -163,6 +171,7 @@ export class RouterCore {
   applyBatch(worker: Worker, batch: BatchReader, nowMs: number): void {
     worker.lastFrameMs = nowMs;
     this.#metrics.frames.add();
+    this.#snapshots?.count(batch.events.length);
     for (const { eventId, dpRank, change } of batch.events) {
       worker.ranks[dpRank]!.stream?.offer(eventId, change, nowMs);
     }
@@ -189,9 +198,15 @@ export class RouterCore {
       if (nowMs - worker.lastFrameMs > this.leaseMs) this.#drop(worker, 'lease-ended');
       else for (const { stream } of worker.ranks) stream?.tick(nowMs);
     }
+    this.#snapshots?.sweep();
     const { expired, stale } = this.#sequences.sweep(nowMs);
     this.#metrics.expired.add(expired);
     this.#metrics.stale.add(stale);
+  }
+
+  /** Reads or writes one chunk of a snapshot; milliseconds until the next, or null when there is none. */
+  snapshotTurn(nowMs: number): number | null {
+    return this.#snapshots?.turn(nowMs) ?? null;
   }
 
   /** Tells every connected worker to drop its cache; returns how many. */

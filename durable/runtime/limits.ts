@@ -73,6 +73,10 @@ export const LIMITS = {
   bufferedEventBytes: 8 * 1024 * 1024,
   recoveryTimeoutMs: 5_000,
   recoveryAttempts: 8,
+  /** Pieces that a snapshot of the index is written and read in, and the pause between two writes. */
+  snapshotChunkBytes: 256 * 1024,
+  snapshotPauseMs: 50,
+  snapshotEvents: 1_000_000,
   /** Data parallel ranks of one worker, and of all workers of a model (slots of its index). */
   dpRanks: 64,
   slotsPerModel: 16_384,

@@ -49,7 +49,7 @@ function streamed() {
 function live() {
   const all = streamed();
   all.stream.begin(0);
-  all.stream.dump({ first: true, last: true, lastEventId: null, stored: [] }, 0);
+  all.stream.dump({ tier: TIER.device, first: true, last: true, lastEventId: null, stored: [] }, 0);
   all.asks.length = 0;
   return all;
 }
@@ -83,8 +83,14 @@ describe('a live stream', () => {
   test('is exact again after a dump that answers a resend', () => {
     const { stream, set } = live();
     stream.offer(9, stored(9), 0);
-    stream.dump({ first: true, last: false, lastEventId: null, stored: [stored(1) as never] }, 0);
-    stream.dump({ first: false, last: true, lastEventId: 8, stored: [stored(2) as never] }, 0);
+    stream.dump(
+      { tier: TIER.device, first: true, last: false, lastEventId: null, stored: [stored(1) as never] },
+      0,
+    );
+    stream.dump(
+      { tier: TIER.device, first: false, last: true, lastEventId: 8, stored: [stored(2) as never] },
+      0,
+    );
     expect(set.blocks.size).toBe(3);
     expect(stream.phase).toBe('live');
     expect(stream.lastEventId).toBe(9);
@@ -109,7 +115,10 @@ describe('a stream that waits for a dump', () => {
     expect(asks).toEqual([{ kind: 'dump' }]);
     for (const id of [3, 4, 5, 6]) stream.offer(id, stored(id), 0);
     expect(set.blocks.size).toBe(0);
-    stream.dump({ first: true, last: true, lastEventId: 4, stored: [stored(4) as never] }, 0);
+    stream.dump(
+      { tier: TIER.device, first: true, last: true, lastEventId: 4, stored: [stored(4) as never] },
+      0,
+    );
     expect(set.blocks).toEqual(new Set([4, 5, 6].map((block) => String(hashes(block)))));
     expect(stream.phase).toBe('live');
   });
@@ -118,14 +127,17 @@ describe('a stream that waits for a dump', () => {
     const { stream, asks } = streamed();
     stream.begin(0);
     stream.offer(7, stored(7), 0);
-    stream.dump({ first: true, last: true, lastEventId: 4, stored: [] }, 0);
+    stream.dump({ tier: TIER.device, first: true, last: true, lastEventId: 4, stored: [] }, 0);
     expect(asks.at(-1)).toEqual({ kind: 'resend', fromEventId: 5 });
   });
 
   test('ignores chunks whose beginning it did not see', () => {
     const { stream, set, notes } = streamed();
     stream.begin(0);
-    stream.dump({ first: false, last: true, lastEventId: 4, stored: [stored(4) as never] }, 0);
+    stream.dump(
+      { tier: TIER.device, first: false, last: true, lastEventId: 4, stored: [stored(4) as never] },
+      0,
+    );
     expect(set.blocks.size).toBe(0);
     expect(notes).toEqual(['dropped']);
     expect(stream.phase).toBe('dump');
@@ -136,7 +148,7 @@ describe('a stream that waits for a dump', () => {
     stream.begin(0);
     for (let id = 0; id < LIMITS.bufferedEvents + 10; id++) stream.offer(id, stored(id), 0);
     expect(stream.buffered).toBe(LIMITS.bufferedEvents);
-    stream.dump({ first: true, last: true, lastEventId: 4, stored: [] }, 0);
+    stream.dump({ tier: TIER.device, first: true, last: true, lastEventId: 4, stored: [] }, 0);
     expect(asks.at(-1)).toEqual({ kind: 'resend', fromEventId: 5 });
     const big = live();
     const bytes = new Uint8Array(LIMITS.bufferedEventBytes / 4);
@@ -147,7 +159,7 @@ describe('a stream that waits for a dump', () => {
 
   test('is not asked for again while its chunks keep coming', () => {
     const { stream, asks } = streamed();
-    const chunk = { first: false, last: false, lastEventId: null, stored: [] };
+    const chunk = { tier: TIER.device, first: false, last: false, lastEventId: null, stored: [] };
     stream.begin(0);
     for (let i = 0; i < 5; i++) {
       const nowMs = i * (LIMITS.recoveryTimeoutMs - 1);
@@ -226,8 +238,11 @@ test('whatever the wire loses, doubles or reorders: once it is quiet the index e
           } else {
             const dump = [...worker.blocks].map((key) => stored(blocks.get(key)!) as never);
             const lastEventId = next === 0 ? null : next - 1;
-            stream.dump({ first: true, last: false, lastEventId: null, stored: dump }, nowMs);
-            stream.dump({ first: false, last: true, lastEventId, stored: [] }, nowMs);
+            stream.dump(
+              { tier: TIER.device, first: true, last: false, lastEventId: null, stored: dump },
+              nowMs,
+            );
+            stream.dump({ tier: TIER.device, first: false, last: true, lastEventId, stored: [] }, nowMs);
           }
         }
       };

@@ -307,6 +307,13 @@ export declare type KvDump = Message<"stator.v1.KvDump"> & {
    * @generated from field: repeated stator.v1.KvStored stored = 5;
    */
   stored: KvStored[];
+
+  /**
+   * Of all blocks in this chunk; a block's parent may be in another tier and chunk, before it.
+   *
+   * @generated from field: stator.v1.StorageTier storage_tier = 6;
+   */
+  storageTier: StorageTier;
 };
 
 /**
