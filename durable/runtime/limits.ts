@@ -66,6 +66,16 @@ export const LIMITS = {
   reservationMs: 10_000,
   /** A request whose worker goes silent about it. */
   staleRequestMs: 300_000,
+  /** Requests in a Router object's queue; how long one `wait` for a ticket is, and when a ticket that nobody waits for is dropped. */
+  queuedRequests: 8_192,
+  ticketWaitMs: 1_000,
+  ticketIdleMs: 2_000,
+  /** Tickets that one attempt may lose (the object restarted, the loop stood still) before it gives up. */
+  lostTickets: 3,
+  /** Queue policy: classes, buckets, length of their names. */
+  policyClasses: 256,
+  policyBuckets: 64,
+  policyNameLength: 64,
   indexBytes: 512 * 1024 * 1024,
   bufferedEvents: 1_024,
 
