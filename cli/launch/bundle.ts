@@ -8,7 +8,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR } from '../paths.ts';
@@ -32,15 +32,26 @@ export interface Bundle {
   wasmBytes: number;
 }
 
-/** `minify: false` keeps function names, for profiles. */
-export async function buildBundle(options: { minify: boolean } = { minify: true }): Promise<Bundle> {
+interface BundleOptions {
+  /** False keeps function names, for profiles. */
+  minify: boolean;
+  /** Another Worker than the platform's, for benchmarks: its file, in a folder that has all else that it imports. */
+  entry?: string;
+}
+
+export async function buildBundle(options: BundleOptions = { minify: true }): Promise<Bundle> {
   const builds = join(STATE_DIR, 'build');
-  const directory = join(builds, hashSources() + (options.minify ? '' : '-readable'));
+  const { entry, minify } = options;
+  const sources = entry === undefined ? SOURCES : [...SOURCES, dirname(entry)];
+  const name = entry === undefined ? '' : `-${basename(entry, '.ts')}`;
+  const directory = join(builds, hashSources(sources) + name + (minify ? '' : '-readable'));
   const cached = existsSync(join(directory, 'index.js'));
   if (!cached) {
     mkdirSync(builds, { recursive: true });
     const unfinished = `${directory}.${process.pid}`;
     await runWrangler(unfinished, options);
+    if (entry !== undefined)
+      renameSync(join(unfinished, `${basename(entry, '.ts')}.js`), join(unfinished, 'index.js'));
     // Another process may have finished the same build meanwhile, and run on it.
     if (existsSync(join(directory, 'index.js'))) rmSync(unfinished, { recursive: true, force: true });
     else renameSync(unfinished, directory);
@@ -49,7 +60,7 @@ export async function buildBundle(options: { minify: boolean } = { minify: true 
   return { directory, cached, ...bundleSizes(directory) };
 }
 
-function hashSources(): string {
+function hashSources(sources: readonly string[]): string {
   const hash = createHash('sha256');
   const visit = (path: string) => {
     const full = join(PROJECT_ROOT, path);
@@ -61,14 +72,15 @@ function hashSources(): string {
       hash.update(path).update('\0').update(readFileSync(full)).update('\0');
     }
   };
-  for (const source of SOURCES) visit(source);
+  for (const source of sources) visit(source);
   return hash.digest('hex').slice(0, 16);
 }
 
-async function runWrangler(outdir: string, options: { minify: boolean }): Promise<void> {
+async function runWrangler(outdir: string, options: BundleOptions): Promise<void> {
   const wrangler = packageBin('wrangler', 'bin/wrangler.js');
   const args = [wrangler, 'deploy', '--dry-run', '--outdir', outdir];
   if (options.minify) args.push('--minify');
+  if (options.entry !== undefined) args.splice(2, 0, options.entry);
   try {
     await promisify(execFile)(process.execPath, args, {
       cwd: PROJECT_ROOT,

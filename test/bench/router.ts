@@ -1,0 +1,200 @@
+/**
+ * `npm run bench:router`: what one Router object does in a real workerd with a large fleet on real sockets.
+ *
+ * Decisions: 1,000 workers that hold 1M blocks, prompts of 500 blocks, one at a time (p50, p99) and eight at a time
+ * (decisions a second); see `router-worker.ts` for how they are timed. Events: batches of stored blocks from eight
+ * workers, until the last is acknowledged. Snapshots: p99 of decisions while one is written over p99 while none is.
+ */
+
+import { parseArgs } from 'node:util';
+import { buildBundle } from '../../cli/launch/bundle.ts';
+import { Deployment, workerdLauncher } from '../../cli/launch/deployment.ts';
+import { freePort } from '../../cli/launch/ports.ts';
+import type { RouterStatus } from '../../durable/router/rpc.ts';
+import { resolveSettings } from '../../durable/runtime/config.ts';
+import { decide, percentiles } from './decision-times.ts';
+import { BenchWorker } from './fleet-socket.ts';
+import { cpuOf, residentMb } from './process-cpu.ts';
+import { PROMPT_BLOCKS, PROMPT_KINDS } from './router-workload.ts';
+import { versions } from './versions.ts';
+
+const HELP = `npm run bench:router -- [options]
+  --json          one JSON document on stdout instead of a table
+  --workers N     workers on fleet sockets [1000]
+  --blocks N      blocks that they hold in all [1000000]
+  --decisions N   decisions of each measurement [6000]
+  --events N      blocks that the event test stores [3000000]`;
+
+const { values: args } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    workers: { type: 'string', default: '1000' },
+    blocks: { type: 'string', default: '1000000' },
+    decisions: { type: 'string', default: '6000' },
+    events: { type: 'string', default: '3000000' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+const EVENT_WORKERS = 8;
+const EVENT_BLOCKS = 16;
+const EVENTS_PER_FRAME = 64;
+const SNAPSHOT_ROUNDS = 4;
+/** Ranks whose snapshot is written while decisions are timed. */
+const SNAPSHOT_RANKS = 300;
+const CONCURRENT = 8;
+
+const say = (text: string): void => {
+  if (!args.json) console.log(text);
+};
+
+async function main(): Promise<void> {
+  const workers = Number(args.workers);
+  const settings = {
+    ...resolveSettings([]),
+    port: await freePort(),
+    logLevel: 'error' as const,
+    // Every event makes a snapshot due, so that the bench decides when one is written.
+    snapshotEvents: 1,
+  };
+  const bundle = await buildBundle({ minify: true, entry: 'test/bench/router-worker.ts' });
+  const deployment = new Deployment(settings, workerdLauncher(bundle));
+  const fleet: BenchWorker[] = [];
+  try {
+    await deployment.startPlatform();
+    const { url } = deployment;
+    const startedMs = performance.now();
+    const each = Math.round(Number(args.blocks) / workers);
+    for (let i = 0; i < workers; i += 50) {
+      const batch = Array.from({ length: Math.min(50, workers - i) }, (_, k) =>
+        BenchWorker.join(url, i + k, each),
+      );
+      fleet.push(...(await Promise.all(batch)));
+    }
+    const joinedMs = performance.now() - startedMs;
+    const { indexBlocks, indexBytes } = await status(url);
+    say(
+      `${workers} workers, ${indexBlocks} blocks, ${(indexBytes / 1e6).toFixed(0)} MB: ${joinedMs.toFixed(0)} ms`,
+    );
+    const pid = deployment.platform.pid as number;
+    const decisions = await decisionFigures(url, workers, pid);
+    const snapshot = await snapshotFigures(url, workers, fleet);
+    const events = await eventFigures(fleet, pid);
+    const result = {
+      workers,
+      indexBlocks,
+      indexBytes,
+      joinedMs,
+      residentMb: residentMb(pid),
+      promptBlocks: PROMPT_BLOCKS,
+      decisions,
+      snapshot,
+      events,
+      versions: versions(),
+    };
+    if (args.json) console.log(JSON.stringify(result, null, 2));
+  } finally {
+    for (const worker of fleet) worker.leave();
+    await deployment.stop(1_000);
+  }
+}
+
+const status = async (url: string) => (await (await fetch(`${url}/status`)).json()) as RouterStatus;
+
+async function decisionFigures(url: string, workers: number, pid: number) {
+  const count = Number(args.decisions);
+  const run = (way: 'rpc' | 'direct' | 'none', n = count) => decide(url, { count: n, way, workers });
+  await run('rpc', 1_500);
+  const empty = percentiles(await run('none'));
+  const before = cpuOf(pid);
+  const gaps = await run('rpc');
+  const after = cpuOf(pid);
+  const direct = percentiles(await run('direct'));
+  const startedMs = performance.now();
+  await Promise.all(Array.from({ length: CONCURRENT }, () => run('rpc', Math.ceil(count / CONCURRENT))));
+  const perSecond = count / ((performance.now() - startedMs) / 1_000);
+  const byKind = Object.fromEntries(
+    PROMPT_KINDS.map((kind, k) => [kind, percentiles(gaps.filter((_, i) => i % 3 === k))]),
+  );
+  const cpuMs = ((after.user + after.system - before.user - before.system) * 1_000) / count;
+  const rpc = percentiles(gaps);
+  say(`decision p50 ${rpc.p50Ms.toFixed(3)} ms, p99 ${rpc.p99Ms.toFixed(3)} ms; ${perSecond.toFixed(0)}/s`);
+  say(`  an empty call p50 ${empty.p50Ms.toFixed(3)} ms, p99 ${empty.p99Ms.toFixed(3)} ms`);
+  say(`  without RPC p50 ${direct.p50Ms.toFixed(3)} ms, p99 ${direct.p99Ms.toFixed(3)} ms`);
+  for (const [kind, { p50Ms, p99Ms }] of Object.entries(byKind)) {
+    say(`  ${kind}: p50 ${p50Ms.toFixed(3)} ms, p99 ${p99Ms.toFixed(3)} ms`);
+  }
+  return { ...rpc, perSecond, cpuMs, byKind, direct, empty };
+}
+
+/** Decisions while snapshots are written and while none is, in turn. */
+async function snapshotFigures(url: string, workers: number, fleet: BenchWorker[]) {
+  const during: number[] = [];
+  const without: number[] = [];
+  const writtenBefore = await written(url);
+  const count = Math.ceil(Number(args.decisions) / SNAPSHOT_ROUNDS);
+  const times = () => decide(url, { count, way: 'rpc', workers });
+  for (let round = 0; round < SNAPSHOT_ROUNDS; round++) {
+    without.push(...(await times()));
+    const start = await written(url);
+    for (const worker of fleet.slice(0, SNAPSHOT_RANKS))
+      worker.send(worker.events([new Uint8Array(8).fill(round + 1)]));
+    await until(async () => (await written(url)) > start);
+    during.push(...(await times()));
+    await until(async () => (await written(url)) >= start + Math.min(SNAPSHOT_RANKS, workers));
+  }
+  const ranks = (await written(url)) - writtenBefore;
+  const result = { during: percentiles(during), without: percentiles(without), ranks };
+  const ratio = result.during.p99Ms / result.without.p99Ms;
+  say(
+    `snapshot: p99 ${result.during.p99Ms.toFixed(3)} / ${result.without.p99Ms.toFixed(3)} ms = ${ratio.toFixed(2)}; ${ranks} ranks`,
+  );
+  return { ...result, p99Ratio: ratio };
+}
+
+async function written(url: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(/kv_snapshots_total\{what="written"\} (\d+)/.exec(text)?.[1] ?? 0);
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+async function eventFigures(fleet: BenchWorker[], pid: number) {
+  const senders = fleet.slice(0, EVENT_WORKERS);
+  const perFrame = EVENTS_PER_FRAME * EVENT_BLOCKS;
+  const frames = Math.ceil(Number(args.events) / senders.length / perFrame);
+  const encoded = senders.map((worker) =>
+    Array.from({ length: frames }, () =>
+      worker.events(
+        Array.from({ length: EVENTS_PER_FRAME }, () =>
+          crypto.getRandomValues(new Uint8Array(EVENT_BLOCKS * 8)),
+        ),
+      ),
+    ),
+  );
+  const before = cpuOf(pid);
+  const startedMs = performance.now();
+  for (let i = 0; i < frames; i++) {
+    for (const [k, worker] of senders.entries()) worker.send(encoded[k]![i]!);
+    if (i % 16 === 15) await Promise.all(senders.map((worker) => worker.settled()));
+  }
+  await Promise.all(senders.map((worker) => worker.settled()));
+  const seconds = (performance.now() - startedMs) / 1_000;
+  const after = cpuOf(pid);
+  const blocks = frames * perFrame * senders.length;
+  const cpuS = after.user + after.system - before.user - before.system;
+  say(
+    `events: ${(blocks / seconds).toFixed(0)} blocks/s, ${((cpuS / blocks) * 1e9).toFixed(0)} ns of CPU a block`,
+  );
+  return {
+    blocks,
+    blocksPerEvent: EVENT_BLOCKS,
+    blocksPerS: blocks / seconds,
+    cpuNsPerBlock: (cpuS / blocks) * 1e9,
+  };
+}
+
+if (args.help) console.log(HELP);
+else await main();
