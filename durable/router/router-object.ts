@@ -15,8 +15,10 @@ import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
+import { checkedPolicy, configuredPolicy } from './queue/configured-policy.ts';
+import { waitForTicket } from './queue/ticket-wait.ts';
 import { RouterCore } from './router.ts';
-import type { RouteAnswer, RouteRequest, RouterRpc, RouterStatus } from './rpc.ts';
+import type { RouteAnswer, RouteRefusal, RouteRequest, RouterRpc, RouterStatus } from './rpc.ts';
 import { sqlSnapshotDisk } from './snapshot-disk.ts';
 import { wasmIndexes } from './wasm-indexes.ts';
 
@@ -74,6 +76,7 @@ export class Router extends DurableObject implements RouterRpc {
         everyEvents: settings.snapshotEvents,
         wake: () => this.#wakeSnapshots(),
       },
+      queuePolicy: configuredPolicy(settings),
       changed: () => this.#publish(),
     });
     const id = String(ctx.id);
@@ -85,8 +88,26 @@ export class Router extends DurableObject implements RouterRpc {
     return this.#core.route(request);
   }
 
+  wait(ticket: number): Promise<RouteAnswer> {
+    return waitForTicket(this.#core, this.#host, ticket);
+  }
+
   release(reservation: number): void {
     this.#core.release(reservation);
+  }
+
+  queuePolicy(): unknown {
+    return this.#core.queuePolicy;
+  }
+
+  setQueuePolicy(document: unknown): RouteRefusal | null {
+    try {
+      this.#core.setQueuePolicy(checkedPolicy(document));
+      return null;
+    } catch (thrown) {
+      const { code, message } = toStatorError(thrown);
+      return { kind: 'refusal', code, message, retryAfterS: null };
+    }
   }
 
   metrics(): string {

@@ -17,13 +17,17 @@ import type { Indexes } from './blocks.ts';
 import { type Ask, KvStream } from './kv-events.ts';
 import type { Policy } from './modes/mode.ts';
 import { modelEntries } from './publication.ts';
+import { bestCachedTokens } from './queue/cached-tokens.ts';
+import { type PolicyDocument, parsePolicyDocument } from './queue/policy-document.ts';
+import { RequestQueue } from './queue/request-queue.ts';
+import type { Wake } from './queue/tickets.ts';
 import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
 import type { RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
-import { refusal, schedule } from './scheduler.ts';
+import { eligible, refusal, schedule } from './scheduler.ts';
 import { type SnapshotNote, type SnapshotOptions, Snapshots } from './snapshots.ts';
 import { routerStatus } from './status.ts';
-import { type Rank, type Worker, Workers } from './workers.ts';
+import { type Model, type Rank, type Worker, Workers } from './workers.ts';
 
 /** The way back to a worker. */
 export interface WorkerLink {
@@ -42,6 +46,10 @@ export interface RouterOptions {
   trackOutputBlocks: boolean;
   /** Absent: nothing is kept on disk. */
   snapshots?: SnapshotOptions;
+  /** Absent: no queue. */
+  queuePolicy?: PolicyDocument;
+  /** How long a ticket lives that nobody asks for; absent: `LIMITS.ticketIdleMs`. */
+  ticketIdleMs?: number;
   /** The set of models or instances changed: the directory must hear of it. */
   changed: () => void;
 }
@@ -49,6 +57,7 @@ export interface RouterOptions {
 /** Phases of RequestProgress (fleet.proto). */
 const PHASE = { accepted: 1, firstToken: 2, growth: 3, end: 4 } as const;
 const HASH_BYTES = 8;
+const TIER_WEIGHTS = { hostCacheHitWeight: 0.75, diskCacheHitWeight: 0.25 };
 
 export class RouterCore {
   /** ≥ 1; another one after every start. */
@@ -62,6 +71,7 @@ export class RouterCore {
   readonly #workers: Workers;
   readonly #sequences: ActiveSequences;
   readonly #metrics: RouterMetrics;
+  readonly #queue: RequestQueue;
   readonly #links = new Map<Worker, WorkerLink>();
   readonly #snapshots: Snapshots | null;
 
@@ -76,6 +86,17 @@ export class RouterCore {
     this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks });
     const inFlight = () => this.#sequences.size;
     this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
+    this.#queue = new RequestQueue({
+      document: options.queuePolicy ?? parsePolicyDocument({}),
+      metricsPrefix,
+      firstTicket: u32(),
+      ticketIdleMs: options.ticketIdleMs ?? LIMITS.ticketIdleMs,
+      model: (name) => this.#workers.model(name),
+      eligible,
+      cachedTokens: (model, request, ranks) => bestCachedTokens(model, request, ranks, TIER_WEIGHTS),
+      decide: (request) => this.#decideQueued(request),
+      release: (reservation) => this.#sequences.free(reservation),
+    });
     const note = (what: SnapshotNote) => this.#metrics.snapshots.labels(what).add();
     this.#snapshots = options.snapshots ? new Snapshots(options.snapshots, this.#workers, note) : null;
   }
@@ -91,6 +112,11 @@ export class RouterCore {
     if (!(blocks * model.blockSizeTokens <= request.promptTokens && Number.isInteger(blocks))) {
       return this.#refused(refusal('invalid_request', 'block hashes do not fit the prompt tokens'));
     }
+    return this.#queue.hold(model, request, this.#options.clock.nowMs()) ?? this.#decide(model, request);
+  }
+
+  /** The turn that chooses and counts. */
+  #decide(model: Model, request: RouteRequest): RouteAnswer {
     if (this.#sequences.size >= LIMITS.inFlight) {
       return this.#refused(refusal('overloaded', `${LIMITS.inFlight} requests are in flight, the limit`, 1));
     }
@@ -98,6 +124,7 @@ export class RouterCore {
     if ('kind' in choice) return this.#refused(choice);
     const { rank, overlapBlocks } = choice;
     const { blockHashes, promptTokens } = request;
+    const blocks = blockHashes.length / HASH_BYTES;
     const nowMs = this.#options.clock.nowMs();
     const reservation = this.#sequences.reserve(rank, { blockHashes, promptTokens, overlapBlocks }, nowMs);
     const metrics = this.#metrics.model(model);
@@ -114,9 +141,40 @@ export class RouterCore {
     };
   }
 
+  /** Its turn has come; its model may have gone meanwhile. */
+  #decideQueued(request: RouteRequest): RouteAnswer {
+    const model = this.#workers.model(request.model);
+    if (model) return this.#decide(model, request);
+    return this.#refused(refusal('no_workers', `no worker serves model ${request.model} any more`));
+  }
+
   /** Idempotent. */
   release(reservation: number): void {
-    this.#sequences.free(reservation);
+    if (this.#sequences.free(reservation)) this.#queue.drain(this.#options.clock.nowMs());
+  }
+
+  /** A ticket's answer, or null: then `wake` is called with it in the turn that decides (queue/request-queue.ts). */
+  wait(ticket: number, wake: Wake): RouteAnswer | null {
+    return this.#queue.wait(ticket, wake, this.#options.clock.nowMs());
+  }
+
+  /** False: `wake` was called. */
+  unwait(ticket: number, wake: Wake): boolean {
+    return this.#queue.unwait(ticket, wake);
+  }
+
+  /** How long to wait for a ticket before asking again. */
+  waitMs(ticket: number): number {
+    return this.#queue.waitMs(ticket, this.#options.clock.nowMs());
+  }
+
+  get queuePolicy(): PolicyDocument {
+    return this.#queue.document;
+  }
+
+  /** Throws `invalid_request`, changing nothing. */
+  setQueuePolicy(document: PolicyDocument): void {
+    this.#queue.setDocument(document, this.#options.clock.nowMs());
   }
 
   /** Throws why the worker may not join; changes nothing. */
@@ -128,7 +186,9 @@ export class RouterCore {
   join(registration: Registration, link: WorkerLink, nowMs: number): Worker {
     const present = this.#workers.worker(registration.instanceId);
     if (present && JSON.stringify(present.registration) === JSON.stringify(registration)) {
-      return this.#rejoin(present, link, nowMs);
+      this.#rejoin(present, link, nowMs);
+      this.#queue.drain(nowMs);
+      return present;
     }
     if (present) this.#drop(present, 'superseded');
     const worker = this.#workers.add(registration, nowMs);
@@ -143,6 +203,7 @@ export class RouterCore {
     }
     this.#log('worker joined', worker);
     this.#options.changed();
+    this.#queue.drain(nowMs);
     return worker;
   }
 
@@ -152,11 +213,14 @@ export class RouterCore {
     this.#links.delete(worker);
     if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
     this.#log('worker lost its socket', worker);
+    this.#queue.drain(this.#options.clock.nowMs());
   }
 
   /** The worker closed its socket in order: the lease ends at once. */
-  leave(worker: Worker, link: WorkerLink, _nowMs: number): void {
-    if (this.#links.get(worker) === link) this.#drop(worker, null);
+  leave(worker: Worker, link: WorkerLink, nowMs: number): void {
+    if (this.#links.get(worker) !== link) return;
+    this.#drop(worker, null);
+    this.#queue.drain(nowMs);
   }
 
   /** Refuses new work from now on. */
@@ -165,6 +229,7 @@ export class RouterCore {
     this.#workers.setPhase(worker, 'draining');
     this.#log('worker drains', worker);
     this.#options.changed();
+    this.#queue.drain(this.#options.clock.nowMs());
   }
 
   /** A checked batch: every dp rank exists, every hash array has whole hashes. */
@@ -180,6 +245,7 @@ export class RouterCore {
       const { dpRank, kvUsedBlocks, running, waiting } = batch.load;
       Object.assign(worker.ranks[dpRank]!, { kvUsedBlocks, running, waiting });
     }
+    this.#queue.drain(nowMs);
   }
 
   /** A connection was refused or ended for what it sent. */
@@ -202,6 +268,7 @@ export class RouterCore {
     const { expired, stale } = this.#sequences.sweep(nowMs);
     this.#metrics.expired.add(expired);
     this.#metrics.stale.add(stale);
+    this.#queue.drain(nowMs);
   }
 
   /** Reads or writes one chunk of a snapshot; milliseconds until the next, or null when there is none. */
@@ -226,11 +293,12 @@ export class RouterCore {
   status(): RouterStatus {
     const { routerBoot } = this;
     const inFlight = this.#sequences.size;
-    return routerStatus(this.#workers, { routerBoot, inFlight, mode: this.#options.policy.mode });
+    const { mode } = this.#options.policy;
+    return routerStatus(this.#workers, { routerBoot, inFlight, mode, queue: this.#queue.status() });
   }
 
   metrics(): string {
-    return this.#metrics.text();
+    return this.#metrics.text() + this.#queue.metrics();
   }
 
   /** Gives the indexes' memory back; connections that are still there speak for nobody from now on. */
@@ -239,14 +307,13 @@ export class RouterCore {
     this.#workers.dispose();
   }
 
-  #rejoin(worker: Worker, link: WorkerLink, nowMs: number): Worker {
+  #rejoin(worker: Worker, link: WorkerLink, nowMs: number): void {
     this.#links.get(worker)?.detach('replaced');
     this.#links.set(worker, link);
     worker.lastFrameMs = nowMs;
     if (worker.phase === 'lost') this.#workers.setPhase(worker, 'serving');
     for (const { stream } of worker.ranks) stream?.resume(nowMs);
     this.#log('worker is back', worker);
-    return worker;
   }
 
   #drop(worker: Worker, why: 'superseded' | 'lease-ended' | null): void {

@@ -70,6 +70,12 @@ export type RouteAnswer = RouteDecision | RouteRefusal | RouteTicket;
 
 export interface RouterRpc {
   route(request: RouteRequest): RouteAnswer;
+  /** The ticket's answer, or the ticket again when none came within a second. A ticket that nobody waits for is dropped. */
+  wait(ticket: number): Promise<RouteAnswer>;
+  /** The queue policy in effect, as `setQueuePolicy` takes it. */
+  queuePolicy(): unknown;
+  /** Takes a policy document (queue/policy-document.ts); everybody who waits goes on waiting. A refusal says what is wrong with it. */
+  setQueuePolicy(document: unknown): RouteRefusal | null;
   /** The attempt came to nothing and no other follows. Idempotent. */
   release(reservation: number): void;
   /** Prometheus text of this object. */
@@ -80,12 +86,25 @@ export interface RouterRpc {
   clearKvBlocks(): number;
 }
 
+/** What waits in one policy class. */
+export interface QueueStatus {
+  model: string;
+  policyClass: string;
+  requests: number;
+  rawIslTokens: number;
+  cachedTokens: number;
+  /** Credit of the deficit round robin. */
+  deficitTokens: number;
+}
+
 export interface RouterStatus {
   routerBoot: number;
   mode: RouterMode;
   inFlight: number;
   indexBlocks: number;
   indexBytes: number;
+  /** Policy classes of models that queue; empty when none does. */
+  queue: QueueStatus[];
   workers: {
     instanceId: string;
     epoch: number;

@@ -3,7 +3,7 @@
 import type { RouterStatus } from './rpc.ts';
 import type { Rank, Workers } from './workers.ts';
 
-type Given = Pick<RouterStatus, 'routerBoot' | 'mode' | 'inFlight'>;
+type Given = Pick<RouterStatus, 'routerBoot' | 'mode' | 'inFlight' | 'queue'>;
 
 export function routerStatus(workers: Workers, given: Given): RouterStatus {
   const models = [...workers.models()];

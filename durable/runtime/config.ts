@@ -127,6 +127,16 @@ export const SETTINGS = {
     'off',
     'The same, as a multiple of the tokens that its engine takes in one batch.',
   ),
+  routerQueueThreshold: setting(
+    orOff(weight),
+    'off',
+    'Requests wait in the router while every worker has more prompt tokens to compute than this share of a batch.',
+  ),
+  routerQueuePolicy: setting(
+    z.union([text.min(1), z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),
+    'fcfs',
+    'Who is next of those who wait: fcfs, lcfs or wspt, or a file of policy classes (YAML, TOML, JSON).',
+  ),
   overloadStatusCode: setting(
     z.coerce.number().int().min(400).max(599),
     529,

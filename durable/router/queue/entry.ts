@@ -9,6 +9,7 @@ import type { QueuePolicyName } from './policy-document.ts';
 export interface QueueEntry {
   readonly ticket: number;
   readonly request: RouteRequest;
+  readonly modelName: string;
   /** Who may serve it: entries of one lane have the same eligible workers, '' is everybody. */
   readonly lane: string;
   readonly enqueuedMs: number;
