@@ -17,6 +17,7 @@ import { health, live } from './operations/health.ts';
 import { metrics } from './operations/metrics.ts';
 import { getModel, listModels, modelsNow } from './operations/models.ts';
 import { page } from './operations/page.ts';
+import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { inference } from './pipeline.ts';
 
@@ -108,6 +109,14 @@ app.post(
   '/stator/v1/clear_kv_blocks',
   operation(({ env }, nowMs) => clearKvBlocks(env, nowMs)),
 );
+app.get(
+  '/router/queue_policy',
+  operation(({ env, req }, nowMs) => getQueuePolicy(env, req.query('namespace'), nowMs)),
+);
+app.put(
+  '/router/queue_policy',
+  operation(({ env, req }, nowMs) => putQueuePolicy(env, req.raw, req.query('namespace'), nowMs)),
+);
 app.get('/fleet/v1/:namespace', ({ env, req }) => fleet(env, req.raw, req.param('namespace')));
 
 /** A known path with another method. */
@@ -122,6 +131,7 @@ const METHODS: readonly (readonly [path: string, allowed: string])[] = [
   ['/metrics', 'GET'],
   ['/stator/v1/status', 'GET'],
   ['/stator/v1/clear_kv_blocks', 'POST'],
+  ['/router/queue_policy', 'GET, PUT'],
   ['/fleet/v1/:namespace', 'GET'],
 ];
 for (const [path, allowed] of METHODS) {

@@ -40,6 +40,14 @@ export interface StopConditions {
   ignoreEos: boolean;
 }
 
+/** For the router's queue. */
+export interface AgentHints {
+  /** Seconds that the request counts as older than it is. */
+  priority: number;
+  /** Everything of a higher tier goes first. */
+  strictPriority: number;
+}
+
 export interface InferenceRequest {
   model: string;
   prompt: Prompt;
@@ -50,4 +58,5 @@ export interface InferenceRequest {
   /** The prompt is repeated before the completion. */
   echo: boolean;
   priority: number;
+  agentHints: AgentHints | null;
 }

@@ -75,12 +75,21 @@ export const ERROR_CODES = Object.keys(TABLE) as ErrorCode[];
 /** OpenAI's error body (https://platform.openai.com/docs/guides/error-codes). */
 export interface OpenAiErrorBody {
   error: { message: string; type: string; param: string | null; code: string };
+  /** Refusals of the queue, as Dynamo writes them: beside `error`, for machines. */
+  message?: string;
+  type?: 'Overloaded';
+  code?: number;
+  details?: ErrorReport;
 }
+
+/** What a refusal says to machines. */
+export type ErrorReport = Readonly<Record<string, string | number>>;
 
 /** Extras of an error: `param` names the offending field, `retryAfterS` becomes the `retry-after` header. */
 export interface ErrorDetails {
   param?: string;
   retryAfterS?: number;
+  report?: ErrorReport;
   cause?: unknown;
 }
 
@@ -89,6 +98,7 @@ export class StatorError extends Error {
   readonly code: ErrorCode;
   readonly param: string | null;
   readonly retryAfterS: number | null;
+  readonly report: ErrorReport | null;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -96,6 +106,7 @@ export class StatorError extends Error {
     this.code = code;
     this.param = details.param ?? null;
     this.retryAfterS = details.retryAfterS ?? null;
+    this.report = details.report ?? null;
   }
 
   get httpStatus(): number {
@@ -112,9 +123,10 @@ export class StatorError extends Error {
   }
 
   toOpenAi(): OpenAiErrorBody {
-    return {
-      error: { message: this.message, type: TABLE[this.code].type, param: this.param, code: this.code },
-    };
+    const { message, param, code, report } = this;
+    const error = { message, type: TABLE[code].type, param, code };
+    if (report === null) return { error };
+    return { error, message, type: 'Overloaded', code: this.httpStatus, details: report };
   }
 }
 

@@ -1,15 +1,20 @@
 /**
  * Asking the Router object of the model's namespace for a worker: one call, and no more, per attempt. It is a direct one
- * when the object lives in this isolate (durable/router/nearby.ts), else an RPC.
+ * when the object lives in this isolate (durable/router/nearby.ts), else an RPC. Where all workers are busy the answer is a
+ * ticket, which is waited for by RPC, a second at a time, so that a client that left is forgotten soon.
  * A refusal comes as a value and leaves as a StatorError.
  */
 import { nearbyRouter } from '../../durable/router/nearby.ts';
 import type { RouteAnswer, RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
 import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import { routerOf } from '../env.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
+
+/** Dynamo's name: the policy class or family that the client wants to be counted under. */
+const POLICY_CLASS_HEADER = 'x-dynamo-meta-policy-class';
 
 /** What a further attempt tells: whom to leave out, and which reservation came to nothing. */
 export interface Again {
@@ -18,25 +23,62 @@ export interface Again {
 }
 
 export async function route(call: Call, prepared: PreparedRequest, again?: Again): Promise<RouteDecision> {
-  const { model, prompt, promptTokens } = prepared;
+  const { model } = prepared;
+  const request = routeRequest(call, prepared, again);
+  let answer = await askRouter(call, model.namespace, request);
+  if (answer.kind === 'ticket') answer = await queued(call, model.namespace, request, answer.ticket);
+  if (answer.kind === 'decision') {
+    directoryCopy.noteVersion(answer.directoryVersion);
+    return answer;
+  }
+  const details: ErrorDetails = {};
+  if (answer.retryAfterS !== null) details.retryAfterS = answer.retryAfterS;
+  if (answer.details !== undefined) details.report = answer.details;
+  throw new StatorError(isErrorCode(answer.code) ? answer.code : 'internal', answer.message, details);
+}
+
+function routeRequest(call: Call, prepared: PreparedRequest, again: Again | undefined): RouteRequest {
+  const { model, prompt, promptTokens, request: asked } = prepared;
   const request: RouteRequest = {
     requestId: call.requestId,
     model: model.name,
     blockHashes: prompt.blockHashes,
     promptTokens,
   };
+  if (asked.agentHints !== null) {
+    request.priorityJump = asked.agentHints.priority;
+    request.strictPriority = asked.agentHints.strictPriority;
+  }
+  const policyClass = call.request.headers.get(POLICY_CLASS_HEADER);
+  if (policyClass !== null) request.policyClass = policyClass;
   if (again !== undefined) {
     request.exclude = again.exclude;
     request.release = again.release;
   }
-  const answer = await askRouter(call, model.namespace, request);
-  if (answer.kind === 'decision') {
-    directoryCopy.noteVersion(answer.directoryVersion);
-    return answer;
+  return request;
+}
+
+/** Waits until the ticket is decided. A ticket that got lost (the object restarted) is replaced by a new one. */
+async function queued(
+  call: Call,
+  namespace: string,
+  request: RouteRequest,
+  first: number,
+): Promise<Exclude<RouteAnswer, { kind: 'ticket' }>> {
+  let ticket = first;
+  let lost = 0;
+  for (;;) {
+    if (Date.now() - call.startedMs > LIMITS.responseHeadTimeoutMs) {
+      const seconds = LIMITS.responseHeadTimeoutMs / 1000;
+      throw new StatorError('deadline_exceeded', `All workers were busy for ${seconds} seconds.`);
+    }
+    let answer = await waitFor(call, namespace, ticket);
+    if (answer.kind === 'refusal' && answer.code === 'not_found' && lost++ < LIMITS.lostTickets) {
+      answer = await askRouter(call, namespace, request);
+    }
+    if (answer.kind !== 'ticket') return answer;
+    ticket = answer.ticket;
   }
-  if (answer.kind === 'ticket') throw new StatorError('overloaded', 'All workers are busy.');
-  const details: ErrorDetails = answer.retryAfterS === null ? {} : { retryAfterS: answer.retryAfterS };
-  throw new StatorError(isErrorCode(answer.code) ? answer.code : 'internal', answer.message, details);
 }
 
 async function askRouter(call: Call, namespace: string, request: RouteRequest): Promise<RouteAnswer> {
@@ -45,9 +87,20 @@ async function askRouter(call: Call, namespace: string, request: RouteRequest): 
   try {
     return await routerOf(call.env, namespace).route(request);
   } catch (cause) {
-    throw new StatorError('worker_unavailable', 'The router does not answer.', { cause });
+    throw noAnswer(cause);
   }
 }
+
+async function waitFor(call: Call, namespace: string, ticket: number): Promise<RouteAnswer> {
+  try {
+    return await routerOf(call.env, namespace).wait(ticket);
+  } catch (cause) {
+    throw noAnswer(cause);
+  }
+}
+
+const noAnswer = (cause: unknown) =>
+  new StatorError('worker_unavailable', 'The router does not answer.', { cause });
 
 /** Frees the reservation of an attempt that no other follows. Never throws: what is not freed runs out. */
 export async function release(call: Call, namespace: string, reservation: number): Promise<void> {

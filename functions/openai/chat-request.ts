@@ -1,6 +1,7 @@
 /** `POST /v1/chat/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
+import { agentHintsOf } from './agent-hints.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
@@ -17,6 +18,7 @@ export function chatRequest(json: unknown): InferenceRequest {
     includeUsage: body.stream_options?.include_usage ?? false,
     echo: false,
     priority: body.priority ?? 0,
+    agentHints: agentHintsOf(body),
   };
 }
 

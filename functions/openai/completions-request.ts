@@ -1,6 +1,7 @@
 /** `POST /v1/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { InferenceRequest, Prompt } from '../inference-request.ts';
+import { agentHintsOf } from './agent-hints.ts';
 import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
@@ -20,6 +21,7 @@ export function completionsRequest(json: unknown): InferenceRequest {
     includeUsage: body.stream_options?.include_usage ?? false,
     echo: body.echo ?? false,
     priority: body.priority ?? 0,
+    agentHints: agentHintsOf(body),
   };
 }
 

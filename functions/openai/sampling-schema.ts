@@ -5,6 +5,7 @@
  */
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { nvext } from './agent-hints.ts';
 
 const INT32_MAX = 0x7fff_ffff;
 const tokenId = z.number().int().min(0).max(0xffff_ffff);
@@ -32,6 +33,7 @@ export const samplingFields = {
   min_tokens: z.number().int().min(0).max(INT32_MAX).nullish(),
   stop_token_ids: z.array(tokenId).max(LIMITS.stopStrings).nullish(),
   ignore_eos: z.boolean().nullish(),
+  nvext,
   priority: z.number().int().min(-INT32_MAX).max(INT32_MAX).nullish(),
 } as const;
 

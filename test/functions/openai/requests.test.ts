@@ -29,7 +29,20 @@ test("OpenAI's defaults", () => {
     includeUsage: false,
     echo: false,
     priority: 0,
+    agentHints: null,
   });
+});
+
+test('agent hints order the queue; other extensions are left alone', () => {
+  const agent_hints = { priority: 5, strict_priority: 2, osl: 100 };
+  const { agentHints } = chatRequest({ ...hello, nvext: { agent_hints, annotations: [] } });
+  expect(agentHints).toEqual({ priority: 5, strictPriority: 2 });
+  expect(chatRequest({ ...hello, nvext: { agent_hints: { priority: -1 } } }).agentHints).toEqual({
+    priority: -1,
+    strictPriority: 0,
+  });
+  const tooLarge = { ...hello, nvext: { agent_hints: { strict_priority: 2 ** 32 } } };
+  expect(() => chatRequest(tooLarge)).toThrow('nvext.agent_hints.strict_priority');
 });
 
 test('max_completion_tokens wins over max_tokens; parts of text are joined; an assistant may say nothing', () => {
