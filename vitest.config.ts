@@ -11,7 +11,10 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['test/{durable,functions,wasm,gpu-sidecar,cli,contract}/**/*.test.ts', 'test/*.test.ts'],
+          include: [
+            'test/{durable,functions,wasm,gpu-sidecar,cli,contract,sim}/**/*.test.ts',
+            'test/*.test.ts',
+          ],
           testTimeout: 30_000,
         },
       },

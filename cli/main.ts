@@ -15,11 +15,12 @@ const COMMANDS = {
   check: () => import('./commands/check.ts').then((module) => module.check),
   test: () => import('./commands/test.ts').then((module) => module.test),
   bench: () => import('./commands/bench.ts').then((module) => module.bench),
+  replay: () => import('./commands/replay.ts').then((module) => module.replay),
   score: () => import('./commands/score.ts').then((module) => module.score),
 } as const;
 
-/** They hand their arguments to a script, whose own `--help` knows the options. */
-const HANDED_ON: ReadonlySet<string> = new Set(['bench']);
+/** Their own `--help` says more than their options, or knows them better. */
+const HANDED_ON: ReadonlySet<string> = new Set(['bench', 'replay']);
 
 const version = (JSON.parse(readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8')) as { version: string })
   .version;

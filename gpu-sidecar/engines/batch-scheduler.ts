@@ -133,9 +133,9 @@ export class BatchScheduler<S extends Sequence> {
     if (this.#waiting.length > 0 && !this.#headBlocked) return 0;
     const { blockSizeTokens, contextLengthTokens } = this.#shape;
     let passes = Number.POSITIVE_INFINITY;
-    for (const { computed, known, generated, request } of this.#running) {
+    for (const { computed, known, generated, prefilling, request } of this.#running) {
       const filled = computed % blockSizeTokens;
-      if (known - computed !== 1 || filled === 0) return 0;
+      if (prefilling || known - computed !== 1 || filled === 0) return 0;
       const untilBlock = blockSizeTokens - filled - 1;
       const untilEnd = Math.min(request.maxTokens - generated, contextLengthTokens - known) - 1;
       passes = Math.min(passes, untilBlock, untilEnd);

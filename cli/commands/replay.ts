@@ -1,0 +1,119 @@
+/** `stator replay`: a trace through router and mock engines in virtual time, and what its requests would have seen. */
+
+import { parseArgs } from 'node:util';
+import { type ArgsDef, defineCommand, showUsage } from 'citty';
+import { StatorError } from '../../durable/runtime/errors.ts';
+import type { Cell } from '../replay/plan.ts';
+import { progressBar } from '../replay/progress-bar.ts';
+import { replay as run } from '../replay/replay.ts';
+import { reportText } from '../replay/report-text.ts';
+import { setNames } from '../replay/set-names.ts';
+import { readTrace, TRACE_BLOCK_TOKENS } from '../replay/trace.ts';
+
+const ARGS = {
+  trace: { type: 'string', required: true, description: 'Trace in the Mooncake format (JSON lines).' },
+  workers: { type: 'string', description: 'Workers that do prefill and decode. [1]' },
+  'prefill-workers': { type: 'string', description: 'Workers for prompts only; with --decode-workers.' },
+  'decode-workers': { type: 'string', description: 'Workers for answers only.' },
+  blocks: { type: 'string', description: 'KV blocks of each worker. [16384]' },
+  'block-size': { type: 'string', description: 'Tokens per KV block. [512]' },
+  router: { type: 'string', description: 'Router mode; --router-mode is the same. [kv]' },
+  'router-policy': { type: 'string', description: 'Rule that prices the workers in mode kv.' },
+  speedup: { type: 'string', description: 'Divides the times of arrival. [1]' },
+  'host-blocks': { type: 'string', description: "Blocks of each worker's host tier; 0 = none. [0]" },
+  'bytes-per-token': { type: 'string', description: 'KV bytes per token, for the host tier. [131072]' },
+  'host-gbps': { type: 'string', description: 'GB/s between device and host. [32]' },
+  seed: { type: 'string', description: 'Of all chance; the same seed gives the same bytes. [1]' },
+  set: { type: 'string', description: 'name=value: a setting of router or engine, see below; repeatable.' },
+  json: { type: 'boolean', description: 'The result as one JSON object.', default: false },
+} as const satisfies ArgsDef;
+
+/** Options that are fields of a cell, by their flag. */
+const CELL_FLAGS = {
+  workers: 'workers',
+  'prefill-workers': 'prefillWorkers',
+  'decode-workers': 'decodeWorkers',
+  blocks: 'blocks',
+  'block-size': 'blockSize',
+  router: 'router',
+  'router-policy': 'routerPolicy',
+  speedup: 'speedup',
+  'host-blocks': 'hostBlocks',
+  'bytes-per-token': 'bytesPerToken',
+  'host-gbps': 'hostGbps',
+  seed: 'seed',
+} as const;
+
+export const replay = defineCommand({
+  meta: {
+    name: 'replay',
+    description: 'Replay a trace through the router and mock engines in virtual time.',
+  },
+  args: ARGS,
+  async run({ rawArgs }): Promise<number> {
+    if (rawArgs.includes('--help') || rawArgs.includes('-h')) return help();
+    const { values, positionals } = parse(rawArgs);
+    if (values.trace === undefined) throw invalid('--trace is missing: the file to replay');
+    const trace = readTrace(values.trace as string, TRACE_BLOCK_TOKENS);
+    const cell: Record<string, unknown> = { trace };
+    for (const [flag, field] of Object.entries(CELL_FLAGS)) {
+      if (values[flag] !== undefined) cell[field] = values[flag];
+    }
+    cell['set'] = pairs([...((values.set as string[] | undefined) ?? []), ...positionals]);
+    const bar = progressBar(trace.requests.length);
+    let report: ReturnType<typeof run>;
+    try {
+      report = run(cell as unknown as Cell, { progress: bar.at });
+    } finally {
+      bar.end();
+    }
+    process.stdout.write(values.json === true ? `${JSON.stringify(report)}\n` : reportText(report));
+    return 0;
+  },
+});
+
+function parse(rawArgs: string[]) {
+  const options: NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']> = {
+    'router-mode': { type: 'string' },
+  };
+  for (const [name, { type }] of Object.entries(ARGS)) options[name] = { type };
+  options['set'] = { type: 'string', multiple: true };
+  try {
+    const { values, positionals } = parseArgs({ args: rawArgs, options, allowPositionals: true });
+    const mode = values['router-mode'];
+    if (mode !== undefined && values['router'] !== undefined && mode !== values['router']) {
+      throw invalid('--router and --router-mode are the same option and differ here');
+    }
+    return {
+      values: { ...values, router: values['router'] ?? mode } as Record<string, unknown>,
+      positionals,
+    };
+  } catch (thrown) {
+    if (thrown instanceof StatorError) throw thrown;
+    throw invalid(`${(thrown as Error).message.split('. ')[0]}; see --help`);
+  }
+}
+
+/** `a=1 b=2` as a record; `--set` may be given once before several. */
+function pairs(words: string[]): Record<string, string> {
+  const set: Record<string, string> = {};
+  for (const word of words) {
+    const [name = '', ...value] = word.split('=');
+    if (value.length === 0 || name === '') throw invalid(`--set wants name=value, not "${word}"`);
+    if (set[name] !== undefined) throw invalid(`--set ${name} is given twice`);
+    set[name] = value.join('=');
+  }
+  return set;
+}
+
+async function help(): Promise<number> {
+  await showUsage(replay);
+  const rows = setNames().map(({ name, fallback, help: text }) => {
+    const shown = fallback === '' ? '' : ` [${fallback}]`;
+    return `  ${name.padEnd(40)} ${text}${shown}`;
+  });
+  process.stdout.write(`\nNames for --set (Dynamo's are the same):\n\n${rows.join('\n')}\n`);
+  return 0;
+}
+
+const invalid = (what: string) => new StatorError('invalid_request', what);

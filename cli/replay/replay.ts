@@ -1,0 +1,46 @@
+/**
+ * A trace through the real router core and the mock engine in virtual time (semantics §10): nothing sleeps, nothing is
+ * random but by seed, so the same cell gives the same report. No state outlives a call; prompts are hashed once per
+ * trace and block size, so that many cells of one trace are cheap.
+ */
+
+import { VirtualHost } from '../../durable/polyfill/virtual-host.ts';
+import { DirectRouter } from './direct-router.ts';
+import { type Cell, planOf } from './plan.ts';
+import { Pool } from './pool.ts';
+import { Recorder } from './recorder.ts';
+import { type Report, reportOf } from './report.ts';
+import { simulate } from './simulation.ts';
+
+export interface ReplayHooks {
+  /** Hears now and then how many requests have arrived. */
+  progress?: (arrived: number) => void;
+  /** False: every decode step is a pass of its own; slower, and the results are the same. */
+  skipsSteps?: boolean;
+}
+
+/** Throws `invalid_request` for a cell that contradicts itself. */
+export function replay(cell: Cell, hooks: ReplayHooks = {}): Report {
+  const plan = planOf(cell);
+  const recorder = new Recorder(plan.trace.requests.length);
+  const host = new VirtualHost({ seed: plan.seed });
+  const { role, workers, settings } = plan.pools[0]!;
+  const router = new DirectRouter(settings, () => host.random());
+  const pool = new Pool(
+    {
+      workers,
+      engine: { ...plan.engine, role },
+      publishesKvEvents: settings.routerMode === 'kv',
+      tracksOutputBlocks: settings.routerTrackOutputBlocks,
+      skipsSteps: hooks.skipsSteps ?? true,
+      interTokenMs: recorder.interTokenMs,
+    },
+    router,
+  );
+  try {
+    simulate({ plan, pool, recorder, progress: hooks.progress ?? (() => {}) });
+  } finally {
+    router.dispose();
+  }
+  return reportOf(plan, recorder, pool.workers);
+}

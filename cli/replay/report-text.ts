@@ -1,0 +1,25 @@
+/** A replay's report for people: a small table and a line per worker group. */
+
+import type { Report } from './report.ts';
+import type { Distribution } from './statistics.ts';
+
+export function reportText(report: Report): string {
+  const row = (name: string, { mean, p50, p90, p99 }: Distribution) =>
+    name.padEnd(12) + [mean, p50, p90, p99].map((value) => value.toFixed(1).padStart(11)).join('');
+  const busy = report.workers.map((worker) => worker.busy);
+  const taken = report.workers.map((worker) => worker.requests);
+  const range = (values: number[], digits: number) =>
+    `${Math.min(...values).toFixed(digits)} to ${Math.max(...values).toFixed(digits)}`;
+  return [
+    `${''.padEnd(12)}${['mean', 'p50', 'p90', 'p99'].map((word) => word.padStart(11)).join('')}`,
+    row('TTFT ms', report.ttft_ms),
+    row('ITL ms', report.itl_ms),
+    row('E2E ms', report.e2e_ms),
+    '',
+    `${report.requests} requests in ${(report.duration_ms / 1000).toFixed(1)} s of virtual time` +
+      (report.rejected > 0 ? `, ${report.rejected} rejected: too long for any worker` : ''),
+    `reuse ${report.reuse.toFixed(4)}, ${report.output_tokens_per_s.toFixed(1)} output tokens/s`,
+    `${report.workers.length} workers: ${range(taken, 0)} requests each, busy ${range(busy, 3)}`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,134 @@
+/**
+ * A worker in virtual time: a simulated GPU (`gpu-sidecar/engines/mock/pass-core.ts`) whose passes follow one another, and
+ * what it tells its router at the end of each.
+ *
+ * Decode steps that only repeat are taken as one run; whoever comes in the middle of a run finds the worker in the pass
+ * that it would have been in without. `dueMs` is when it wants to be called next.
+ */
+
+import {
+  PassCore,
+  type PassCoreOptions,
+  type SteadySteps,
+} from '../../gpu-sidecar/engines/mock/pass-core.ts';
+import type { PlannedSequence } from './planned-sequence.ts';
+import type { Histogram } from './statistics.ts';
+
+export interface SimWorkerParts {
+  core: PassCoreOptions;
+  interTokenMs: Histogram;
+  /** The worker's state has become true at this time: its router may hear of it. */
+  tell: (nowMs: number) => void;
+  /** Takes runs of equal steps at once. */
+  skipsSteps: boolean;
+}
+
+export class SimWorker {
+  /** When the pass or run under way ends; infinite while there is none. */
+  dueMs = Number.POSITIVE_INFINITY;
+  busyMs = 0;
+  requests = 0;
+  readonly #core: PassCore<PlannedSequence>;
+  readonly #parts: SimWorkerParts;
+  #nowMs = 0;
+  #run: SteadySteps | null = null;
+  #runStartMs = 0;
+  /** Start of the time without a pause that the worker is in; −1 while it is idle. */
+  #busySinceMs = -1;
+  /** When each step of the run ends. */
+  #ends = new Float64Array(64);
+
+  constructor(parts: SimWorkerParts) {
+    this.#parts = parts;
+    this.#core = new PassCore(parts.core, (sequence) => this.#answer(sequence));
+  }
+
+  get load() {
+    return this.#core.load();
+  }
+
+  /** The time of what the core is telling just now. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  submit(sequence: PlannedSequence, nowMs: number): void {
+    if (this.#run !== null) this.#interrupt(nowMs);
+    this.requests++;
+    this.#core.enqueue(sequence);
+  }
+
+  /** What was due has happened. */
+  complete(): void {
+    this.#nowMs = this.dueMs;
+    this.dueMs = Number.POSITIVE_INFINITY;
+    if (this.#run === null) {
+      this.#core.finish();
+      this.#parts.tell(this.#nowMs);
+    } else this.#take(this.#run.passes);
+    if (!this.#core.idle) return;
+    this.busyMs += this.#nowMs - this.#busySinceMs;
+    this.#busySinceMs = -1;
+  }
+
+  /** Begins the next pass, where there is anything to do and none is under way. */
+  drive(nowMs: number): void {
+    if (this.dueMs !== Number.POSITIVE_INFINITY) return;
+    const steady = this.#parts.skipsSteps ? this.#core.steady() : null;
+    if (steady !== null && steady.passes > 1) this.#beginRun(steady, nowMs);
+    else if (!this.#core.idle) this.#beginPass(nowMs);
+  }
+
+  #beginPass(nowMs: number): void {
+    const endMs = this.#core.pass(nowMs);
+    if (endMs === null) return;
+    if (this.#busySinceMs < 0) this.#busySinceMs = nowMs;
+    this.dueMs = endMs;
+  }
+
+  #beginRun(steady: SteadySteps, nowMs: number): void {
+    if (this.#ends.length < steady.passes) this.#ends = new Float64Array(2 * steady.passes);
+    let endMs = nowMs;
+    for (let i = 0; i < steady.passes; i++) {
+      endMs = this.#core.stepEndMs(endMs, steady);
+      this.#ends[i] = endMs;
+      steady.contextTokens += steady.requests;
+    }
+    this.#run = steady;
+    this.#runStartMs = nowMs;
+    this.dueMs = endMs;
+  }
+
+  /** Somebody comes: the steps that are over are taken, the one under way becomes an ordinary pass. */
+  #interrupt(nowMs: number): void {
+    const { passes } = this.#run!;
+    let over = 0;
+    while (over < passes && this.#ends[over]! <= nowMs) over++;
+    const endedMs = over === 0 ? this.#runStartMs : this.#ends[over - 1]!;
+    if (over === 0) this.#run = null;
+    else this.#take(over);
+    this.dueMs = Number.POSITIVE_INFINITY;
+    if (over === 0 || endedMs < nowMs) this.#beginPass(endedMs);
+  }
+
+  /** The first steps of the run are over. */
+  #take(steps: number): void {
+    const { requests } = this.#run!;
+    const ends = this.#ends;
+    const endMs = ends[steps - 1]!;
+    const { interTokenMs } = this.#parts;
+    for (const sequence of this.#core.running) {
+      interTokenMs.add(ends[0]! - sequence.lastTokenMs);
+      sequence.lastTokenMs = endMs;
+    }
+    for (let i = 1; i < steps; i++) interTokenMs.add(ends[i]! - ends[i - 1]!, requests);
+    this.#core.skip(steps);
+    this.#run = null;
+  }
+
+  #answer(sequence: PlannedSequence): void {
+    if (sequence.lastTokenMs >= 0) this.#parts.interTokenMs.add(this.#nowMs - sequence.lastTokenMs);
+    sequence.lastTokenMs = this.#nowMs;
+    this.#core.append(sequence, 0);
+  }
+}
