@@ -111,6 +111,7 @@ export class Sidecar {
       register: registerFrame(identity, this.#engine.info),
       outbox: this.#outbox,
       dump: () => this.#worker.events.dump(),
+      snapshotPiece: (piece) => this.#worker.events.snapshotPiece(piece),
       commands: {
         welcomed: () => this.#welcomed(),
         drain: () => void this.drain(workerLimits.drainMs),

@@ -35,15 +35,6 @@ export interface PrefixIndex {
   find(blockHashes: Uint8Array): PrefixMatch;
   /** Blocks that one slot has on its device. */
   slotBlocks(slot: number): number;
-  /**
-   * A piece of what rebuilds a slot, of at most `maxBlocks`, for `load` alone to read. Cursor 0 begins; null comes with the
-   * last piece. One dump at a time.
-   */
-  dump(
-    slot: number,
-    options: { cursor: number; maxBlocks: number },
-  ): { words: Uint8Array; cursor: number | null };
-  load(slot: number, words: Uint8Array): void;
   readonly blocks: number;
   readonly bytes: number;
   free(): void;

@@ -10,9 +10,9 @@ import type { KvDump } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { BatchReader, isBatchFrame } from './batch-reader.ts';
-import { TIER, type Tier } from './blocks.ts';
 import { ACK, decodeWorkerFrame, encodeRouterFrame } from './frames.ts';
-import type { Ask, DumpChunk, KvChange } from './kv-events.ts';
+import { checkChange, dumpChunk } from './kv-changes.ts';
+import type { Ask } from './kv-events.ts';
 import { parseRegistration } from './registration.ts';
 import type { RouterCore, WorkerLink } from './router.ts';
 import type { Rank, Worker } from './workers.ts';
@@ -31,7 +31,6 @@ export const CLOSE = {
   replaced: 4001,
   leaseEnded: 4002,
 } as const;
-const HASH_BYTES = 8;
 
 /** Scratch of one frame; frames are handled one after the other. */
 const reader = new BatchReader();
@@ -79,8 +78,12 @@ export class FleetConnection implements WorkerLink {
   }
 
   ask(dpRank: number, ask: Ask): void {
-    if (ask.kind === 'dump') this.#send({ case: 'sendDump', value: { dpRank } });
-    else this.#send({ case: 'resend', value: { dpRank, fromEventId: BigInt(ask.fromEventId) } });
+    if (ask.kind === 'resend') {
+      this.#send({ case: 'resend', value: { dpRank, fromEventId: BigInt(ask.fromEventId) } });
+    } else {
+      const piece = ask.kind === 'snapshot' ? { snapshotPiece: ask.piece } : {};
+      this.#send({ case: 'sendDump', value: { dpRank, ...piece } });
+    }
   }
 
   clearKv(): void {
@@ -121,7 +124,7 @@ export class FleetConnection implements WorkerLink {
         this.#batch(worker, bytes, nowMs);
         return;
       case 'dump':
-        this.#dump(worker, frame.value, nowMs);
+        this.#dump(worker, frame.value, bytes, nowMs);
         return;
       case 'draining':
         this.#core.drain(worker);
@@ -148,18 +151,12 @@ export class FleetConnection implements WorkerLink {
     if (reader.isEmpty) this.#socket.send(ACK);
   }
 
-  #dump(worker: Worker, dump: KvDump, nowMs: number): void {
-    const { stream } = rankOf(worker, dump.dpRank);
-    const tier = dump.storageTier as number as Tier;
-    for (const stored of dump.stored) checkChange({ kind: 'stored', tier, ...stored });
-    const chunk: DumpChunk = {
-      tier,
-      first: dump.first,
-      last: dump.last,
-      lastEventId: dump.lastEventId === undefined ? null : safeId(dump.lastEventId),
-      stored: dump.stored,
-    };
-    stream?.dump(chunk, nowMs);
+  #dump(worker: Worker, dump: KvDump, frame: Uint8Array, nowMs: number): void {
+    const rank = rankOf(worker, dump.dpRank);
+    const chunk = dumpChunk(dump);
+    const { snapshotPiece } = dump;
+    if (snapshotPiece === undefined) rank.stream?.dump(chunk, nowMs);
+    else this.#core.snapshotPiece(rank, { ...chunk, piece: snapshotPiece, frame });
   }
 
   #reject(error: StatorError, nowMs: number): void {
@@ -187,30 +184,8 @@ function rankOf(worker: Worker, dpRank: number): Rank {
   return rank;
 }
 
-function checkChange(change: KvChange): void {
-  if (change.kind === 'cleared') return;
-  const { tier, blockHashes } = change;
-  if (tier > TIER.external) throw invalid(`storage tier ${tier}`);
-  if (blockHashes.length % HASH_BYTES !== 0) {
-    throw invalid(`block_hashes of ${blockHashes.length} bytes, not a multiple of ${HASH_BYTES}`);
-  }
-  if (change.kind === 'removed') return;
-  const { parentHash, tokensHashes } = change;
-  if (parentHash.length !== 0 && parentHash.length !== HASH_BYTES) {
-    throw invalid(`parent_hash of ${parentHash.length} bytes`);
-  }
-  if (tokensHashes.length !== blockHashes.length) {
-    throw invalid('block_hashes and tokens_hashes of different length');
-  }
-}
-
 function checkPhase(phase: number): void {
   if (phase < 1 || phase > 4) throw invalid(`progress phase ${phase}`);
-}
-
-function safeId(id: bigint): number {
-  if (id > BigInt(Number.MAX_SAFE_INTEGER)) throw invalid('an event id over 2^53');
-  return Number(id);
 }
 
 const invalid = (what: string) => new StatorError('invalid_frame', what);

@@ -37,8 +37,11 @@ export interface DumpChunk {
   stored: readonly { parentHash: Uint8Array; blockHashes: Uint8Array; tokensHashes: Uint8Array }[];
 }
 
-/** What the router asks of the worker. */
-export type Ask = { kind: 'dump' } | { kind: 'resend'; fromEventId: number };
+/** What the router asks of the worker. `snapshot`: a piece of a dump to keep (`snapshots.ts`). */
+export type Ask =
+  | { kind: 'dump' }
+  | { kind: 'resend'; fromEventId: number }
+  | { kind: 'snapshot'; piece: number };
 
 export type KvPhase = 'live' | 'resend' | 'dump' | 'restore';
 
@@ -65,7 +68,6 @@ export class KvStream {
   #last = -1;
   /** Null while live. */
   #repair: Repair | null = null;
-  #repairs = 0;
 
   constructor(sink: KvSink) {
     this.#sink = sink;
@@ -77,11 +79,6 @@ export class KvStream {
 
   get lastEventId(): number {
     return this.#last;
-  }
-
-  /** How often it was not live: the same number twice means that nothing was replaced in between. */
-  get repairs(): number {
-    return this.#repairs;
   }
 
   get buffered(): number {
@@ -98,6 +95,11 @@ export class KvStream {
     this.#last = lastEventId;
     this.#startRepair('restore', nowMs);
     this.#askResend();
+  }
+
+  /** A piece of the snapshot. */
+  restore(chunk: DumpChunk): void {
+    if (this.#repair?.phase === 'restore') this.#store(chunk);
   }
 
   /** The snapshot has been read. */
@@ -142,7 +144,7 @@ export class KvStream {
       return;
     }
     repair.askedMs = nowMs;
-    for (const stored of chunk.stored) this.#sink.apply({ kind: 'stored', tier: chunk.tier, ...stored });
+    this.#store(chunk);
     if (!chunk.last) return;
     const applied = this.#last;
     this.#last = chunk.lastEventId ?? -1;
@@ -163,6 +165,10 @@ export class KvStream {
     this.#repair = null;
     const inOrder = [...repair.buffer].sort(([a], [b]) => a - b);
     for (const [id, change] of inOrder) this.#apply(id, change);
+  }
+
+  #store({ stored, tier }: DumpChunk): void {
+    for (const each of stored) this.#sink.apply({ kind: 'stored', tier, ...each });
   }
 
   #next(eventId: number, change: KvChange): void {
@@ -216,7 +222,6 @@ export class KvStream {
   /** Enters a phase, or goes over to it with what is buffered. */
   #startRepair(phase: Repair['phase'], nowMs: number): Repair {
     if (!this.#repair) {
-      this.#repairs++;
       this.#repair = { phase, buffer: new Map(), bytes: 0, askedMs: nowMs, attempts: 0, replacing: false };
     }
     this.#repair.phase = phase;

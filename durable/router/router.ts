@@ -25,7 +25,7 @@ import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
 import type { RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
 import { eligible, refusal, schedule } from './scheduler.ts';
-import { type SnapshotNote, type SnapshotOptions, Snapshots } from './snapshots.ts';
+import { type SnapshotNote, type SnapshotOptions, type SnapshotPiece, Snapshots } from './snapshots.ts';
 import { routerStatus } from './status.ts';
 import { type Model, type Rank, type Worker, Workers } from './workers.ts';
 
@@ -98,7 +98,10 @@ export class RouterCore {
       release: (reservation) => this.#sequences.free(reservation),
     });
     const note = (what: SnapshotNote) => this.#metrics.snapshots.labels(what).add();
-    this.#snapshots = options.snapshots ? new Snapshots(options.snapshots, this.#workers, note) : null;
+    const ask = (rank: Rank, piece: number) => this.#ask(rank, { kind: 'snapshot', piece });
+    this.#snapshots = options.snapshots
+      ? new Snapshots(options.snapshots, this.#workers, { note, ask })
+      : null;
   }
 
   /** Chooses a worker and counts the request on it. Refusals are values; nothing is counted then. */
@@ -271,7 +274,12 @@ export class RouterCore {
     this.#queue.drain(nowMs);
   }
 
-  /** Reads or writes one chunk of a snapshot; milliseconds until the next, or null when there is none. */
+  /** A worker sent a piece of a dump to keep. */
+  snapshotPiece(rank: Rank, piece: SnapshotPiece): void {
+    this.#snapshots?.receive(rank, piece);
+  }
+
+  /** Reads one chunk of a snapshot or asks for one; milliseconds until the next, or null when there is none. */
   snapshotTurn(nowMs: number): number | null {
     return this.#snapshots?.turn(nowMs) ?? null;
   }

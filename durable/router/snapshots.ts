@@ -1,16 +1,20 @@
 /**
- * The index on disk: written every so many events, read when its workers come back (design §4).
+ * The index on disk: taken every so many events, read when its workers come back (design §4).
  *
- * Both go one chunk a turn, so that decisions pass in between. A rank's snapshot names the last event that was applied when
- * its dump began; the index may change while it is dumped, because replaying the events after that one on top gives
- * the exact state (`wasm/radix`, dump). So a rank whose stream was under repair meanwhile is left out.
- * A snapshot is only ever a head start: what is of another epoch, incomplete or not equal to its checksum is refused
- * and the worker is asked for its whole index; a dump that arrives first wins.
+ * A worker's own index is the truth and it already knows how to dump it, so a snapshot is the frames of such a dump, kept as
+ * they came: rank by rank, piece by piece, each asked for after a pause. The router's index is not touched, its part is
+ * one small write a turn, and the scanning is done by as many machines as there are workers.
+ * A snapshot names the last event before its dump began; replaying the events after it on top gives the exact state.
+ * It is only ever a head start: what is of another epoch, incomplete or not equal to its checksum is refused and the
+ * worker is asked for its whole index; a dump that arrives first wins.
  * Pure: the disk is an interface, the shell calls `turn` when it is due.
  */
 
 import { LIMITS } from '../runtime/limits.ts';
-import { CHUNK_BLOCKS, decodeChunk, encodeChunk } from './snapshot-chunk.ts';
+import { decodeWorkerFrame } from './frames.ts';
+import { dumpChunk } from './kv-changes.ts';
+import type { DumpChunk } from './kv-events.ts';
+import { decodeChunk, encodeChunk } from './snapshot-chunk.ts';
 import type { SnapshotDisk, SnapshotHead, SnapshotKey } from './snapshot-disk.ts';
 import type { Rank, Workers } from './workers.ts';
 
@@ -22,6 +26,8 @@ export interface SnapshotOptions {
   wake: () => void;
 }
 
+type AskPiece = (rank: Rank, piece: number) => void;
+
 export type SnapshotNote = 'written' | 'skipped' | 'restored' | 'refused' | 'failed';
 
 interface Reading {
@@ -32,16 +38,24 @@ interface Reading {
 
 interface Writing {
   rank: Rank;
-  lastEventId: number;
-  repairs: number;
+  /** The piece that was asked for. */
   seq: number;
-  cursor: number;
+  askedMs: number;
+  /** It came, so the next may be asked for. */
+  came: boolean;
+}
+
+/** A piece of a worker's dump, as the frame that brought it. */
+export interface SnapshotPiece extends DumpChunk {
+  piece: number;
+  frame: Uint8Array;
 }
 
 export class Snapshots {
   readonly #options: SnapshotOptions;
   readonly #workers: Workers;
   readonly #note: (what: SnapshotNote) => void;
+  readonly #ask: AskPiece;
   /** What is whole on disk, by key. */
   readonly #heads = new Map<string, SnapshotHead>();
   readonly #reading: Reading[] = [];
@@ -51,10 +65,15 @@ export class Snapshots {
   readonly #obsolete: SnapshotHead[] = [];
   #events = 0;
 
-  constructor(options: SnapshotOptions, workers: Workers, note: (what: SnapshotNote) => void) {
+  constructor(
+    options: SnapshotOptions,
+    workers: Workers,
+    hooks: { note: (what: SnapshotNote) => void; ask: AskPiece },
+  ) {
     this.#options = options;
     this.#workers = workers;
-    this.#note = note;
+    this.#note = hooks.note;
+    this.#ask = hooks.ask;
     for (const head of options.disk.heads()) this.#heads.set(keyOf(head), head);
   }
 
@@ -96,7 +115,7 @@ export class Snapshots {
   turn(nowMs: number): number | null {
     try {
       if (this.#reading.length > 0) this.#read(this.#reading[0]!, nowMs);
-      else if (this.#isWriting) this.#write();
+      else if (this.#isWriting) this.#write(nowMs);
     } catch (thrown) {
       // A disk that fails costs the head start, not the service.
       if (!(thrown instanceof Error)) throw thrown;
@@ -118,14 +137,14 @@ export class Snapshots {
       return;
     }
     const stored = this.#options.disk.read(head, seq);
-    const payload = stored && decodeChunk({ ...head, seq }, stored);
-    if (!payload) {
+    const chunk = stored && chunkOf(decodeChunk({ ...head, seq }, stored));
+    if (!chunk) {
       this.#reading.shift();
       this.#refuse(head);
       rank.stream.refuse(nowMs);
       return;
     }
-    rank.worker.model.index.load(rank.slot, payload);
+    rank.stream.restore(chunk);
     reading.seq++;
     if (reading.seq < head.chunks) return;
     this.#reading.shift();
@@ -133,60 +152,70 @@ export class Snapshots {
     this.#note('restored');
   }
 
-  #write(): void {
+  /** A worker sent a piece. What was not asked for, or comes too late, is ignored. */
+  receive(rank: Rank, piece: SnapshotPiece): void {
+    const writing = this.#writing;
+    if (writing?.rank !== rank || writing.seq !== piece.piece || writing.came) return;
+    writing.came = true;
+    try {
+      this.#keep(writing, piece);
+    } catch (thrown) {
+      if (!(thrown instanceof Error)) throw thrown;
+      this.#note('failed');
+      this.#writing = null;
+    }
+  }
+
+  #write(nowMs: number): void {
     const obsolete = this.#obsolete.pop();
     if (obsolete) {
       this.#forget(obsolete);
       return;
     }
-    this.#writing ??= this.#next();
-    if (this.#writing) this.#writeChunk(this.#writing);
+    const writing = this.#writing ?? this.#next();
+    this.#writing = writing;
+    if (!writing) return;
+    if (!isPresent(writing.rank) || (!writing.came && nowMs - writing.askedMs > LIMITS.recoveryTimeoutMs)) {
+      this.#forget(placeOf(writing.rank));
+      this.#writing = null;
+      this.#note('skipped');
+    } else if (writing.came) {
+      writing.seq++;
+      writing.came = false;
+      writing.askedMs = nowMs;
+      this.#ask(writing.rank, writing.seq);
+    }
   }
 
-  /** The next rank of the round that changed and is whole. */
+  /** The next rank of the round of which there is something new. */
   #next(): Writing | null {
     for (let rank = this.#round.pop(); rank; rank = this.#round.pop()) {
-      const { stream } = rank;
-      const { epoch } = rank.worker.registration;
-      if (!isPresent(rank) || !stream) continue;
-      const { lastEventId, repairs } = stream;
+      if (!isPresent(rank) || !rank.stream) continue;
+      const { lastEventId } = rank.stream;
       const head = this.#heads.get(keyOf(placeOf(rank)));
-      if (head?.epoch === epoch && head.lastEventId === lastEventId) continue;
-      if (stream.phase === 'live' && lastEventId >= 0) {
-        return { rank, lastEventId, repairs, seq: 0, cursor: 0 };
-      }
-      this.#note('skipped');
+      if (head?.epoch === rank.worker.registration.epoch && head.lastEventId === lastEventId) continue;
+      return { rank, seq: -1, askedMs: 0, came: true };
     }
     return null;
   }
 
-  #writeChunk(writing: Writing): void {
-    const { rank, lastEventId, repairs, seq } = writing;
+  #keep(writing: Writing, { last, lastEventId, frame }: SnapshotPiece): void {
+    const { rank, seq } = writing;
     const { disk } = this.#options;
     const key = placeOf(rank);
-    if (!isPresent(rank) || rank.stream?.phase !== 'live' || rank.stream.repairs !== repairs) {
-      this.#writing = null;
-      this.#forget(key);
-      this.#note('skipped');
-      return;
-    }
-    const { index } = rank.worker.model;
-    const piece = index.dump(rank.slot, { cursor: writing.cursor, maxBlocks: CHUNK_BLOCKS });
     const { epoch } = rank.worker.registration;
     if (seq === 0) {
       this.#heads.delete(keyOf(key));
       disk.begin(key);
     }
-    disk.write(key, seq, encodeChunk({ epoch, lastEventId, seq }, piece.words));
-    writing.seq++;
-    if (piece.cursor !== null) {
-      writing.cursor = piece.cursor;
-      return;
-    }
-    const head = { ...key, epoch, lastEventId, chunks: writing.seq };
+    disk.write(key, seq, encodeChunk({ epoch, seq }, frame));
+    if (!last) return;
+    this.#writing = null;
+    // A worker without events has nothing to restore.
+    if (lastEventId === null) return;
+    const head = { ...key, epoch, lastEventId, chunks: seq + 1 };
     disk.commit(head);
     this.#heads.set(keyOf(key), head);
-    this.#writing = null;
     this.#note('written');
   }
 
@@ -209,6 +238,13 @@ export class Snapshots {
       if (isPresent(rank) && rank.stream?.phase === 'restore') rank.stream.refuse(nowMs);
     }
   }
+}
+
+/** The dump in a kept frame; null when it is none. */
+function chunkOf(frame: Uint8Array | null): DumpChunk | null {
+  if (!frame) return null;
+  const decoded = decodeWorkerFrame(frame);
+  return decoded.case === 'dump' ? dumpChunk(decoded.value) : null;
 }
 
 const keyOf = ({ instanceId, dpRank }: SnapshotKey) => `${instanceId}/${dpRank}`;

@@ -3,7 +3,7 @@
  * array per index, so that a candidate's depth is one read; only the entries of the last answer are wiped.
  */
 
-import { ActiveSequences, dumpDone, loadRadix, type Matches, RadixIndex, storeStatus } from '#wasm/radix';
+import { ActiveSequences, loadRadix, type Matches, RadixIndex, storeStatus } from '#wasm/radix';
 import { LIMITS } from '../runtime/limits.ts';
 import {
   type BlocksInFlight,
@@ -80,15 +80,6 @@ class WasmPrefixIndex implements PrefixIndex {
 
   slotBlocks(slot: number): number {
     return this.#index.slotBlocks(slot);
-  }
-
-  dump(slot: number, options: { cursor: number; maxBlocks: number }) {
-    const { words, cursor } = this.#index.dump(slot, options);
-    return { words, cursor: cursor === dumpDone ? null : cursor };
-  }
-
-  load(slot: number, words: Uint8Array): void {
-    this.#index.load(slot, words);
   }
 
   get blocks(): number {

@@ -85,7 +85,7 @@ export const LIMITS = {
   recoveryAttempts: 8,
   /** Pieces that a snapshot of the index is written and read in, and the pause between two writes. */
   snapshotChunkBytes: 256 * 1024,
-  snapshotPauseMs: 50,
+  snapshotPauseMs: 20,
   snapshotEvents: 1_000_000,
   /** Data parallel ranks of one worker, and of all workers of a model (slots of its index). */
   dpRanks: 64,

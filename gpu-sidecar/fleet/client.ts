@@ -33,6 +33,8 @@ export interface FleetClientOptions {
   outbox: Outbox;
   /** The frames of a dump of the whole index. */
   dump: () => Iterable<KvDump>;
+  /** A piece of a dump that the router keeps; null when there is none. */
+  snapshotPiece: (piece: number) => KvDump | null;
   commands: FleetCommands;
   clock: Clock;
   timers: Timers;
@@ -151,6 +153,11 @@ export class FleetClient {
       case 'dump':
         if (effect.dpRank === 0) this.#sendDump();
         break;
+      case 'snapshot': {
+        const dump = effect.dpRank === 0 ? this.#options.snapshotPiece(effect.piece) : null;
+        if (dump) this.#send({ case: 'dump', value: dump });
+        break;
+      }
       case 'drain':
         commands.drain();
         break;

@@ -35,16 +35,17 @@ export class LocalIndex {
     this.#index.clear(SELF);
   }
 
-  /** All blocks, parents first, in pieces of about `maxBlocks`. */
-  dump(maxBlocks: number): StoredPath[][] {
-    const pieces: StoredPath[][] = [];
+  /**
+   * All blocks, parents first, in pieces of at most `maxBlocks`. Events may come between pieces: replaying those since the
+   * beginning on top gives the exact state. Another dump ends this one early.
+   */
+  *dump(maxBlocks: number): Generator<StoredPath[]> {
     let cursor = 0;
     do {
       const piece = this.#index.dump(SELF, { cursor, maxBlocks });
-      // The words are a view on memory that the next call writes.
-      pieces.push([...dumpEvents(piece.words.slice())]);
       cursor = piece.cursor;
+      // The words are a view on memory that the next call writes.
+      yield [...dumpEvents(piece.words.slice())];
     } while (cursor !== dumpDone);
-    return pieces;
   }
 }

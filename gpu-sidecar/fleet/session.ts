@@ -41,6 +41,7 @@ export type Effect =
   | { do: 'retry'; inMs: number; reason: string }
   | { do: 'resend'; dpRank: number; fromEventId: number }
   | { do: 'dump'; dpRank: number }
+  | { do: 'snapshot'; dpRank: number; piece: number }
   | { do: 'drain' }
   | { do: 'clear-kv' }
   | { do: 'give-up'; refusal: Refusal };
@@ -148,8 +149,11 @@ function commands(frame: RouterFrame['frame']): Effect[] {
   switch (frame.case) {
     case 'resend':
       return [{ do: 'resend', dpRank: frame.value.dpRank, fromEventId: Number(frame.value.fromEventId) }];
-    case 'sendDump':
-      return [{ do: 'dump', dpRank: frame.value.dpRank }];
+    case 'sendDump': {
+      const { dpRank, snapshotPiece } = frame.value;
+      if (snapshotPiece === undefined) return [{ do: 'dump', dpRank }];
+      return [{ do: 'snapshot', dpRank, piece: snapshotPiece }];
+    }
     case 'drain':
       return [{ do: 'drain' }];
     case 'clearKv':

@@ -30,6 +30,8 @@ export class WorkerEvents implements KvEventSink {
   /** Event n is at n modulo the length. */
   readonly #ring: KvEvent[] = [];
   #next = 0;
+  /** A dump that a router takes piece by piece. */
+  #snapshot: { frames: Generator<KvDump, undefined>; next: number } | null = null;
 
   constructor(options: WorkerEventsOptions) {
     this.#options = options;
@@ -74,13 +76,35 @@ export class WorkerEvents implements KvEventSink {
 
   /** The whole index in frames, parents first; at least one frame, so that an empty index replaces what was there. */
   dump(): KvDump[] {
-    const pieces = this.#index.dump(this.#options.dumpBlocksPerFrame);
-    const frames = pieces.map((paths) => create(KvDumpSchema, { dpRank: 0, stored: paths.map(toMessage) }));
-    frames[0]!.first = true;
-    const last = frames.at(-1)!;
-    last.last = true;
-    if (this.#next > 0) last.lastEventId = BigInt(this.#next - 1);
-    return frames;
+    this.#snapshot = null;
+    return [...this.#frames()];
+  }
+
+  /**
+   * One frame of a dump that is taken piece by piece, for a router to keep: piece 0 begins, each is had once. The event it
+   * names is the last before it began. Null when this piece does not follow, or a whole dump came in between.
+   */
+  snapshotPiece(piece: number): KvDump | null {
+    if (piece === 0) this.#snapshot = { frames: this.#frames(), next: 0 };
+    if (this.#snapshot?.next !== piece) return null;
+    this.#snapshot.next++;
+    const { value } = this.#snapshot.frames.next();
+    if (!value || value.last) this.#snapshot = null;
+    if (value) value.snapshotPiece = piece;
+    return value ?? null;
+  }
+
+  *#frames(): Generator<KvDump, undefined> {
+    const lastEventId = this.#next - 1;
+    let waiting: KvDump | null = null;
+    for (const paths of this.#index.dump(this.#options.dumpBlocksPerFrame)) {
+      if (waiting) yield waiting;
+      waiting = create(KvDumpSchema, { first: waiting === null, stored: paths.map(toMessage) });
+    }
+    if (!waiting) return;
+    waiting.last = true;
+    if (lastEventId >= 0) waiting.lastEventId = BigInt(lastEventId);
+    yield waiting;
   }
 
   #add(data: KvEvent['data']): void {

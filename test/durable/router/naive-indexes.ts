@@ -16,9 +16,6 @@ interface Node {
   keys: Set<number>;
 }
 
-/** Tier, parent, block and tokens hash. */
-type DumpedStore = [Tier, string | null, string, string];
-
 const TIERS = Object.values(TIER);
 /** A slot's blocks of one tier. */
 const keyOf = (slot: number, tier: Tier): number => slot * TIERS.length + tier;
@@ -111,32 +108,6 @@ export class NaivePrefixIndex implements PrefixIndex {
 
   slotBlocks(slot: number): number {
     return this.#own(keyOf(slot, TIER.device)).size;
-  }
-
-  /** All in one piece: stores as JSON, parents first. */
-  dump(slot: number): { words: Uint8Array; cursor: null } {
-    const stores: DumpedStore[] = [];
-    const visit = (node: Node, parent: bigint | null): void => {
-      for (const [tokens, child] of node.children) {
-        for (const tier of TIERS) {
-          for (const [block, owned] of this.#own(keyOf(slot, tier))) {
-            if (owned !== child) continue;
-            stores.push([tier, parent === null ? null : String(parent), String(block), String(tokens)]);
-            visit(child, block);
-          }
-        }
-      }
-    };
-    visit(this.#root, null);
-    return { words: new TextEncoder().encode(JSON.stringify(stores)), cursor: null };
-  }
-
-  load(slot: number, bytes: Uint8Array): void {
-    const stores = JSON.parse(new TextDecoder().decode(bytes)) as DumpedStore[];
-    for (const [tier, parent, block, tokens] of stores) {
-      const above = parent === null ? new Uint8Array(0) : hashes(BigInt(parent));
-      this.store(slot, tier, above, hashes(BigInt(block)), hashes(BigInt(tokens)));
-    }
   }
 
   get blocks(): number {

@@ -40,6 +40,7 @@ function connect(router: ScriptedRouter) {
     register: registerFrame(identity, engine.info),
     outbox: new Outbox({ events, progress, load: () => engine.load(), frameBytes: 1 << 20 }),
     dump: () => events.dump(),
+    snapshotPiece: (piece) => events.snapshotPiece(piece),
     commands: {
       welcomed: () => void calls.push('welcomed'),
       drain: () => void calls.push('drain'),

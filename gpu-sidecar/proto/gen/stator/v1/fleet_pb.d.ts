@@ -314,6 +314,13 @@ export declare type KvDump = Message<"stator.v1.KvDump"> & {
    * @generated from field: stator.v1.StorageTier storage_tier = 6;
    */
   storageTier: StorageTier;
+
+  /**
+   * As SendDump asked for it: this chunk is for keeping, and replaces nothing.
+   *
+   * @generated from field: optional uint32 snapshot_piece = 7;
+   */
+  snapshotPiece?: number | undefined;
 };
 
 /**
@@ -577,6 +584,14 @@ export declare type SendDump = Message<"stator.v1.SendDump"> & {
    * @generated from field: uint32 dp_rank = 1;
    */
   dpRank: number;
+
+  /**
+   * Absent: the whole index at once. Otherwise the next piece of a dump to keep, 0 begins it; a worker that cannot go
+   * on with this piece does not answer.
+   *
+   * @generated from field: optional uint32 snapshot_piece = 2;
+   */
+  snapshotPiece?: number | undefined;
 };
 
 /**
