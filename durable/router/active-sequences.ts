@@ -4,12 +4,16 @@
  * It owns the loads that the cost reads: P(w) and R(w) here, unique active blocks D(w) in wasm. Invariants: phases only
  * move forward, a later one implies the earlier; only the request's own worker may report on it; freeing is idempotent; when
  * nothing is in flight all loads are 0. A reservation that its worker never accepts runs out after
- * `LIMITS.reservationMs`, a request that its worker forgot after `LIMITS.staleRequestMs`.
+ * `LIMITS.reservationMs`, a request that its worker forgot after `LIMITS.staleRequestMs` and one sweep of grace.
+ * Where a request said how long its answer will be, the blocks that only it holds fade towards 0 as it gets there.
  * Numbers are u32 ≥ 1 and start at random, so that a number of the router's earlier life means nothing here.
  */
 
+import type { Clock } from '../runtime/clock.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import type { Rank, Worker } from './workers.ts';
+
+const HASH_BYTES = 8;
 
 export interface InFlight {
   readonly reservation: number;
@@ -22,13 +26,32 @@ export interface InFlight {
   phase: 'reserved' | 'accepted' | 'decoding';
   /** Of the decision or the last report. */
   heardMs: number;
+  /** Silent for long at the last sweep: the next one ends it. */
+  suspect: boolean;
+  /** No other prompt was waiting on the rank when this one came. */
+  readonly alone: boolean;
+  /** Kept only while its blocks may fade. */
+  readonly fading: { blockHashes: Uint8Array; outputTokens: number } | null;
+  fadedBlocks: number;
 }
 
 export interface NewRequest {
   blockHashes: Uint8Array;
   promptTokens: number;
-  /** Blocks of the prompt that the chosen rank has. */
-  overlapBlocks: number;
+  /** Prompt tokens that the chosen rank need not compute. */
+  cachedTokens: number;
+  /** Count no prompt tokens to compute; count no blocks; share none with other requests. */
+  untrackedPrefill?: boolean;
+  untrackedBlocks?: boolean;
+  unshared?: boolean;
+  expectedOutputTokens?: number | undefined;
+}
+
+export interface ActiveSequencesOptions {
+  /** Any u32. */
+  firstReservation: number;
+  trackOutputBlocks: boolean;
+  clock: Clock;
 }
 
 export class ActiveSequences {
@@ -36,13 +59,14 @@ export class ActiveSequences {
   /** Not yet accepted, in order of time. */
   readonly #reserved = new Map<number, InFlight>();
   readonly #trackOutputBlocks: boolean;
+  readonly #clock: Clock;
   #next: number;
   #staleSweepMs = 0;
 
-  /** `firstReservation`: any u32. */
-  constructor(options: { firstReservation: number; trackOutputBlocks: boolean }) {
-    this.#next = options.firstReservation >>> 0;
-    this.#trackOutputBlocks = options.trackOutputBlocks;
+  constructor({ firstReservation, trackOutputBlocks, clock }: ActiveSequencesOptions) {
+    this.#next = firstReservation >>> 0;
+    this.#trackOutputBlocks = trackOutputBlocks;
+    this.#clock = clock;
   }
 
   get size(): number {
@@ -55,38 +79,50 @@ export class ActiveSequences {
 
   /** Counts the request on the chosen rank; returns its number. */
   reserve(rank: Rank, request: NewRequest, nowMs: number): number {
-    const { blockSizeTokens } = rank.worker.model;
-    const { promptTokens, overlapBlocks } = request;
+    const { model } = rank.worker;
+    const { promptTokens, blockHashes, expectedOutputTokens } = request;
     const reservation = this.#number();
+    const tracked = request.untrackedPrefill ? 0 : promptTokens - request.cachedTokens;
+    const shares = !request.untrackedBlocks && !request.unshared;
+    const fades = this.#trackOutputBlocks && shares && expectedOutputTokens !== undefined;
     const entry: InFlight = {
       reservation,
       rank,
-      prefillTokens: Math.max(promptTokens - overlapBlocks * blockSizeTokens, 0),
+      prefillTokens: Math.max(tracked, 0),
       promptTokens,
-      totalBlocks: Math.ceil(promptTokens / blockSizeTokens),
+      totalBlocks: Math.ceil(promptTokens / model.blockSizeTokens),
       phase: 'reserved',
       heardMs: nowMs,
+      suspect: false,
+      alone: rank.prefillTokens === 0,
+      fading: fades ? { blockHashes: blockHashes.slice(), outputTokens: expectedOutputTokens } : null,
+      fadedBlocks: 0,
     };
     this.#requests.set(reservation, entry);
     this.#reserved.set(reservation, entry);
-    rank.prefillTokens += entry.prefillTokens;
     rank.activeRequests++;
-    rank.worker.model.inFlight.add(reservation, rank.slot, request.blockHashes);
+    if (!request.untrackedBlocks) {
+      model.inFlight.add(reservation, rank.slot, blockHashes, request.unshared ? reservation : 0);
+    }
+    if (entry.prefillTokens > 0) this.#addPrefill(entry, nowMs);
     return reservation;
   }
 
   accepted(entry: InFlight, nowMs: number): void {
     entry.heardMs = nowMs;
+    entry.suspect = false;
     if (entry.phase !== 'reserved') return;
     entry.phase = 'accepted';
     this.#reserved.delete(entry.reservation);
   }
 
-  firstToken(entry: InFlight, nowMs: number): void {
+  /** `ttftMs` as the worker measured it; 0: unknown. */
+  firstToken(entry: InFlight, nowMs: number, ttftMs = 0): void {
     this.accepted(entry, nowMs);
     entry.phase = 'decoding';
-    entry.rank.prefillTokens -= entry.prefillTokens;
-    entry.prefillTokens = 0;
+    if (entry.prefillTokens === 0) return;
+    if (entry.alone) entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
+    this.#endPrefill(entry, nowMs);
   }
 
   /** `outputTokens` so far; implies the first token. */
@@ -98,6 +134,7 @@ export class ActiveSequences {
     if (blocks <= entry.totalBlocks) return;
     model.inFlight.grow(entry.reservation, blocks - entry.totalBlocks);
     entry.totalBlocks = blocks;
+    if (entry.fading) this.#fade(entry, entry.fading, outputTokens);
   }
 
   /** The end, whatever the reason. False when the number means nothing (any more). */
@@ -106,9 +143,12 @@ export class ActiveSequences {
     if (!entry) return false;
     this.#requests.delete(reservation);
     this.#reserved.delete(reservation);
-    entry.rank.prefillTokens -= entry.prefillTokens;
-    entry.rank.activeRequests--;
-    entry.rank.worker.model.inFlight.remove(reservation);
+    const { rank } = entry;
+    if (entry.prefillTokens > 0) this.#endPrefill(entry, this.#clock.nowMs());
+    rank.activeRequests--;
+    // Sums of fractions would leave dust behind.
+    rank.fadedBlocks = rank.activeRequests === 0 ? 0 : rank.fadedBlocks - entry.fadedBlocks;
+    rank.worker.model.inFlight.remove(reservation);
     return true;
   }
 
@@ -131,11 +171,43 @@ export class ActiveSequences {
     let stale = 0;
     if (nowMs - this.#staleSweepMs >= LIMITS.staleSweepMs) {
       this.#staleSweepMs = nowMs;
-      for (const [reservation, { heardMs }] of this.#requests) {
-        if (nowMs - heardMs >= LIMITS.staleRequestMs && this.free(reservation)) stale++;
+      for (const [reservation, entry] of this.#requests) {
+        if (nowMs - entry.heardMs < LIMITS.staleRequestMs) continue;
+        if (!entry.suspect) entry.suspect = true;
+        else if (this.free(reservation)) stale++;
       }
     }
     return { expired, stale };
+  }
+
+  #addPrefill({ reservation, rank, prefillTokens: tokens }: InFlight, nowMs: number): void {
+    rank.prefillTokens += tokens;
+    if (!rank.prefillLoad) return;
+    const expectedMs = rank.worker.model.prefillSpeed?.expectedMs(tokens) ?? null;
+    rank.prefillLoad.add(reservation, { tokens, expectedMs }, nowMs);
+  }
+
+  #endPrefill(entry: InFlight, nowMs: number): void {
+    entry.rank.prefillTokens -= entry.prefillTokens;
+    entry.prefillTokens = 0;
+    entry.rank.prefillLoad?.remove(entry.reservation, nowMs);
+  }
+
+  /** Output and the part of the prompt that nobody else on the rank shares count less, the nearer the expected end is. */
+  #fade(entry: InFlight, fading: NonNullable<InFlight['fading']>, outputTokens: number): void {
+    const { rank, reservation, promptTokens, totalBlocks } = entry;
+    const { inFlight, blockSizeTokens } = rank.worker.model;
+    const { blockHashes } = fading;
+    const outputBlocks = totalBlocks - Math.ceil(promptTokens / blockSizeTokens);
+    // What the others share is what is active without this request.
+    inFlight.remove(reservation);
+    const sharedBlocks = inFlight.shared(blockHashes)[rank.slot] ?? 0;
+    inFlight.add(reservation, rank.slot, blockHashes, 0);
+    inFlight.grow(reservation, outputBlocks);
+    const own = blockHashes.length / HASH_BYTES - sharedBlocks + outputBlocks;
+    const faded = own * Math.min(outputTokens / Math.max(fading.outputTokens, 1), 1);
+    rank.fadedBlocks += faded - entry.fadedBlocks;
+    entry.fadedBlocks = faded;
   }
 
   #number(): number {

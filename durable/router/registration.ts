@@ -37,6 +37,8 @@ export interface Registration {
   totalKvBlocks: number;
   /** Tokens of one pass of the engine; what did not say counts as without bound (semantics §1.7). */
   maxNumBatchedTokens: number;
+  taints: string[];
+  loras: string[];
 }
 
 const UNSAID_BATCHED_TOKENS = 10_000_000;
@@ -64,6 +66,8 @@ export function parseRegistration(frame: Register): Registration {
     dpRanks,
     totalKvBlocks: runtime.totalKvBlocks,
     maxNumBatchedTokens: runtime.maxNumBatchedTokens || UNSAID_BATCHED_TOKENS,
+    taints: words('runtime.taints', runtime.taints),
+    loras: words('runtime.loras', runtime.loras),
   };
 }
 
@@ -105,6 +109,11 @@ function name(field: string, text: string): string {
     throw invalid(field, `is longer than ${LIMITS.modelNameLength} characters`);
   }
   return text;
+}
+
+function words(field: string, texts: readonly string[]): string[] {
+  if (texts.length > LIMITS.workerWords) throw invalid(field, `has more than ${LIMITS.workerWords} entries`);
+  return texts.map((text) => name(field, text));
 }
 
 function httpAddress(text: string): string {

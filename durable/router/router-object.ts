@@ -15,10 +15,18 @@ import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
+import { policyOf } from './policy.ts';
 import { checkedPolicy, configuredPolicy } from './queue/configured-policy.ts';
 import { waitForTicket } from './queue/ticket-wait.ts';
 import { RouterCore } from './router.ts';
-import type { RouteAnswer, RouteRefusal, RouteRequest, RouterRpc, RouterStatus } from './rpc.ts';
+import type {
+  BusyThresholds,
+  RouteAnswer,
+  RouteRefusal,
+  RouteRequest,
+  RouterRpc,
+  RouterStatus,
+} from './rpc.ts';
 import { sqlSnapshotDisk } from './snapshot-disk.ts';
 import { wasmIndexes } from './wasm-indexes.ts';
 
@@ -57,20 +65,12 @@ export class Router extends DurableObject implements RouterRpc {
     const settings = settingsFromEnv(this.#env);
     this.#log = new Logger({ component: 'router', level: settings.logLevel });
     this.#core = new RouterCore({
-      policy: {
-        mode: settings.routerMode,
-        overlapScoreCredit: settings.overlapScoreCredit,
-        prefillLoadScale: settings.prefillLoadScale,
-        decodeActiveRequestWeight: settings.decodeActiveRequestWeight,
-        temperature: settings.routerTemperature,
-        random: () => this.#host.random(),
-      },
+      policy: policyOf(settings, () => this.#host.random()),
       clock: this.#host,
       indexes: wasmIndexes,
       log: this.#log,
       leaseMs: settings.leaseMs,
       metricsPrefix: settings.metricsPrefix,
-      trackOutputBlocks: settings.routerTrackOutputBlocks,
       snapshots: {
         disk: sqlSnapshotDisk(ctx.storage.sql, { reset: settings.resetStates }),
         everyEvents: settings.snapshotEvents,
@@ -120,6 +120,10 @@ export class Router extends DurableObject implements RouterRpc {
 
   clearKvBlocks(): number {
     return this.#core.clearKvBlocks();
+  }
+
+  busyThresholds(model: string, change: Partial<BusyThresholds>): BusyThresholds | null {
+    return this.#core.busyThresholds(model, change);
   }
 
   /** `GET /fleet/v1/{namespace}` with `Upgrade: websocket`; the function in front has checked the fleet token. */

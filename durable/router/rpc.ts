@@ -5,8 +5,18 @@
  */
 
 /** How a worker is chosen. */
-export const ROUTER_MODES = ['round-robin', 'random', 'direct', 'kv'] as const;
+export const ROUTER_MODES = [
+  'round-robin',
+  'random',
+  'power-of-two',
+  'least-loaded',
+  'direct',
+  'kv',
+] as const;
 export type RouterMode = (typeof ROUTER_MODES)[number];
+
+/** Which half of a request a worker is wanted for; absent where one worker does both. */
+export type RouterRole = 'prefill' | 'decode';
 
 export interface RouteRequest {
   requestId: string;
@@ -22,12 +32,67 @@ export interface RouteRequest {
   release?: number;
   /** Overrides the configured mode for this request. */
   mode?: RouterMode;
+  /** Of the pinned worker: this data parallel rank. */
+  dpRank?: number;
+  role?: RouterRole;
+  /** Only these instances (hex). */
+  allowedWorkerIds?: string[];
+  /** Only workers with all of these taints; and weights of taints: above 0 draws the request there, below 0 away. */
+  requiredTaints?: string[];
+  preferredTaints?: Record<string, number>;
+  /** Only workers that have this LoRA adapter. */
+  lora?: string;
+  /** Goes where the session's last request went, if it can; `final`: the session ends with this one. */
+  session?: { id: string; final: boolean };
+  /** How long the answer is expected to be. */
+  expectedOutputTokens?: number;
+  override?: RouterConfigOverride;
+  /** Decide, but count nothing: the reservation is 0. */
+  queryOnly?: boolean;
+  /** Say how each candidate was judged. */
+  explain?: boolean;
   /** Policy class or family that the client named; another name or none means the default family. */
   policyClass?: string;
   /** In the queue: seconds that the request counts as older than it is (`agent_hints.priority`). */
   priorityJump?: number;
   /** In the queue: everything of a higher tier goes first (`agent_hints.strict_priority`). */
   strictPriority?: number;
+}
+
+/** What one request may set otherwise than the router is configured (`router_config_override`). */
+export interface RouterConfigOverride {
+  overlapScoreCredit?: number;
+  /** Dynamo 0.9: sets `prefillLoadScale`, and at 0 also the credit to 0. */
+  overlapScoreWeight?: number;
+  prefillLoadScale?: number;
+  temperature?: number;
+  sharedCacheMultiplier?: number;
+  assumeKvReuse?: boolean;
+  trackPrefillTokens?: boolean;
+}
+
+/** How one candidate was judged, in the terms of the cost (semantics §1.2). */
+export interface CandidateCost {
+  worker: string;
+  dpRank: number;
+  cost: number;
+  deviceBlocks: number;
+  hostBlocks: number;
+  diskBlocks: number;
+  sharedBlocks: number;
+  prefillTokens: number;
+  decodeBlocks: number;
+  activeRequests: number;
+  preference: number;
+}
+
+/** Above which load a worker is overloaded (semantics §1.8); null: never. */
+export interface BusyThresholds {
+  /** Share of the KV blocks in use, 0 to 1. */
+  activeDecodeBlocks: number | null;
+  /** Prompt tokens still to compute, and the same as a multiple of the engine's batch. */
+  activePrefillTokens: number | null;
+  activePrefillTokensFrac: number | null;
 }
 
 export interface RouteDecision {
@@ -38,9 +103,14 @@ export interface RouteDecision {
   address: string;
   reservation: number;
   routerBoot: number;
+  dpRank: number;
   /** Prompt blocks that the index says the worker has. */
   overlapBlocks: number;
+  /** Prompt tokens that it need not compute, as estimated: tiers below the device count less. */
+  cachedTokens: number;
   directoryVersion: number;
+  /** Asked for by `explain`, cheapest first; empty in modes that weigh nothing. */
+  candidates?: CandidateCost[];
 }
 
 /** Refusals are values: an exception across RPC loses its class. `code` is one of runtime/errors.ts. */
@@ -84,6 +154,19 @@ export interface RouterRpc {
   status(): RouterStatus;
   /** Drops cached blocks on all workers; returns how many workers were told. */
   clearKvBlocks(): number;
+  /** Thresholds of a model after the given ones were changed; null when the model is not served here. Lost with the object. */
+  busyThresholds(model: string, change: Partial<BusyThresholds>): BusyThresholds | null;
+}
+
+/** What waits in one policy class. */
+export interface QueueStatus {
+  model: string;
+  policyClass: string;
+  requests: number;
+  rawIslTokens: number;
+  cachedTokens: number;
+  /** Credit of the deficit round robin. */
+  deficitTokens: number;
 }
 
 /** What waits in one policy class. */

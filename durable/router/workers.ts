@@ -9,8 +9,12 @@
 
 import { StatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
+import { ApproximateCache } from './approximate.ts';
 import type { BlocksInFlight, Indexes, PrefixIndex } from './blocks.ts';
 import type { KvStream } from './kv-events.ts';
+import type { Policy } from './policy.ts';
+import { PrefillLoad } from './prefill-load.ts';
+import { PrefillSpeed } from './prefill-speed.ts';
 import type { CardEntry, Registration } from './registration.ts';
 
 /** One (instance, dp rank): what the scheduler chooses. */
@@ -24,6 +28,10 @@ export interface Rank {
   prefillTokens: number;
   /** R(w) */
   activeRequests: number;
+  /** Set where prefill load shrinks with time (`prefill-load.ts`). */
+  prefillLoad: PrefillLoad | null;
+  /** Active blocks that count as gone, because their requests are near their expected end. */
+  fadedBlocks: number;
   /** As the worker last reported. */
   kvUsedBlocks: number;
   running: number;
@@ -52,26 +60,37 @@ export interface Model {
   readonly blockSizeTokens: number;
   readonly index: PrefixIndex;
   readonly inFlight: BlocksInFlight;
+  /** What was routed where, when that feeds an index: `index` itself, or `predicted` beside it. */
+  readonly routed: ApproximateCache | null;
+  readonly predicted: PrefixIndex | null;
+  readonly prefillSpeed: PrefillSpeed | null;
   readonly workers: Set<Worker>;
   /** Ranks by slot. */
   readonly slots: (Rank | null)[];
   /** Ranks that may be chosen, in order of registration; `disconnected` when `connected` is empty. */
   connected: Rank[];
   disconnected: Rank[];
+  /** The same for prefill workers, which answer other workers. */
+  prefill: { connected: Rank[]; disconnected: Rank[] };
   /** Of mode round-robin. */
   turn: number;
 }
 
+/** What of the policy decides how a model's state is made. */
+export type ModelPolicy = Pick<Policy, 'useKvEvents' | 'approximate' | 'predictedTtlMs' | 'prefillLoadModel'>;
+
 export class Workers {
   readonly #indexes: Indexes;
+  readonly #policy: ModelPolicy;
   readonly #instances = new Map<string, Worker>();
   /** By name and by alias. */
   readonly #models = new Map<string, Model>();
   /** Epochs of instances that left, oldest first. */
   readonly #departed = new Map<string, number>();
 
-  constructor(indexes: Indexes) {
+  constructor(indexes: Indexes, policy: ModelPolicy) {
     this.#indexes = indexes;
+    this.#policy = policy;
   }
 
   get size(): number {
@@ -171,6 +190,7 @@ export class Workers {
     }
     for (const { slot } of worker.ranks) {
       model.index.clear(slot);
+      model.routed?.clear(slot);
       model.slots[slot] = null;
     }
     listCandidates(model);
@@ -183,26 +203,40 @@ export class Workers {
   }
 
   #addModel({ card, cardChecksum }: Registration): Model {
+    const { prefillLoadModel } = this.#policy;
     const model: Model = {
       name: card.name,
       card,
       cardChecksum,
       blockSizeTokens: card.blockSizeTokens,
-      index: this.#indexes.prefixIndex(),
+      ...this.#prefixes(),
       inFlight: this.#indexes.blocksInFlight(),
+      prefillSpeed: prefillLoadModel === 'none' ? null : new PrefillSpeed(),
       workers: new Set(),
       slots: [],
       connected: [],
       disconnected: [],
+      prefill: { connected: [], disconnected: [] },
       turn: 0,
     };
     for (const name of [card.name, ...card.aliases]) this.#models.set(name, model);
     return model;
   }
 
+  #prefixes(): Pick<Model, 'index' | 'routed' | 'predicted'> {
+    const { useKvEvents, approximate, predictedTtlMs } = this.#policy;
+    const index = this.#indexes.prefixIndex();
+    if (!useKvEvents) return { index, routed: new ApproximateCache(index, approximate), predicted: null };
+    if (predictedTtlMs === null) return { index, routed: null, predicted: null };
+    const predicted = this.#indexes.prefixIndex();
+    const options = { ...approximate, policy: 'ttl' as const, ttlMs: predictedTtlMs };
+    return { index, routed: new ApproximateCache(predicted, options), predicted };
+  }
+
   #removeModel(model: Model): void {
     for (const [name, owner] of this.#models) if (owner === model) this.#models.delete(name);
     model.index.free();
+    model.predicted?.free();
     model.inFlight.free();
   }
 
@@ -223,6 +257,8 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
     stream: null,
     prefillTokens: 0,
     activeRequests: 0,
+    prefillLoad: model.prefillSpeed && new PrefillLoad(),
+    fadedBlocks: 0,
     kvUsedBlocks: 0,
     running: 0,
     waiting: 0,
@@ -234,12 +270,13 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
 /** Prefill and encode workers answer other workers, not requests. */
 const takesRequests = ({ registration: { workerType } }: Worker) =>
   workerType === 'aggregated' || workerType === 'decode';
+const prefills = ({ registration: { workerType } }: Worker) => workerType === 'prefill';
 
 function listCandidates(model: Model): void {
-  const ranks = (phase: WorkerPhase) =>
-    [...model.workers]
-      .filter((worker) => worker.phase === phase && takesRequests(worker))
-      .flatMap((worker) => worker.ranks);
-  model.connected = ranks('serving');
-  model.disconnected = ranks('lost');
+  const workers = [...model.workers];
+  const ranks = (phase: WorkerPhase, does: (worker: Worker) => boolean) =>
+    workers.filter((worker) => worker.phase === phase && does(worker)).flatMap((worker) => worker.ranks);
+  model.connected = ranks('serving', takesRequests);
+  model.disconnected = ranks('lost', takesRequests);
+  model.prefill = { connected: ranks('serving', prefills), disconnected: ranks('lost', prefills) };
 }

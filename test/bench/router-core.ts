@@ -7,9 +7,11 @@
  */
 
 import { FleetConnection } from '../../durable/router/fleet-connection.ts';
+import { policyOf } from '../../durable/router/policy.ts';
 import { RouterCore } from '../../durable/router/router.ts';
 import { wasmIndexes } from '../../durable/router/wasm-indexes.ts';
 import { wallClock } from '../../durable/runtime/clock.ts';
+import { resolveSettings } from '../../durable/runtime/config.ts';
 import { Logger } from '../../durable/runtime/log.ts';
 import { Phase } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { batchFrame, registerFrame, workerFrame } from '../durable/router/fleet-worker.ts';
@@ -20,20 +22,12 @@ const PATHS = 50;
 const PATH_BLOCKS = 250;
 
 const core = new RouterCore({
-  policy: {
-    mode: 'kv',
-    overlapScoreCredit: 1,
-    prefillLoadScale: 1,
-    decodeActiveRequestWeight: 0,
-    temperature: 0,
-    random: Math.random,
-  },
+  policy: policyOf(resolveSettings([]), Math.random),
   clock: wallClock,
   indexes: wasmIndexes,
   log: new Logger({ component: 'bench', level: 'error' }),
   leaseMs: 10_000,
   metricsPrefix: 'stator',
-  trackOutputBlocks: false,
   changed: () => {},
 });
 

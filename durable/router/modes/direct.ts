@@ -3,13 +3,13 @@
  * this mode without it). The least busy of its ranks serves.
  */
 
-import type { Mode } from './mode.ts';
+import { blind, type Mode } from './mode.ts';
 
 export const direct: Mode = {
   name: 'direct',
   choose(candidates) {
     let rank = candidates[0]!;
     for (const other of candidates) if (other.activeRequests < rank.activeRequests) rank = other;
-    return { rank, overlapBlocks: 0 };
+    return blind(rank);
   },
 };

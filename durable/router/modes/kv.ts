@@ -1,37 +1,170 @@
 /**
- * KV-aware: the worker where the prompt costs least, given what each has cached and in flight (semantics §1.3, §1.4).
+ * KV-aware: the worker where the prompt costs least, given what each has cached and in flight (semantics §1.3, §1.4). What
+ * is cached is what workers tell by events, or what was routed to them (`approximate.ts`), or the longer of both.
  * Two walks in wasm for all workers, then a few operations per candidate; no allocation.
  */
 
-import { cost, type WorkerLoad } from '../cost.ts';
+import type { PrefixMatch } from '../blocks.ts';
+import type { CostInputs } from '../costs/cost-rule.ts';
+import { cachedTokens } from '../costs/dynamo.ts';
+import { COST_RULES } from '../costs/registry.ts';
+import type { Policy } from '../policy.ts';
+import type { CandidateCost, RouteRequest } from '../rpc.ts';
 import { select } from '../selector.ts';
+import { preferenceOf } from '../taints.ts';
+import type { Model, Rank } from '../workers.ts';
 import type { Mode } from './mode.ts';
 
 const HASH_BYTES = 8;
 
 /** Scratch of one decision; decisions are serial. */
 let costs = new Float64Array(64);
-const load: WorkerLoad = { overlapBlocks: 0, prefillTokens: 0, decodeBlocks: 0, activeRequests: 0 };
-const size = { promptTokens: 0, blockSizeTokens: 0 };
+let inputs = emptyInputs(64);
 
 export const kv: Mode = {
   name: 'kv',
-  choose(candidates, model, request, policy) {
-    const blocks = request.blockHashes.length / HASH_BYTES;
-    const shared = model.inFlight.shared(request.blockHashes);
-    const overlaps = model.index.find(request.blockHashes).device;
-    if (costs.length < candidates.length) costs = new Float64Array(2 * candidates.length);
-    size.promptTokens = request.promptTokens;
-    size.blockSizeTokens = model.blockSizeTokens;
-    for (let i = 0; i < candidates.length; i++) {
-      const rank = candidates[i]!;
-      load.overlapBlocks = overlaps[rank.slot] ?? 0;
-      load.prefillTokens = rank.prefillTokens;
-      load.decodeBlocks = model.inFlight.active(rank.slot) + blocks - (shared[rank.slot] ?? 0);
-      load.activeRequests = rank.activeRequests;
-      costs[i] = cost(load, size, policy);
-    }
-    const rank = candidates[select(costs, candidates.length, policy.temperature, policy.random)]!;
-    return { rank, overlapBlocks: overlaps[rank.slot] ?? 0 };
+  choose(candidates, model, request, policy, nowMs) {
+    gather(candidates, model, request, policy, nowMs);
+    COST_RULES[policy.rule].price(inputs, policy, costs);
+    const pick = select(costs, candidates.length, policy.temperature, policy.random);
+    const device = inputs.device[pick]!;
+    const blocks = { device, host: inputs.host[pick]!, disk: inputs.disk[pick]! };
+    return {
+      rank: candidates[pick]!,
+      overlapBlocks: device,
+      cachedTokens: cachedTokens(blocks, policy, model.blockSizeTokens),
+    };
+  },
+  table() {
+    return Array.from({ length: inputs.count }, (_, i) => row(i));
   },
 };
+
+function gather(
+  candidates: readonly Rank[],
+  model: Model,
+  request: RouteRequest,
+  policy: Policy,
+  nowMs: number,
+): void {
+  if (costs.length < candidates.length) {
+    costs = new Float64Array(2 * candidates.length);
+    inputs = emptyInputs(costs.length);
+  }
+  inputs.count = candidates.length;
+  inputs.ranks = candidates;
+  inputs.nowMs = nowMs;
+  inputs.promptTokens = request.promptTokens;
+  inputs.blockSizeTokens = model.blockSizeTokens;
+  inputs.role = request.role;
+  inputs.tracksPrefill = policy.trackPrefillTokens;
+  gatherLoads(candidates, model, request, policy, nowMs);
+  gatherMatches(candidates, model, request.blockHashes);
+  gatherPreferences(candidates, request);
+}
+
+function gatherLoads(
+  candidates: readonly Rank[],
+  model: Model,
+  { blockHashes }: RouteRequest,
+  policy: Policy,
+  nowMs: number,
+): void {
+  const { prefillTokens, decodeBlocks, activeRequests } = inputs;
+  const blocks = blockHashes.length / HASH_BYTES;
+  const shared = policy.trackActiveBlocks && policy.assumeKvReuse ? model.inFlight.shared(blockHashes) : null;
+  for (let i = 0; i < candidates.length; i++) {
+    const rank = candidates[i]!;
+    const { slot } = rank;
+    prefillTokens[i] = rank.prefillLoad?.tokensAt(nowMs) ?? rank.prefillTokens;
+    activeRequests[i] = rank.activeRequests;
+    if (!policy.trackActiveBlocks) decodeBlocks[i] = 0;
+    else {
+      const active = model.inFlight.active(slot) - rank.fadedBlocks;
+      decodeBlocks[i] = Math.round(active) + blocks - (shared?.[slot] ?? 0);
+    }
+  }
+}
+
+function gatherMatches(candidates: readonly Rank[], model: Model, blockHashes: Uint8Array): void {
+  const { device, host, disk, sharedBeyond } = inputs;
+  const match = model.index.find(blockHashes);
+  const plain = match.host.length === 0 && match.disk.length === 0;
+  for (let i = 0; i < candidates.length; i++) {
+    const { slot } = candidates[i]!;
+    device[i] = match.device[slot] ?? 0;
+    host[i] = plain ? 0 : (match.host[slot] ?? 0);
+    disk[i] = plain ? 0 : (match.disk[slot] ?? 0);
+    sharedBeyond[i] = 0;
+  }
+  if (match.external.length > 0) gatherShared(match);
+  if (model.predicted) {
+    const sent = model.predicted.find(blockHashes).device;
+    for (let i = 0; i < candidates.length; i++) {
+      device[i] = Math.max(device[i]!, sent[candidates[i]!.slot] ?? 0);
+    }
+  }
+}
+
+/**
+ * The shared cache is everybody's: blocks that any worker has put there count for all, past what each has on its device.
+ * Its blocks are taken as one range, from the first to the last that any worker knows of.
+ */
+function gatherShared({ device, host, disk, external }: PrefixMatch): void {
+  let start = Number.POSITIVE_INFINITY;
+  let end = 0;
+  for (let slot = 0; slot < external.length; slot++) {
+    if (external[slot] === 0) continue;
+    const from = (device[slot] ?? 0) + (host[slot] ?? 0) + (disk[slot] ?? 0);
+    start = Math.min(start, from);
+    end = Math.max(end, from + external[slot]!);
+  }
+  for (let i = 0; i < inputs.count; i++) {
+    inputs.sharedBeyond[i] = Math.max(end - Math.max(start, inputs.device[i]!), 0);
+  }
+}
+
+function gatherPreferences(candidates: readonly Rank[], { preferredTaints }: RouteRequest): void {
+  const { preference } = inputs;
+  for (let i = 0; i < candidates.length; i++) {
+    preference[i] =
+      preferredTaints === undefined
+        ? 1
+        : preferenceOf(preferredTaints, candidates[i]!.worker.registration.taints);
+  }
+}
+
+const row = (i: number): CandidateCost => ({
+  worker: inputs.ranks[i]!.worker.instanceId,
+  dpRank: inputs.ranks[i]!.dpRank,
+  cost: costs[i]!,
+  deviceBlocks: inputs.device[i]!,
+  hostBlocks: inputs.host[i]!,
+  diskBlocks: inputs.disk[i]!,
+  sharedBlocks: inputs.sharedBeyond[i]!,
+  prefillTokens: inputs.prefillTokens[i]!,
+  decodeBlocks: inputs.decodeBlocks[i]!,
+  activeRequests: inputs.activeRequests[i]!,
+  preference: inputs.preference[i]!,
+});
+
+function emptyInputs(length: number): CostInputs {
+  const column = () => new Float64Array(length);
+  return {
+    count: 0,
+    ranks: [],
+    nowMs: 0,
+    promptTokens: 0,
+    blockSizeTokens: 0,
+    role: undefined,
+    tracksPrefill: true,
+    device: column(),
+    host: column(),
+    disk: column(),
+    sharedBeyond: column(),
+    prefillTokens: column(),
+    decodeBlocks: column(),
+    activeRequests: column(),
+    preference: column(),
+  };
+}

@@ -1,24 +1,29 @@
 /** One way to choose a worker. A mode sees only ranks that may serve the request, and at least one. */
 
-import type { CostWeights } from '../cost.ts';
-import type { RouteRequest, RouterMode } from '../rpc.ts';
-import type { Random } from '../selector.ts';
+import type { Policy } from '../policy.ts';
+import type { CandidateCost, RouteRequest, RouterMode } from '../rpc.ts';
 import type { Model, Rank } from '../workers.ts';
-
-/** What is configured, and chance. */
-export interface Policy extends CostWeights {
-  mode: RouterMode;
-  temperature: number;
-  random: Random;
-}
 
 export interface Choice {
   rank: Rank;
-  /** Prompt blocks that the index says it has; 0 in modes that do not look. */
+  /** Prompt blocks that the index says it has on its device; 0 in modes that do not look. */
   overlapBlocks: number;
+  /** Prompt tokens that it need not compute, as estimated. */
+  cachedTokens: number;
 }
 
 export interface Mode {
   readonly name: RouterMode;
-  choose(candidates: readonly Rank[], model: Model, request: RouteRequest, policy: Policy): Choice;
+  choose(
+    candidates: readonly Rank[],
+    model: Model,
+    request: RouteRequest,
+    policy: Policy,
+    nowMs: number,
+  ): Choice;
+  /** What the candidates of the decision just made were judged by, in their order; absent where nothing is weighed. */
+  table?(): CandidateCost[];
 }
+
+/** A choice that looked at no cache. */
+export const blind = (rank: Rank): Choice => ({ rank, overlapBlocks: 0, cachedTokens: 0 });

@@ -7,12 +7,14 @@ import type { Indexes } from '../../../durable/router/blocks.ts';
 import { parseRegistration } from '../../../durable/router/registration.ts';
 import { wasmIndexes } from '../../../durable/router/wasm-indexes.ts';
 import { type Rank, Workers } from '../../../durable/router/workers.ts';
+import { ManualClock } from '../../../durable/runtime/clock.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
+import { testPolicy } from './core-harness.ts';
 import { registerMessage } from './fleet-worker.ts';
 import { hashes, naiveIndexes } from './naive-indexes.ts';
 
 function ranks(indexes: Indexes, count = 2): Rank[] {
-  const workers = new Workers(indexes);
+  const workers = new Workers(indexes, testPolicy());
   return Array.from({ length: count }, (_, i) => {
     const registration = parseRegistration(registerMessage({ instanceId: `a${i}` }));
     return workers.add(registration, 0).ranks[0]!;
@@ -20,12 +22,12 @@ function ranks(indexes: Indexes, count = 2): Rank[] {
 }
 
 const sequences = (firstReservation = 0) =>
-  new ActiveSequences({ firstReservation, trackOutputBlocks: true });
+  new ActiveSequences({ firstReservation, trackOutputBlocks: true, clock: new ManualClock() });
 
 const request = (...blocks: number[]) => ({
   blockHashes: hashes(...blocks),
   promptTokens: blocks.length * 4 + 2,
-  overlapBlocks: 0,
+  cachedTokens: 0,
 });
 
 const activeBlocks = (rank: Rank) => rank.worker.model.inFlight.active(rank.slot);
@@ -66,8 +68,8 @@ describe.each([
         let nowMs = 0;
         for (const current of steps) {
           if (current.do === 'reserve') {
-            const overlapBlocks = Math.min(current.overlap, current.blocks.length);
-            const asked = { ...request(...current.blocks), overlapBlocks };
+            const cachedTokens = 4 * Math.min(current.overlap, current.blocks.length);
+            const asked = { ...request(...current.blocks), cachedTokens };
             numbers.push(active.reserve(all[current.rank]!, asked, nowMs));
           } else if (current.do === 'freeWorker') active.freeWorker(all[current.rank]!.worker);
           else if (current.do === 'sweep') {
@@ -115,7 +117,7 @@ describe.each([
 test('what is cached on the chosen rank is not prefill', () => {
   const [rank] = ranks(naiveIndexes);
   const active = sequences();
-  active.reserve(rank!, { ...request(1, 2, 3), overlapBlocks: 2 }, 0);
+  active.reserve(rank!, { ...request(1, 2, 3), cachedTokens: 8 }, 0);
   expect(rank!.prefillTokens).toBe(6);
 });
 
@@ -137,6 +139,8 @@ test('a reservation runs out, an accepted request does not until it is stale', (
   expect(active.sweep(LIMITS.reservationMs)).toEqual({ expired: 1, stale: 0 });
   active.growth(active.get(accepted)!, 4, 100_000);
   expect(active.sweep(LIMITS.staleRequestMs)).toEqual({ expired: 0, stale: 0 });
-  expect(active.sweep(LIMITS.staleRequestMs + 100_000)).toEqual({ expired: 0, stale: 1 });
+  const staleMs = LIMITS.staleRequestMs + 100_000;
+  expect(active.sweep(staleMs)).toEqual({ expired: 0, stale: 0 });
+  expect(active.sweep(staleMs + LIMITS.staleSweepMs)).toEqual({ expired: 0, stale: 1 });
   expect(active.size).toBe(0);
 });

@@ -1,10 +1,11 @@
 /** A Router core on a manual clock with naive indexes, and fleet sockets to it without a wire. */
 
 import { FleetConnection } from '../../../durable/router/fleet-connection.ts';
-import type { Policy } from '../../../durable/router/modes/mode.ts';
+import { type Policy, policyOf } from '../../../durable/router/policy.ts';
 import { RouterCore } from '../../../durable/router/router.ts';
 import type { RouteAnswer, RouteDecision, RouteRequest } from '../../../durable/router/rpc.ts';
 import { ManualClock } from '../../../durable/runtime/clock.ts';
+import { resolveSettings } from '../../../durable/runtime/config.ts';
 import { Logger } from '../../../durable/runtime/log.ts';
 import type { RouterFrame } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { dumpFrame, parseRouterFrame, registerFrame } from './fleet-worker.ts';
@@ -12,28 +13,25 @@ import { hashes, naiveIndexes } from './naive-indexes.ts';
 
 export const BLOCK = 4;
 
+/** The default policy with chance that is none. */
+export const testPolicy = (overrides: Partial<Policy> = {}): Policy => ({
+  ...policyOf(resolveSettings([]), () => 0.5),
+  ...overrides,
+});
+
 export class Harness {
   readonly clock = new ManualClock(1_000_000);
   changes = 0;
   readonly core: RouterCore;
 
-  constructor(policy: Partial<Policy> = {}, options: { trackOutputBlocks?: boolean } = {}) {
+  constructor(policy: Partial<Policy> = {}) {
     this.core = new RouterCore({
-      policy: {
-        mode: 'kv',
-        overlapScoreCredit: 1,
-        prefillLoadScale: 1,
-        decodeActiveRequestWeight: 0,
-        temperature: 0,
-        random: () => 0.5,
-        ...policy,
-      },
+      policy: testPolicy(policy),
       clock: this.clock,
       indexes: naiveIndexes,
       log: new Logger({ component: 'test', write: () => {} }),
       leaseMs: 10_000,
       metricsPrefix: 'stator',
-      trackOutputBlocks: options.trackOutputBlocks ?? false,
       changed: () => this.changes++,
     });
   }

@@ -223,7 +223,7 @@ describe('the life of a request', () => {
   });
 
   test('grows with the output when that is tracked', () => {
-    const harness = new Harness({}, { trackOutputBlocks: true });
+    const harness = new Harness({ trackOutputBlocks: true });
     const socket = harness.worker(A);
     const { reservation } = harness.decide({ blocks: [1, 2] });
     const growth = (outputTokens: number) =>
@@ -258,7 +258,7 @@ describe('the life of a request', () => {
       harness.core.sweep(harness.clock.nowMs());
     }
     expect(harness.core.status().inFlight).toBe(1);
-    for (let i = 0; i < 300; i++) {
+    for (let i = 0; i < 331; i++) {
       harness.clock.advance(1_000);
       socket.send(batchFrame({}));
       harness.core.sweep(harness.clock.nowMs());

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { parseRegistration } from '../../../durable/router/registration.ts';
 import { Workers } from '../../../durable/router/workers.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
-import { Harness, type TestSocket } from './core-harness.ts';
+import { Harness, type TestSocket, testPolicy } from './core-harness.ts';
 import { batchFrame, dumpFrame, registerFrame, registerMessage, workerFrame } from './fleet-worker.ts';
 import { naiveIndexes } from './naive-indexes.ts';
 
@@ -13,7 +13,7 @@ const registration = (overrides: Parameters<typeof registerMessage>[0] = {}) =>
   parseRegistration(registerMessage(overrides));
 
 test('slots are given again, lowest first, and never twice at a time', () => {
-  const workers = new Workers(naiveIndexes);
+  const workers = new Workers(naiveIndexes, testPolicy());
   const add = (instanceId: string) => workers.add(registration({ instanceId }), 0);
   const [a, b, c] = [add('a'), add('b'), add('c')];
   expect([a, b, c].map(({ ranks }) => ranks[0]!.slot)).toEqual([0, 1, 2]);
@@ -23,20 +23,20 @@ test('slots are given again, lowest first, and never twice at a time', () => {
 });
 
 test('the limits of workers and of ranks are refusals', () => {
-  const workers = new Workers(naiveIndexes);
+  const workers = new Workers(naiveIndexes, testPolicy());
   const runtime = { engine: 'mock', dataParallelSize: LIMITS.dpRanks };
   const most = LIMITS.slotsPerModel / LIMITS.dpRanks;
   for (let i = 0; i < most; i++) {
     workers.add(registration({ instanceId: i.toString(16), runtime }), 0);
   }
   expect(() => workers.admit(registration({ instanceId: 'ffff' }))).toThrow('ranks');
-  const others = new Workers(naiveIndexes);
+  const others = new Workers(naiveIndexes, testPolicy());
   for (let i = 0; i < LIMITS.workers; i++) others.add(registration({ instanceId: i.toString(16) }), 0);
   expect(() => others.admit(registration({ instanceId: 'ffff' }))).toThrow('workers');
 });
 
 test('epochs of instances that left are remembered up to a bound', () => {
-  const workers = new Workers(naiveIndexes);
+  const workers = new Workers(naiveIndexes, testPolicy());
   for (let i = 0; i <= LIMITS.departedInstances; i++) {
     workers.remove(workers.add(registration({ instanceId: i.toString(16), epoch: 5n }), 0));
   }

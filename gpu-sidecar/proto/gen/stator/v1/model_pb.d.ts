@@ -190,6 +190,20 @@ export declare type RuntimeConfig = Message<"stator.v1.RuntimeConfig"> & {
    * @generated from field: string engine = 7;
    */
   engine: string;
+
+  /**
+   * Words that requests may require or prefer: a zone, a hardware class.
+   *
+   * @generated from field: repeated string taints = 8;
+   */
+  taints: string[];
+
+  /**
+   * LoRA adapters that it can apply.
+   *
+   * @generated from field: repeated string loras = 9;
+   */
+  loras: string[];
 };
 
 /**

@@ -1,0 +1,105 @@
+/**
+ * Decisions as the router answers them: chooses, counts the request on the chosen rank, remembers where its prompt and its
+ * session went. Everything that a decision changes is here, and a query changes nothing.
+ */
+
+import { LIMITS } from '../runtime/limits.ts';
+import type { ActiveSequences } from './active-sequences.ts';
+import { SessionAffinity } from './affinity.ts';
+import { eligible, refusal } from './eligibility.ts';
+import type { Choice } from './modes/mode.ts';
+import { Overload } from './overload.ts';
+import { type Policy, policyFor } from './policy.ts';
+import type { RouterMetrics } from './router-metrics.ts';
+import type { RouteDecision, RouteRefusal, RouteRequest } from './rpc.ts';
+import { candidatesOf, schedule } from './scheduler.ts';
+import type { Model, Rank } from './workers.ts';
+
+const HASH_BYTES = 8;
+
+/** What every answer repeats. */
+interface Issuer {
+  readonly routerBoot: number;
+  readonly directoryVersion: number;
+}
+
+export class Decisions {
+  readonly overload: Overload;
+  readonly #policy: Policy;
+  readonly #issuer: Issuer;
+  readonly #sequences: ActiveSequences;
+  readonly #metrics: RouterMetrics;
+  readonly #affinity: SessionAffinity | null;
+
+  constructor(policy: Policy, issuer: Issuer, sequences: ActiveSequences, metrics: RouterMetrics) {
+    this.overload = new Overload(policy.busy);
+    this.#policy = policy;
+    this.#issuer = issuer;
+    this.#sequences = sequences;
+    this.#metrics = metrics;
+    this.#affinity = policy.affinityTtlMs === null ? null : new SessionAffinity(policy.affinityTtlMs);
+  }
+
+  /** Ranks that may serve the request now. */
+  eligible(model: Model, request: RouteRequest): readonly Rank[] {
+    const candidates = eligible(model, request, this.overload);
+    return 'kind' in candidates ? [] : candidates;
+  }
+
+  decide(model: Model, request: RouteRequest, nowMs: number): RouteDecision | RouteRefusal {
+    if (this.#sequences.size >= LIMITS.inFlight) {
+      return this.#refused(refusal('overloaded', `${LIMITS.inFlight} requests are in flight, the limit`, 1));
+    }
+    const policy = policyFor(this.#policy, request);
+    const circumstances = { policy, overload: this.overload, affinity: this.#affinity, nowMs };
+    const choice = schedule(model, request, circumstances);
+    if ('kind' in choice) return this.#refused(choice);
+    const { rank, overlapBlocks, cachedTokens } = choice;
+    // Before anything else is looked up: the table is that of the decision just made.
+    const candidates = request.explain ? candidatesOf(request, policy) : undefined;
+    const decision: RouteDecision = {
+      kind: 'decision',
+      worker: rank.worker.instanceId,
+      address: rank.worker.registration.address,
+      reservation: request.queryOnly ? 0 : this.#reserve(choice, request, policy, nowMs),
+      routerBoot: this.#issuer.routerBoot,
+      dpRank: rank.dpRank,
+      overlapBlocks,
+      cachedTokens,
+      directoryVersion: this.#issuer.directoryVersion,
+    };
+    if (candidates !== undefined) decision.candidates = candidates;
+    return decision;
+  }
+
+  #reserve(
+    { rank, overlapBlocks, cachedTokens }: Choice,
+    request: RouteRequest,
+    policy: Policy,
+    nowMs: number,
+  ) {
+    const { blockHashes, promptTokens, expectedOutputTokens } = request;
+    const { model, registration } = rank.worker;
+    const blocks = blockHashes.length / HASH_BYTES;
+    const metrics = this.#metrics.model(model);
+    metrics.requests.add();
+    if (blocks > 0) metrics.kvHitRate.observe(overlapBlocks / blocks);
+    if (blocks > 0) model.routed?.routed(rank.slot, blockHashes, registration.totalKvBlocks, nowMs);
+    this.#affinity?.bind(rank, request, nowMs);
+    const counted = {
+      blockHashes,
+      promptTokens,
+      cachedTokens,
+      expectedOutputTokens,
+      untrackedPrefill: !policy.trackPrefillTokens,
+      untrackedBlocks: !policy.trackActiveBlocks,
+      unshared: !policy.assumeKvReuse,
+    };
+    return this.#sequences.reserve(rank, counted, nowMs);
+  }
+
+  #refused(answer: RouteRefusal): RouteRefusal {
+    this.#metrics.refusals.labels(answer.code).add();
+    return answer;
+  }
+}
