@@ -42,7 +42,8 @@ export interface PrefixIndex {
 
 /** Unique blocks of running requests by slot (semantics §1.2, D). Requests are reservation numbers. */
 export interface BlocksInFlight {
-  add(request: number, slot: number, blockHashes: Uint8Array): void;
+  /** A salt other than 0 shares with nobody. */
+  add(request: number, slot: number, blockHashes: Uint8Array, salt: number): void;
   /** `count` more blocks that only this request has: its output. */
   grow(request: number, count: number): void;
   remove(request: number): void;

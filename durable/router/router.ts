@@ -14,8 +14,10 @@ import type { Logger } from '../runtime/log.ts';
 import { ActiveSequences } from './active-sequences.ts';
 import type { BatchProgress, BatchReader } from './batch-reader.ts';
 import type { Indexes } from './blocks.ts';
+import { Decisions } from './decisions.ts';
+import { refusal } from './eligibility.ts';
 import { type Ask, KvStream } from './kv-events.ts';
-import type { Policy } from './modes/mode.ts';
+import type { Policy } from './policy.ts';
 import { modelEntries } from './publication.ts';
 import { bestCachedTokens } from './queue/cached-tokens.ts';
 import { type PolicyDocument, parsePolicyDocument } from './queue/policy-document.ts';
@@ -23,8 +25,7 @@ import { RequestQueue } from './queue/request-queue.ts';
 import type { Wake } from './queue/tickets.ts';
 import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
-import type { RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
-import { eligible, refusal, schedule } from './scheduler.ts';
+import type { BusyThresholds, RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
 import { type SnapshotNote, type SnapshotOptions, type SnapshotPiece, Snapshots } from './snapshots.ts';
 import { routerStatus } from './status.ts';
 import { type Model, type Rank, type Worker, Workers } from './workers.ts';
@@ -43,7 +44,6 @@ export interface RouterOptions {
   log: Logger;
   leaseMs: number;
   metricsPrefix: string;
-  trackOutputBlocks: boolean;
   /** Absent: nothing is kept on disk. */
   snapshots?: SnapshotOptions;
   /** Absent: no queue. */
@@ -57,7 +57,6 @@ export interface RouterOptions {
 /** Phases of RequestProgress (fleet.proto). */
 const PHASE = { accepted: 1, firstToken: 2, growth: 3, end: 4 } as const;
 const HASH_BYTES = 8;
-const TIER_WEIGHTS = { hostCacheHitWeight: 0.75, diskCacheHitWeight: 0.25 };
 
 export class RouterCore {
   /** ≥ 1; another one after every start. */
@@ -71,29 +70,32 @@ export class RouterCore {
   readonly #workers: Workers;
   readonly #sequences: ActiveSequences;
   readonly #metrics: RouterMetrics;
+  readonly #decisions: Decisions;
   readonly #queue: RequestQueue;
   readonly #links = new Map<Worker, WorkerLink>();
   readonly #snapshots: Snapshots | null;
 
   constructor(options: RouterOptions) {
-    const { policy, indexes, leaseMs, metricsPrefix, trackOutputBlocks } = options;
+    const { policy, clock, indexes, leaseMs, metricsPrefix } = options;
     const u32 = () => Math.floor(policy.random() * 0x1_0000_0000);
     this.#options = options;
     this.routerBoot = u32() || 1;
     this.leaseMs = leaseMs;
     this.heartbeatMs = Math.max(1, Math.min(LIMITS.heartbeatMs, Math.floor(leaseMs / 4)));
-    this.#workers = new Workers(indexes);
-    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks });
+    this.#workers = new Workers(indexes, policy);
+    const { trackOutputBlocks } = policy;
+    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock });
     const inFlight = () => this.#sequences.size;
     this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
+    this.#decisions = new Decisions(policy, this, this.#sequences, this.#metrics);
     this.#queue = new RequestQueue({
       document: options.queuePolicy ?? parsePolicyDocument({}),
       metricsPrefix,
       firstTicket: u32(),
       ticketIdleMs: options.ticketIdleMs ?? LIMITS.ticketIdleMs,
       model: (name) => this.#workers.model(name),
-      eligible,
-      cachedTokens: (model, request, ranks) => bestCachedTokens(model, request, ranks, TIER_WEIGHTS),
+      eligible: (model, request) => this.#decisions.eligible(model, request),
+      cachedTokens: (model, request, ranks) => bestCachedTokens(model, request, ranks, policy),
       decide: (request) => this.#decideQueued(request),
       release: (reservation) => this.#sequences.free(reservation),
     });
@@ -120,28 +122,7 @@ export class RouterCore {
 
   /** The turn that chooses and counts. */
   #decide(model: Model, request: RouteRequest): RouteAnswer {
-    if (this.#sequences.size >= LIMITS.inFlight) {
-      return this.#refused(refusal('overloaded', `${LIMITS.inFlight} requests are in flight, the limit`, 1));
-    }
-    const choice = schedule(model, request, this.#options.policy);
-    if ('kind' in choice) return this.#refused(choice);
-    const { rank, overlapBlocks } = choice;
-    const { blockHashes, promptTokens } = request;
-    const blocks = blockHashes.length / HASH_BYTES;
-    const nowMs = this.#options.clock.nowMs();
-    const reservation = this.#sequences.reserve(rank, { blockHashes, promptTokens, overlapBlocks }, nowMs);
-    const metrics = this.#metrics.model(model);
-    metrics.requests.add();
-    if (blocks > 0) metrics.kvHitRate.observe(overlapBlocks / blocks);
-    return {
-      kind: 'decision',
-      worker: rank.worker.instanceId,
-      address: rank.worker.registration.address,
-      reservation,
-      routerBoot: this.routerBoot,
-      overlapBlocks,
-      directoryVersion: this.directoryVersion,
-    };
+    return this.#decisions.decide(model, request, this.#options.clock.nowMs());
   }
 
   /** Its turn has come; its model may have gone meanwhile. */
@@ -196,7 +177,7 @@ export class RouterCore {
     if (present) this.#drop(present, 'superseded');
     const worker = this.#workers.add(registration, nowMs);
     this.#links.set(worker, link);
-    if (registration.publishesKvEvents) {
+    if (registration.publishesKvEvents && this.#options.policy.useKvEvents) {
       for (const rank of worker.ranks) {
         rank.stream = this.#stream(rank);
         const snapshotAt = this.#snapshots?.restore(rank) ?? null;
@@ -305,6 +286,11 @@ export class RouterCore {
     return routerStatus(this.#workers, { routerBoot, inFlight, mode, queue: this.#queue.status() });
   }
 
+  busyThresholds(name: string, change: Partial<BusyThresholds>): BusyThresholds | null {
+    const model = this.#workers.model(name);
+    return model ? this.#decisions.overload.change(model.name, change) : null;
+  }
+
   metrics(): string {
     return this.#metrics.text() + this.#queue.metrics();
   }
@@ -346,7 +332,7 @@ export class RouterCore {
       metrics.cachedTokens.add(report.cachedTokens);
     }
     if (report.phase === PHASE.accepted) this.#sequences.accepted(entry, nowMs);
-    else if (report.phase === PHASE.firstToken) this.#sequences.firstToken(entry, nowMs);
+    else if (report.phase === PHASE.firstToken) this.#sequences.firstToken(entry, nowMs, report.ttftMs);
     else if (report.phase === PHASE.growth) this.#sequences.growth(entry, report.outputTokens, nowMs);
     else {
       this.#sequences.free(report.reservation);

@@ -99,8 +99,8 @@ class WasmBlocksInFlight implements BlocksInFlight {
   readonly #sequences = new ActiveSequences();
   readonly #bySlot = new BySlot();
 
-  add(request: number, slot: number, blockHashes: Uint8Array): void {
-    this.#sequences.add(request, slot, blockHashes);
+  add(request: number, slot: number, blockHashes: Uint8Array, salt: number): void {
+    this.#sequences.add(request, slot, blockHashes, salt);
   }
 
   grow(request: number, count: number): void {

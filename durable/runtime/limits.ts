@@ -95,6 +95,12 @@ export const LIMITS = {
   /** Models in a namespace, and names (with aliases) of one card. */
   modelsPerNamespace: 1_024,
   modelAliases: 64,
+  /** Taints, and LoRA adapters, that one worker may name. */
+  workerWords: 256,
+  /** Sessions of a namespace that are remembered for affinity; the longest silent one goes. */
+  affinitySessions: 65_536,
+  /** Entries that approximate mode prunes in one turn. */
+  prunedPerTurn: 4_096,
   /** Namespaces in the directory. */
   namespaces: 1_024,
   /** How often a Router object looks for ended leases and expired reservations, and for stale requests. */
@@ -120,4 +126,8 @@ export const LIMITS = {
   idleConnectionMs: 600_000,
   requestHeadMs: 10_000,
   requestBodyMs: 60_000,
+
+  /** Replay: requests in one trace, and tokens of one prompt or answer. */
+  traceRequests: 2_000_000,
+  traceTokens: 16 * 1024 * 1024,
 } as const;

@@ -137,8 +137,9 @@ export class NaivePrefixIndex implements PrefixIndex {
 export class NaiveBlocksInFlight implements BlocksInFlight {
   readonly #requests = new Map<number, { slot: number; paths: string[]; output: number }>();
 
-  add(request: number, slot: number, blockHashes: Uint8Array): void {
-    this.#requests.set(request, { slot, paths: paths(blockHashes), output: 0 });
+  add(request: number, slot: number, blockHashes: Uint8Array, salt: number): void {
+    const salted = paths(blockHashes).map((path) => (salt === 0 ? path : `${salt}:${path}`));
+    this.#requests.set(request, { slot, paths: salted, output: 0 });
   }
 
   grow(request: number, count: number): void {
