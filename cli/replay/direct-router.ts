@@ -6,18 +6,21 @@
 import { FleetConnection } from '../../durable/router/fleet-connection.ts';
 import { policyOf } from '../../durable/router/policy.ts';
 import { RouterCore } from '../../durable/router/router.ts';
-import type { RouteAnswer, RouteRequest } from '../../durable/router/rpc.ts';
+import type { RouteAnswer, RouteDecision, RouteRefusal, RouteRequest } from '../../durable/router/rpc.ts';
 import { wasmIndexes } from '../../durable/router/wasm-indexes.ts';
 import { ManualClock } from '../../durable/runtime/clock.ts';
 import type { Settings } from '../../durable/runtime/config.ts';
 import { Logger } from '../../durable/runtime/log.ts';
 import { emptyDumpFrame, registerFrame, type SimWorkerCard } from './fleet-hello.ts';
 
+export type Decided = (answer: RouteDecision | RouteRefusal, nowMs: number) => void;
+
 /** A router as the simulator asks it; time moves only forward. */
 export interface SimRouter {
   /** A worker joins, with an empty cache; returns how its frames are sent. */
   join(worker: SimWorkerCard): (frame: Uint8Array, nowMs: number) => void;
-  route(request: RouteRequest, nowMs: number): RouteAnswer;
+  /** `decided` hears the answer, now or when a request that had to wait may go. */
+  route(request: RouteRequest, nowMs: number, decided: Decided): void;
   dispose(): void;
 }
 
@@ -45,12 +48,29 @@ export class DirectRouter implements SimRouter {
     );
     connection.receive(registerFrame(worker), this.#clock.nowMs());
     if (worker.publishesKvEvents) connection.receive(emptyDumpFrame(), this.#clock.nowMs());
-    return (frame, nowMs) => connection.receive(frame, nowMs);
+    return (frame, nowMs) => {
+      this.#now(nowMs);
+      connection.receive(frame, nowMs);
+    };
   }
 
-  route(request: RouteRequest, nowMs: number): RouteAnswer {
+  route(request: RouteRequest, nowMs: number, decided: Decided): void {
+    this.#now(nowMs);
+    const answer = this.#core.route(request);
+    if (answer.kind !== 'ticket') decided(answer, nowMs);
+    else this.#wait(answer.ticket, decided);
+  }
+
+  /** A ticket's answer comes in the turn of a frame that frees a worker. */
+  #wait(ticket: number, decided: Decided): void {
+    const hear = (answer: RouteAnswer | null) => {
+      if (answer !== null && answer.kind !== 'ticket') decided(answer, this.#clock.nowMs());
+    };
+    hear(this.#core.wait(ticket, hear));
+  }
+
+  #now(nowMs: number): void {
     this.#clock.advance(nowMs - this.#clock.nowMs());
-    return this.#core.route(request);
   }
 
   dispose(): void {

@@ -4,7 +4,6 @@
  */
 
 import type { RouteRequest } from '../../durable/router/rpc.ts';
-import { StatorError } from '../../durable/runtime/errors.ts';
 import type { EngineSink } from '../../gpu-sidecar/engines/engine.ts';
 import { KvEventLog } from '../../gpu-sidecar/engines/kv-event-log.ts';
 import type { PassCoreOptions } from '../../gpu-sidecar/engines/mock/pass-core.ts';
@@ -30,7 +29,10 @@ export interface PoolOptions {
 export interface RequestListener {
   started(cachedTokens: number): void;
   firstToken(nowMs: number): void;
-  ended(nowMs: number, outputTokens: number): void;
+  /** `done` is given where the blocks are kept for another worker: to be called when that has them. */
+  ended(nowMs: number, outputTokens: number, done: (nowMs: number) => void): void;
+  /** The router or the workers cannot take it. */
+  rejected(): void;
 }
 
 export interface SimRequest {
@@ -39,6 +41,9 @@ export interface SimRequest {
   readonly maxTokens: number;
 }
 
+/** What is done with a routed request; the choice may come later, when the router makes requests wait. */
+type Place = (worker: SimWorker, sequence: PlannedSequence, nowMs: number) => void;
+
 export class Pool {
   readonly workers: SimWorker[] = [];
   readonly #options: PoolOptions;
@@ -46,6 +51,7 @@ export class Pool {
   readonly #fresh = new FreshHashes();
   readonly #lines: FleetLine[] = [];
   readonly #byInstance = new Map<string, number>();
+  #toldMs = 0;
 
   constructor(options: PoolOptions, router: SimRouter) {
     this.#options = options;
@@ -72,6 +78,23 @@ export class Pool {
 
   /** Routes a request and gives it to the chosen worker. */
   submit(request: SimRequest, listener: RequestListener, nowMs: number): void {
+    this.#route(request, listener, nowMs, (worker, sequence, atMs) => worker.submit(sequence, atMs));
+  }
+
+  /** The same for a prompt computed elsewhere: `reserved` hears when its blocks may be sent, and how to say that they came. */
+  expect(
+    request: SimRequest,
+    listener: RequestListener,
+    nowMs: number,
+    reserved: (reservedMs: number, activate: (nowMs: number) => void) => void,
+  ): void {
+    this.#route(request, listener, nowMs, (worker, sequence, atMs) => {
+      const activate = (activeMs: number) => worker.activate(sequence, activeMs);
+      worker.expect(sequence, (reservedMs) => reserved(reservedMs, activate), atMs);
+    });
+  }
+
+  #route(request: SimRequest, listener: RequestListener, nowMs: number, place: Place): void {
     const { traced, prompt } = request;
     const ask: RouteRequest = {
       requestId: '',
@@ -79,36 +102,39 @@ export class Pool {
       blockHashes: prompt.localBytes,
       promptTokens: traced.inputTokens,
     };
-    const answer = this.#router.route(ask, nowMs);
-    if (answer.kind === 'refusal') {
-      throw new StatorError('internal', `the router refused a simulated request: ${answer.message}`);
-    }
-    if (answer.kind === 'ticket') throw new StatorError('internal', 'no queue in the simulator yet');
-    const number = this.#byInstance.get(answer.worker)!;
-    this.#lines[number]!.accepted(answer.reservation);
-    const sequence = this.#plan(request, { number, reservation: answer.reservation, listener });
-    this.workers[number]!.submit(sequence, nowMs);
+    this.#router.route(ask, nowMs, (answer, decidedMs) => {
+      if (answer.kind === 'refusal') {
+        listener.rejected();
+        return;
+      }
+      const number = this.#byInstance.get(answer.worker)!;
+      const { reservation } = answer;
+      this.#lines[number]!.accepted(reservation);
+      place(this.workers[number]!, this.#plan(request, { number, reservation, listener }), decidedMs);
+    });
   }
 
   #plan(
     { traced, prompt, maxTokens }: SimRequest,
-    parts: { number: number; reservation: number; listener: RequestListener },
+    routed: { number: number; reservation: number; listener: RequestListener },
   ): PlannedSequence {
-    const { blockSizeTokens } = this.#options.engine;
+    const { blockSizeTokens, role } = this.#options.engine;
     const sequence: PlannedSequence = planSequence(traced, {
       prompt,
       maxTokens,
       blockSizeTokens,
       fresh: this.#fresh,
-      sink: this.#sink(parts, traced.inputTokens, () => sequence.generated),
+      sink: this.#sink(routed, traced.inputTokens, () => sequence),
     });
+    sequence.keepsBlocks = role === 'prefill';
     return sequence;
   }
 
+  /** Tells router and listener. */
   #sink(
     { number, reservation, listener }: { number: number; reservation: number; listener: RequestListener },
     inputTokens: number,
-    generated: () => number,
+    self: () => PlannedSequence,
   ): EngineSink {
     const line = this.#lines[number]!;
     const worker = this.workers[number]!;
@@ -127,11 +153,22 @@ export class Pool {
           line.grown(reservation, index + 1);
         }
       },
-      end(reason) {
-        line.ended(reservation, generated(), reason);
-        listener.ended(worker.nowMs, generated());
+      end: (reason) => {
+        const sequence = self();
+        const { generated } = sequence;
+        if (!sequence.keepsBlocks) line.ended(reservation, generated, reason);
+        listener.ended(worker.nowMs, generated, (nowMs) => {
+          worker.release(sequence);
+          line.ended(reservation, generated, reason);
+          this.#flush(line, nowMs);
+        });
       },
     };
+  }
+
+  #flush(line: FleetLine, nowMs: number): void {
+    this.#toldMs = nowMs;
+    line.flush();
   }
 
   #add(number: number): void {
@@ -145,16 +182,12 @@ export class Pool {
       maxNumBatchedTokens,
       publishesKvEvents,
     });
-    let toldMs = 0;
-    const line = new FleetLine((frame) => send(frame, toldMs));
+    const line = new FleetLine((frame) => send(frame, this.#toldMs));
     const events = new KvEventLog();
     if (publishesKvEvents) events.listen(line);
-    const tell = (nowMs: number) => {
-      toldMs = nowMs;
-      line.flush();
-    };
     this.#lines.push(line);
     this.#byInstance.set(instanceId(number), number);
+    const tell = (nowMs: number) => this.#flush(line, nowMs);
     this.workers.push(new SimWorker({ core: { ...engine, events }, interTokenMs, skipsSteps, tell }));
   }
 }

@@ -9,7 +9,7 @@ export class Recorder {
   /** Prompt tokens found cached when the request was first admitted to compute its prompt. */
   readonly cachedTokens: Float64Array;
   readonly outputTokens: Float64Array;
-  /** 1: no worker can hold it. */
+  /** 1: no worker can hold it, or the router refused it. */
   readonly rejected: Uint8Array;
   readonly interTokenMs = new Histogram();
 
@@ -19,10 +19,6 @@ export class Recorder {
     this.cachedTokens = new Float64Array(requests);
     this.outputTokens = new Float64Array(requests);
     this.rejected = new Uint8Array(requests);
-  }
-
-  reject(request: number): void {
-    this.rejected[request] = 1;
   }
 
   /** Writes down what becomes of a request. */
@@ -37,6 +33,9 @@ export class Recorder {
       ended: (nowMs, outputTokens) => {
         this.endMs[request] = nowMs;
         this.outputTokens[request] = outputTokens;
+      },
+      rejected: () => {
+        this.rejected[request] = 1;
       },
     };
   }

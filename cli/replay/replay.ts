@@ -24,23 +24,30 @@ export function replay(cell: Cell, hooks: ReplayHooks = {}): Report {
   const plan = planOf(cell);
   const recorder = new Recorder(plan.trace.requests.length);
   const host = new VirtualHost({ seed: plan.seed });
-  const { role, workers, settings } = plan.pools[0]!;
-  const router = new DirectRouter(settings, () => host.random());
-  const pool = new Pool(
-    {
-      workers,
-      engine: { ...plan.engine, role },
-      publishesKvEvents: settings.routerMode === 'kv',
-      tracksOutputBlocks: settings.routerTrackOutputBlocks,
-      skipsSteps: hooks.skipsSteps ?? true,
-      interTokenMs: recorder.interTokenMs,
-    },
-    router,
+  const random = () => host.random();
+  const routers = plan.pools.map(({ settings }) => new DirectRouter(settings, random));
+  const pools = plan.pools.map(
+    ({ role, workers, settings }, at) =>
+      new Pool(
+        {
+          workers,
+          engine: { ...plan.engine, role },
+          publishesKvEvents: settings.routerMode === 'kv' && role !== 'decode',
+          tracksOutputBlocks: settings.routerTrackOutputBlocks,
+          skipsSteps: hooks.skipsSteps ?? true,
+          interTokenMs: recorder.interTokenMs,
+        },
+        routers[at]!,
+      ),
   );
   try {
-    simulate({ plan, pool, recorder, progress: hooks.progress ?? (() => {}) });
+    simulate({ plan, pools, recorder, progress: hooks.progress ?? (() => {}) });
   } finally {
-    router.dispose();
+    for (const router of routers) router.dispose();
   }
-  return reportOf(plan, recorder, pool.workers);
+  return reportOf(
+    plan,
+    recorder,
+    pools.flatMap(({ workers }) => workers),
+  );
 }

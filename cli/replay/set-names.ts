@@ -21,7 +21,6 @@ const ENGINE = z.object({
   max_num_seqs: count.default(256).describe('Requests that run at once on one worker.'),
   max_num_batched_tokens: count.default(8192).describe('Tokens computed in one pass.'),
   enable_prefix_caching: flag.default(true).describe('Off: no block is found again.'),
-  enable_chunked_prefill: flag.default(true).describe('Off: a prompt is computed in one pass or waits.'),
   max_model_len: count.optional().describe('Most tokens of prompt and answer; else what the blocks hold.'),
   speedup_ratio: amount.default(1).describe('Divides the time of a pass; 0 = none.'),
   decode_speedup_ratio: amount.min(1e-6).default(1).describe('Divides the time of decode steps further.'),

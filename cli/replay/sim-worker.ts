@@ -23,6 +23,12 @@ export interface SimWorkerParts {
   skipsSteps: boolean;
 }
 
+interface Arriving {
+  sequence: PlannedSequence;
+  /** Its blocks are promised: they may be sent. */
+  reserved: (nowMs: number) => void;
+}
+
 export class SimWorker {
   /** When the pass or run under way ends; infinite while there is none. */
   dueMs = Number.POSITIVE_INFINITY;
@@ -31,6 +37,9 @@ export class SimWorker {
   readonly #core: PassCore<PlannedSequence>;
   readonly #parts: SimWorkerParts;
   #nowMs = 0;
+  /** Prompts computed elsewhere that wait for room here, in order. */
+  readonly #arriving: Arriving[] = [];
+  #arrivals = 0;
   #run: SteadySteps | null = null;
   #runStartMs = 0;
   /** Start of the time without a pause that the worker is in; −1 while it is idle. */
@@ -58,6 +67,26 @@ export class SimWorker {
     this.#core.enqueue(sequence);
   }
 
+  /** A prompt that another worker has computed wants to come; `reserved` is called as soon as there is room for it. */
+  expect(sequence: PlannedSequence, reserved: (nowMs: number) => void, nowMs: number): void {
+    if (this.#run !== null) this.#interrupt(nowMs);
+    this.requests++;
+    sequence.order = this.#arrivals++;
+    this.#arriving.push({ sequence, reserved });
+    if (this.dueMs === Number.POSITIVE_INFINITY) this.#reserve(nowMs);
+  }
+
+  /** The blocks of an expected prompt are here. */
+  activate(sequence: PlannedSequence, nowMs: number): void {
+    if (this.#run !== null) this.#interrupt(nowMs);
+    this.#core.activate(sequence);
+  }
+
+  /** Another worker has the blocks of a request that ended here. */
+  release(sequence: PlannedSequence): void {
+    this.#core.release(sequence);
+  }
+
   /** What was due has happened. */
   complete(): void {
     this.#nowMs = this.dueMs;
@@ -66,6 +95,7 @@ export class SimWorker {
       this.#core.finish();
       this.#parts.tell(this.#nowMs);
     } else this.#take(this.#run.passes);
+    this.#reserve(this.#nowMs);
     if (!this.#core.idle) return;
     this.busyMs += this.#nowMs - this.#busySinceMs;
     this.#busySinceMs = -1;
@@ -77,6 +107,13 @@ export class SimWorker {
     const steady = this.#parts.skipsSteps ? this.#core.steady() : null;
     if (steady !== null && steady.passes > 1) this.#beginRun(steady, nowMs);
     else if (!this.#core.idle) this.#beginPass(nowMs);
+  }
+
+  #reserve(nowMs: number): void {
+    while (this.#arriving.length > 0 && this.#core.reserve(this.#arriving[0]!.sequence)) {
+      this.#arriving.shift()!.reserved(nowMs);
+    }
+    this.#core.freshMustWait = this.#arriving.length > 0;
   }
 
   #beginPass(nowMs: number): void {

@@ -1,8 +1,9 @@
 /**
- * The order of things in virtual time. At one moment: what ends has ended and its events are known, then requests arrive
- * and are routed, then idle workers begin.
+ * The order of things in virtual time. At one moment: what ends has ended and its events are known, prompts move on, then
+ * requests arrive and are routed, then idle workers begin.
  */
 
+import { Handoffs } from './handoffs.ts';
 import type { Plan } from './plan.ts';
 import type { Pool } from './pool.ts';
 import { promptsOf } from './prompts.ts';
@@ -13,37 +14,64 @@ const PROGRESS_EVERY = 256;
 
 export interface SimulationParts {
   plan: Plan;
-  pool: Pool;
+  /** As in the plan. */
+  pools: readonly Pool[];
   recorder: Recorder;
   /** Hears now and then how many requests have arrived. */
   progress: (arrived: number) => void;
 }
 
-export function simulate({ plan, pool, recorder, progress }: SimulationParts): void {
-  const { trace, speedup, engine } = plan;
-  const { requests } = trace;
-  const prompts = promptsOf(trace, engine.blockSizeTokens);
-  let next = 0;
-  const arrivalMs = () =>
-    next < requests.length ? requests[next]!.atMs / speedup : Number.POSITIVE_INFINITY;
-  const arrive = (nowMs: number) => {
-    const at = next++;
-    const traced = requests[at]!;
-    if (at % PROGRESS_EVERY === 0) progress(at);
-    if (!fits(traced.inputTokens, engine)) recorder.reject(at);
-    else {
-      const request = { traced, prompt: prompts[at]!, maxTokens: traced.outputTokens };
-      pool.submit(request, recorder.listener(at), nowMs);
-    }
-  };
+export function simulate(parts: SimulationParts): void {
+  const { plan, pools } = parts;
+  const decode = pools[1];
+  const handoffs = decode === undefined ? null : new Handoffs(decode, plan.handoffMsPerToken);
+  const arrivals = new Arrivals(parts, handoffs);
   for (;;) {
-    const nowMs = Math.min(arrivalMs(), pool.dueMs);
+    let nowMs = Math.min(arrivals.dueMs, handoffs?.dueMs ?? Number.POSITIVE_INFINITY);
+    for (const pool of pools) nowMs = Math.min(nowMs, pool.dueMs);
     if (nowMs === Number.POSITIVE_INFINITY) break;
-    pool.complete(nowMs);
-    while (arrivalMs() <= nowMs) arrive(nowMs);
-    pool.drive(nowMs);
+    for (const pool of pools) pool.complete(nowMs);
+    handoffs?.advance(nowMs);
+    arrivals.advance(nowMs);
+    for (const pool of pools) pool.drive(nowMs);
   }
-  progress(requests.length);
+}
+
+/** The requests of the trace, each at its time. */
+class Arrivals {
+  readonly #parts: SimulationParts;
+  readonly #handoffs: Handoffs | null;
+  #next = 0;
+
+  constructor(parts: SimulationParts, handoffs: Handoffs | null) {
+    this.#parts = parts;
+    this.#handoffs = handoffs;
+  }
+
+  get dueMs(): number {
+    const { trace, speedup } = this.#parts.plan;
+    const next = trace.requests[this.#next];
+    return next === undefined ? Number.POSITIVE_INFINITY : next.atMs / speedup;
+  }
+
+  advance(nowMs: number): void {
+    while (this.dueMs <= nowMs) this.#arrive(this.#next++, nowMs);
+  }
+
+  #arrive(at: number, nowMs: number): void {
+    const { plan, pools, recorder, progress } = this.#parts;
+    if (at % PROGRESS_EVERY === 0) progress(at);
+    const traced = plan.trace.requests[at]!;
+    const listener = recorder.listener(at);
+    if (!fits(traced.inputTokens, plan.engine)) {
+      listener.rejected();
+      return;
+    }
+    const prompt = promptsOf(plan.trace, plan.engine.blockSizeTokens)[at]!;
+    const request = { traced, prompt, maxTokens: traced.outputTokens };
+    if (this.#handoffs === null) pools[0]!.submit(request, listener, nowMs);
+    else pools[0]!.submit(...this.#handoffs.prefill(request, listener), nowMs);
+  }
 }
 
 /** A prompt that no worker can ever hold is rejected when it comes. */

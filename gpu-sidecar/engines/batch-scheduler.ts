@@ -41,6 +41,8 @@ export interface SchedulerHooks<S extends Sequence> {
 export class BatchScheduler<S extends Sequence> {
   /** The sequences of the current pass, in order. */
   readonly batch: S[] = [];
+  /** Requests wait for blocks that were promised them: no other may take any. */
+  freshMustWait = false;
   #shape: SchedulerShape;
   #cache: BlockCache;
   #hooks: SchedulerHooks<S>;
@@ -101,6 +103,35 @@ export class BatchScheduler<S extends Sequence> {
     if (at === 0) this.#headBlocked = false;
     if (at === this.#waiting.length) this.#waiting.push(sequence);
     else this.#waiting.splice(at, 0, sequence);
+  }
+
+  /** Holds the blocks of a whole prompt that another worker computes; false when there is no room for them now. */
+  reserve(sequence: S): boolean {
+    const { blockSizeTokens, maxNumSeqs, prefixCaching } = this.#shape;
+    if (this.#runningCount >= maxNumSeqs) return false;
+    const most = prefixCaching ? Math.floor(sequence.known / blockSizeTokens) : 0;
+    const match = this.#cache.match(sequence.blocks.sequenceHashes, most);
+    const needed = Math.ceil(sequence.known / blockSizeTokens) - match.blocks + match.inactive;
+    if (needed > this.#cache.availableBlocks) return false;
+    this.#cache.acquire(sequence.blocks, match.blocks);
+    sequence.heldBlocks = sequence.storedBlocks = match.blocks;
+    return this.#cover(sequence, sequence.known);
+  }
+
+  /** What was reserved has come, in any order: queued by `order`, with nothing left to compute but the answer. */
+  activate(sequence: S): void {
+    sequence.computed = sequence.cachedTokens = sequence.known;
+    let at = this.#waiting.length;
+    while (at > 0 && this.#waiting[at - 1]!.order > sequence.order) at--;
+    this.#waiting.splice(at, 0, sequence);
+    this.#headBlocked = false;
+  }
+
+  /** Gives back the blocks of a request that does not run. */
+  release(sequence: S): void {
+    this.#cache.release(sequence.blocks, sequence.heldBlocks);
+    sequence.heldBlocks = sequence.storedBlocks = 0;
+    this.#headBlocked = false;
   }
 
   /** Ends a request as cancelled, wherever it is; nothing when it has ended. */
@@ -183,8 +214,11 @@ export class BatchScheduler<S extends Sequence> {
   end(sequence: S, reason: FinishReason, error?: Error): void {
     if (sequence.state === 'waiting') {
       this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
-      this.#headBlocked = false;
-    } else this.#leave(sequence);
+      this.release(sequence);
+    } else {
+      this.#leave(sequence);
+      if (!sequence.keepsBlocks) this.release(sequence);
+    }
     sequence.state = 'done';
     sequence.sink.end(reason, error);
   }
@@ -212,35 +246,59 @@ export class BatchScheduler<S extends Sequence> {
   }
 
   #admitWaiting(): void {
-    const { blockSizeTokens, maxNumSeqs, watermark, totalBlocks, prefixCaching } = this.#shape;
-    while (this.#waiting.length > 0 && this.#budget > 0) {
-      this.#headBlocked = this.#runningCount >= maxNumSeqs;
+    while (this.#waiting.length > 0) {
+      this.#headBlocked = this.#runningCount >= this.#shape.maxNumSeqs;
       if (this.#headBlocked) return;
-      const sequence = this.#waiting[0]!;
-      const most = prefixCaching ? Math.floor((sequence.known - 1) / blockSizeTokens) : 0;
-      const match = this.#cache.match(sequence.blocks.sequenceHashes, most);
-      const needed = Math.ceil(sequence.known / blockSizeTokens) - match.blocks + match.inactive;
-      const reserve = this.#runningCount > 0 ? watermark * totalBlocks : 0;
-      this.#headBlocked = needed > this.#cache.availableBlocks - reserve;
-      if (this.#headBlocked || !this.#hooks.canAdmit()) return;
-      this.#waiting.shift();
-      this.#admit(sequence, this.#cache.match(sequence.blocks.sequenceHashes, match.blocks).blocks);
+      const at = this.#nextWaiting();
+      const sequence = this.#waiting[at];
+      if (sequence === undefined) return;
+      // What has come with all its blocks needs neither tokens nor room.
+      if (sequence.heldBlocks === 0 && !this.#hasRoom(sequence)) return;
+      if (at === 0) this.#waiting.shift();
+      else this.#waiting.splice(at, 1);
+      this.#admit(sequence);
     }
   }
 
-  #admit(sequence: S, cachedBlocks: number): void {
-    this.#cache.acquire(sequence.blocks, cachedBlocks);
-    sequence.heldBlocks = sequence.storedBlocks = cachedBlocks;
-    sequence.computed = cachedBlocks * this.#shape.blockSizeTokens;
-    sequence.cachedTokens ??= Math.min(sequence.computed, sequence.request.promptTokens);
+  /** The first that waits; while promised blocks are not there, the first that has its own. */
+  #nextWaiting(): number {
+    return this.freshMustWait ? this.#waiting.findIndex(({ heldBlocks }) => heldBlocks > 0) : 0;
+  }
+
+  #hasRoom({ known, blocks }: S): boolean {
+    if (this.#budget === 0) return false;
+    const { blockSizeTokens, watermark, totalBlocks } = this.#shape;
+    const match = this.#cache.match(blocks.sequenceHashes, this.#mostCached(known));
+    const needed = Math.ceil(known / blockSizeTokens) - match.blocks + match.inactive;
+    const reserve = this.#runningCount > 0 ? watermark * totalBlocks : 0;
+    this.#headBlocked = needed > this.#cache.availableBlocks - reserve;
+    return !this.#headBlocked && this.#hooks.canAdmit();
+  }
+
+  /** At least the last token is computed. */
+  #mostCached(known: number): number {
+    return this.#shape.prefixCaching ? Math.floor((known - 1) / this.#shape.blockSizeTokens) : 0;
+  }
+
+  #admit(sequence: S): void {
+    if (sequence.heldBlocks === 0) this.#takeCached(sequence);
     sequence.state = 'running';
     sequence.prefilling = true;
     this.#running.push(sequence);
     this.#runningCount++;
-    this.#hooks.admitted(sequence, cachedBlocks);
+    this.#hooks.admitted(sequence, sequence.heldBlocks);
     const tokens = Math.min(sequence.known - sequence.computed, this.#budget);
     this.#cover(sequence, sequence.computed + tokens);
     this.#schedule(sequence, tokens);
+  }
+
+  /** Looks again: `canAdmit` may have dropped blocks. */
+  #takeCached(sequence: S): void {
+    const { blocks } = this.#cache.match(sequence.blocks.sequenceHashes, this.#mostCached(sequence.known));
+    this.#cache.acquire(sequence.blocks, blocks);
+    sequence.heldBlocks = sequence.storedBlocks = blocks;
+    sequence.computed = blocks * this.#shape.blockSizeTokens;
+    sequence.cachedTokens ??= Math.min(sequence.computed, sequence.request.promptTokens);
   }
 
   /** Holds blocks for the first `tokens` tokens; false when the cache has none left. */
@@ -265,6 +323,7 @@ export class BatchScheduler<S extends Sequence> {
     do {
       const victim = this.#running.pop()!;
       this.#leave(victim);
+      this.release(victim);
       victim.computed = 0;
       victim.state = 'waiting';
       this.#waiting.unshift(victim);
@@ -276,7 +335,5 @@ export class BatchScheduler<S extends Sequence> {
     this.#hasEnded = true;
     this.#headBlocked = false;
     this.#hooks.leaving(sequence);
-    this.#cache.release(sequence.blocks, sequence.heldBlocks);
-    sequence.heldBlocks = sequence.storedBlocks = 0;
   }
 }

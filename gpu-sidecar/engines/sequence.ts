@@ -26,6 +26,10 @@ export class Sequence {
   started = false;
   /** Not yet past its last known token since it was admitted. */
   prefilling = true;
+  /** Place in the queue of a request whose blocks come from elsewhere. */
+  order = 0;
+  /** Its blocks outlive it, until `release`: another worker copies them. */
+  keepsBlocks = false;
 
   constructor(request: EngineRequest, sink: EngineSink, blocks: GrowingBlocks) {
     this.request = request;

@@ -69,6 +69,27 @@ export class PassCore<S extends Sequence> {
     this.#scheduler.enqueue(sequence);
   }
 
+  /** Holds blocks for a prompt that another worker has computed; false when there is no room for them now. */
+  reserve(sequence: S): boolean {
+    return this.#scheduler.reserve(sequence);
+  }
+
+  /** The blocks of a reserved request are here. */
+  activate(sequence: S): void {
+    this.#scheduler.activate(sequence);
+    this.#store(sequence);
+  }
+
+  /** Gives back the blocks that an ended request kept. */
+  release(sequence: S): void {
+    this.#scheduler.release(sequence);
+  }
+
+  /** While reservations fail for want of room, no other request may take any. */
+  set freshMustWait(mustWait: boolean) {
+    this.#scheduler.freshMustWait = mustWait;
+  }
+
   abort(sequence: S): void {
     this.#scheduler.abort(sequence);
   }
@@ -147,12 +168,15 @@ export class PassCore<S extends Sequence> {
   leaving(): void {}
 
   scheduled(sequence: S, tokens: number): void {
-    const complete = Math.floor(sequence.computed / this.#options.blockSizeTokens);
-    if (complete > sequence.storedBlocks) {
-      this.#cache.store(sequence.blocks, sequence.storedBlocks, complete);
-      sequence.storedBlocks = complete;
-    }
+    this.#store(sequence);
     this.#count(sequence, sequence.computed - tokens);
+  }
+
+  #store(sequence: S): void {
+    const complete = Math.floor(sequence.computed / this.#options.blockSizeTokens);
+    if (complete <= sequence.storedBlocks) return;
+    this.#cache.store(sequence.blocks, sequence.storedBlocks, complete);
+    sequence.storedBlocks = complete;
   }
 
   /** Adds a request's part of the pass. Tokens generated before a preemption are computed again for nothing. */
