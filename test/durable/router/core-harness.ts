@@ -2,7 +2,7 @@
 
 import { FleetConnection } from '../../../durable/router/fleet-connection.ts';
 import { type Policy, policyOf } from '../../../durable/router/policy.ts';
-import { RouterCore } from '../../../durable/router/router.ts';
+import { RouterCore, type RouterOptions } from '../../../durable/router/router.ts';
 import type { RouteAnswer, RouteDecision, RouteRequest } from '../../../durable/router/rpc.ts';
 import { ManualClock } from '../../../durable/runtime/clock.ts';
 import { resolveSettings } from '../../../durable/runtime/config.ts';
@@ -24,8 +24,9 @@ export class Harness {
   changes = 0;
   readonly core: RouterCore;
 
-  constructor(policy: Partial<Policy> = {}) {
+  constructor(policy: Partial<Policy> = {}, more: Pick<RouterOptions, 'snapshots'> = {}) {
     this.core = new RouterCore({
+      ...more,
       policy: testPolicy(policy),
       clock: this.clock,
       indexes: naiveIndexes,
