@@ -6,11 +6,12 @@ import { StatorError } from '../durable/runtime/errors.ts';
 import { readJson } from './body.ts';
 import type { Call, Endpoint } from './call.ts';
 import { REQUEST_ID_HEADER } from './dispatch/response-head.ts';
-import { type Env, settingsOf } from './env.ts';
+import { type Env, overloadStatusOf, settingsOf } from './env.ts';
 import { requireApiKey } from './middleware/api-key.ts';
 import { errorResponse } from './middleware/errors.ts';
 import { type Arrival, arrive } from './middleware/request-id.ts';
 import { startTrack } from './middleware/track.ts';
+import { listBusyThresholds, setBusyThreshold } from './operations/busy-threshold.ts';
 import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
 import { fleet } from './operations/fleet.ts';
 import { health, live } from './operations/health.ts';
@@ -33,7 +34,10 @@ const FLEET = '/fleet/v1/';
 
 export const app = new Hono<AppTypes>();
 
-app.onError((thrown, context) => errorResponse(thrown, context.get('arrival').requestId));
+app.onError((thrown, context) => {
+  const { requestId } = context.get('arrival');
+  return errorResponse(thrown, requestId, overloadStatusOf(context.env));
+});
 app.notFound((context) => {
   throw new StatorError('not_found', `Unknown request URL: ${context.req.method} ${context.req.path}.`);
 });
@@ -117,6 +121,16 @@ app.put(
   '/router/queue_policy',
   operation(({ env, req }, nowMs) => putQueuePolicy(env, req.raw, req.query('namespace'), nowMs)),
 );
+app.post('/router/generate', infer('router_generate'));
+app.post('/router/best_worker_id', infer('best_worker_id'));
+app.get(
+  '/busy_threshold',
+  operation(({ env }, nowMs) => listBusyThresholds(env, nowMs)),
+);
+app.post(
+  '/busy_threshold',
+  operation(({ env, req }, nowMs) => setBusyThreshold(env, req.raw, nowMs)),
+);
 app.get('/fleet/v1/:namespace', ({ env, req }) => fleet(env, req.raw, req.param('namespace')));
 
 /** A known path with another method. */
@@ -132,6 +146,9 @@ const METHODS: readonly (readonly [path: string, allowed: string])[] = [
   ['/stator/v1/status', 'GET'],
   ['/stator/v1/clear_kv_blocks', 'POST'],
   ['/router/queue_policy', 'GET, PUT'],
+  ['/router/generate', 'POST'],
+  ['/router/best_worker_id', 'POST'],
+  ['/busy_threshold', 'GET, POST'],
   ['/fleet/v1/:namespace', 'GET'],
 ];
 for (const [path, allowed] of METHODS) {

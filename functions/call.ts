@@ -6,7 +6,7 @@ import type { Env } from './env.ts';
 import type { RequestTrack } from './metrics.ts';
 
 /** The API that was called; also the `endpoint` label of the metrics. */
-export type Endpoint = 'chat_completions' | 'completions';
+export type Endpoint = 'chat_completions' | 'completions' | 'router_generate' | 'best_worker_id';
 
 export interface Call {
   endpoint: Endpoint;

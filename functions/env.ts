@@ -5,7 +5,7 @@
  */
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
-import { type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
+import { SETTINGS, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
 
 /** The remote form of an RPC interface: every method answers with a promise. */
 type Remote<T> = {
@@ -34,6 +34,15 @@ let parsed: { env: Env; settings: Settings } | null = null;
 export function settingsOf(env: Env): Settings {
   if (parsed?.env !== env) parsed = { env, settings: settingsFromEnv(env) };
   return parsed.settings;
+}
+
+/** HTTP status of overload; its default where the settings are what is wrong. */
+export function overloadStatusOf(env: Env): number {
+  try {
+    return settingsOf(env).overloadStatusCode;
+  } catch {
+    return SETTINGS.overloadStatusCode.default;
+  }
 }
 
 const routerIds = new Map<string, DurableObjectId>();

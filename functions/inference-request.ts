@@ -2,6 +2,8 @@
  * What a client wants, in no API's dialect: the product of validation and the input of everything behind it.
  */
 
+import type { RouteRequest } from '../durable/router/rpc.ts';
+
 /** One chat message as the template sees it. */
 export interface ChatMessage {
   role: string;
@@ -48,6 +50,26 @@ export interface AgentHints {
   strictPriority: number;
 }
 
+/** What the request asks of the router; absent fields leave the choice to it. */
+export interface RoutingWishes
+  extends Pick<
+    RouteRequest,
+    | 'pinned'
+    | 'dpRank'
+    | 'allowedWorkerIds'
+    | 'requiredTaints'
+    | 'preferredTaints'
+    | 'lora'
+    | 'session'
+    | 'expectedOutputTokens'
+    | 'override'
+    | 'queryOnly'
+    | 'explain'
+  > {
+  /** Salt of the block hashes: only requests of one namespace share cached blocks. */
+  cacheNamespace?: string;
+}
+
 export interface InferenceRequest {
   model: string;
   prompt: Prompt;
@@ -59,4 +81,6 @@ export interface InferenceRequest {
   echo: boolean;
   priority: number;
   agentHints: AgentHints | null;
+  /** null: none. */
+  routing: RoutingWishes | null;
 }

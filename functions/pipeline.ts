@@ -7,7 +7,9 @@ import type { RouteDecision } from '../durable/router/rpc.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
 import type { Endpoint } from './call.ts';
 import { dispatch } from './dispatch/dispatch.ts';
+import { answerQuery } from './dispatch/query.ts';
 import { route } from './dispatch/route.ts';
+import { withHeaders } from './dispatch/routing-headers.ts';
 import { directoryOf } from './env.ts';
 import type { InferenceRequest } from './inference-request.ts';
 import { chatRequest } from './openai/chat-request.ts';
@@ -17,8 +19,10 @@ import type { PreparedRequest, TokenPrompt } from './prepared-request.ts';
 import { type RenderedPrompt, renderChat, renderText } from './preprocess/chat-template.ts';
 import { boundedMaxTokens } from './preprocess/context-length.ts';
 import { directoryCopy } from './preprocess/directory-copy.ts';
+import { hashSeedOf } from './preprocess/hash-seed.ts';
 import { templateOf } from './preprocess/model-files.ts';
 import { hashTokens, tokeniseText } from './preprocess/tokenise.ts';
+import { bestWorkerRequest, generateRequest } from './router/token-request.ts';
 
 interface ForModel {
   request: InferenceRequest;
@@ -38,11 +42,17 @@ interface Routed {
 const PARSERS: Record<Endpoint, (json: unknown) => InferenceRequest> = {
   chat_completions: chatRequest,
   completions: completionsRequest,
+  router_generate: generateRequest,
+  best_worker_id: bestWorkerRequest,
 };
 
 const validate: Operator<unknown, InferenceRequest> = {
   name: 'validate',
-  forward: (json, call) => PARSERS[call.endpoint](json),
+  forward(json, call) {
+    const request = PARSERS[call.endpoint](json);
+    request.routing = withHeaders(request.routing, call);
+    return request;
+  },
 };
 
 const findModel: Operator<InferenceRequest, ForModel> = {
@@ -76,10 +86,12 @@ const render: Operator<ForModel, Rendered> = {
 const tokenise: Operator<Rendered, PreparedRequest> = {
   name: 'tokenise',
   forward({ request, model, prompt }, call) {
+    const { fleetToken } = call.settings;
+    const seed = hashSeedOf(request.routing);
     const tokens =
       prompt instanceof Uint32Array
-        ? hashTokens(model, prompt)
-        : tokeniseText(model, prompt, call.settings.fleetToken);
+        ? hashTokens(model, prompt, seed)
+        : tokeniseText(model, prompt, { fleetToken, seed });
     if (tokens instanceof Promise) return tokens.then((made) => prepare(request, model, made));
     return prepare(request, model, tokens);
   },
@@ -108,7 +120,10 @@ const askForWorker: Operator<PreparedRequest, Routed> = {
 
 const send: Operator<Routed, Response> = {
   name: 'dispatch',
-  forward: ({ prepared, routing }, call) => dispatch(call, prepared, routing),
+  forward: ({ prepared, routing }, call) =>
+    prepared.request.routing?.queryOnly
+      ? answerQuery(call, prepared, routing)
+      : dispatch(call, prepared, routing),
 };
 
 /** JSON body in, response out. Throws StatorError for everything that goes wrong before the response's head is out. */

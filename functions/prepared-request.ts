@@ -7,6 +7,8 @@ export interface TokenPrompt {
   tokenIds: Uint8Array;
   /** Local hashes of the complete blocks, packed LE u64. */
   blockHashes: Uint8Array;
+  /** The hashes' seed (semantics §2.1); undefined = the default. */
+  hashSeed: bigint | undefined;
 }
 
 export interface PreparedRequest {

@@ -7,7 +7,7 @@
 
 import type { ErrorCode } from '../runtime/errors.ts';
 import type { Overload } from './overload.ts';
-import type { RouteRefusal, RouteRequest } from './rpc.ts';
+import type { RefusableWish, RouteRefusal, RouteRequest } from './rpc.ts';
 import { satisfies } from './taints.ts';
 import type { Model, Rank, Worker } from './workers.ts';
 
@@ -57,14 +57,24 @@ function suits({ worker, dpRank }: Rank, request: RouteRequest): boolean {
 }
 
 /** What the request asks of any worker and this one does not have. */
-function unsuitable({ instanceId, registration }: Worker, request: RouteRequest): string | null {
+function unsuitable({ instanceId, registration }: Worker, request: RouteRequest): RefusableWish | null {
   const { allowedWorkerIds, requiredTaints, lora } = request;
-  if (allowedWorkerIds && !allowedWorkerIds.includes(instanceId)) return 'is among the allowed workers';
-  if (requiredTaints && !satisfies(requiredTaints, registration.taints)) {
-    return `has the required taints (${requiredTaints.join(', ')})`;
-  }
-  if (lora !== undefined && !registration.loras.includes(lora)) return `has the LoRA adapter ${lora}`;
+  if (allowedWorkerIds && !allowedWorkerIds.includes(instanceId)) return 'allowedWorkerIds';
+  if (requiredTaints && !satisfies(requiredTaints, registration.taints)) return 'requiredTaints';
+  if (lora !== undefined && !registration.loras.includes(lora)) return 'lora';
   return null;
+}
+
+/** Goes on from "no worker …". */
+function wished(wish: RefusableWish, { requiredTaints, lora }: RouteRequest): string {
+  switch (wish) {
+    case 'requiredTaints':
+      return `has the required taints (${requiredTaints?.join(', ')})`;
+    case 'lora':
+      return `has the LoRA adapter ${lora}`;
+    default:
+      return 'is among the allowed workers';
+  }
 }
 
 /** Why there was no candidate, each reason with its own words. */
@@ -74,7 +84,8 @@ function nobody(model: Model, request: RouteRequest): RouteRefusal {
   const workers = [...model.workers].filter(({ phase }) => phase !== 'draining');
   const lacks = workers.map((worker) => unsuitable(worker, request));
   if (lacks.length > 0 && lacks.every((lack) => lack !== null)) {
-    return refusal('no_workers', `no worker of model ${model.name} ${lacks[0]}`);
+    const lack = lacks[0]!;
+    return refused('no_workers', `no worker of model ${model.name} ${wished(lack, request)}`, lack);
   }
   if (exclude?.length && workers.length > 0) {
     return refusal('no_workers', `every worker of model ${model.name} was lost or refused the request`);
@@ -88,19 +99,23 @@ function notPinned(model: Model, request: RouteRequest, pinned: string): RouteRe
   if (request.exclude?.includes(pinned)) {
     return refusal('no_workers', `pinned worker ${pinned} was lost or refused the request`);
   }
-  if (!worker) return refusal('worker_unavailable', `no worker ${pinned} serves model ${model.name}`);
-  if (worker.phase === 'draining') return refusal('worker_draining', `worker ${pinned} is draining`);
+  if (!worker) {
+    return refused('worker_unavailable', `no worker ${pinned} serves model ${model.name}`, 'pinned');
+  }
+  if (worker.phase === 'draining') {
+    return refused('worker_draining', `worker ${pinned} is draining`, 'pinned');
+  }
   if (request.dpRank !== undefined && request.dpRank >= worker.ranks.length) {
-    return refusal(
-      'invalid_request',
-      `pinned worker ${pinned} has ${worker.ranks.length} data parallel ranks: there is no rank ${request.dpRank}`,
-    );
+    const message = `worker ${pinned} has ${worker.ranks.length} data parallel ranks, none of them ${request.dpRank}`;
+    return refused('invalid_request', message, 'dpRank');
   }
   const lack = unsuitable(worker, request);
   if (lack !== null) {
-    return refusal('invalid_request', `pinned worker ${pinned} is not one that ${lack}`);
+    const message = `pinned worker ${pinned} is not one that ${wished(lack, request)}`;
+    return refused('invalid_request', message, lack);
   }
-  return refusal('worker_unavailable', `worker ${pinned} does not answer requests of model ${model.name}`);
+  const message = `worker ${pinned} does not answer requests of model ${model.name}`;
+  return refused('worker_unavailable', message, 'pinned');
 }
 
 function allOverloaded(model: Model, { pinned }: RouteRequest): RouteRefusal {
@@ -110,6 +125,11 @@ function allOverloaded(model: Model, { pinned }: RouteRequest): RouteRefusal {
       : `pinned worker ${pinned} is overloaded`;
   return refusal('overloaded', message, 1);
 }
+
+const refused = (code: ErrorCode, message: string, param: RefusableWish): RouteRefusal => ({
+  ...refusal(code, message),
+  param,
+});
 
 export function refusal(code: ErrorCode, message: string, retryAfterS: number | null = null): RouteRefusal {
   return { kind: 'refusal', code, message, retryAfterS };

@@ -113,12 +113,17 @@ export interface RouteDecision {
   candidates?: CandidateCost[];
 }
 
+/** Wishes that a router may find nobody for. */
+export type RefusableWish = 'pinned' | 'dpRank' | 'allowedWorkerIds' | 'requiredTaints' | 'lora';
+
 /** Refusals are values: an exception across RPC loses its class. `code` is one of runtime/errors.ts. */
 export interface RouteRefusal {
   kind: 'refusal';
   code: string;
   message: string;
   retryAfterS: number | null;
+  /** The field of the request that cannot be granted. */
+  param?: RefusableWish;
   /** For machines: which bound of the queue it was. */
   details?: QueueRefusalDetails;
 }

@@ -28,7 +28,7 @@ export function schedule(
 ): Choice | RouteRefusal {
   const name = request.mode ?? policy.mode;
   if (name === 'direct' && request.pinned === undefined) {
-    return refusal('invalid_request', 'mode direct needs a pinned worker');
+    return { ...refusal('invalid_request', 'mode direct needs a pinned worker'), param: 'pinned' };
   }
   const candidates = eligible(model, request, overload);
   if ('kind' in candidates) return candidates;

@@ -99,6 +99,8 @@ export const LIMITS = {
   workerWords: 256,
   /** Sessions of a namespace that are remembered for affinity; the longest silent one goes. */
   affinitySessions: 65_536,
+  /** Candidates that the header of an explained answer lists. */
+  explainedInHeader: 16,
   /** Entries that approximate mode prunes in one turn. */
   prunedPerTurn: 4_096,
   /** Namespaces in the directory. */

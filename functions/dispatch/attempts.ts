@@ -21,6 +21,8 @@ export interface Opened {
   worker: string;
   response: Response;
   body: ReadableStream<Uint8Array>;
+  /** Why this worker: the router's decision, when the client asked for it. */
+  explained: RouteDecision | null;
 }
 
 export class Attempts {
@@ -137,6 +139,7 @@ export class Attempts {
       model: request.model,
       tokenIds: prompt.tokenIds,
       blockHashes: prompt.blockHashes,
+      hashSeed: prompt.hashSeed,
       reservation: decision.reservation,
       routerBoot: decision.routerBoot,
       sampling: request.sampling,
@@ -155,6 +158,7 @@ export class Attempts {
     if (response.body === null) {
       throw new StatorError('worker_unavailable', `A worker of '${model.name}' answered without a body.`);
     }
-    return { worker: decision.worker, response, body: response.body };
+    const explained = decision.candidates === undefined ? null : decision;
+    return { worker: decision.worker, response, body: response.body, explained };
   }
 }

@@ -42,7 +42,8 @@ async function documentResponse(call: Call, attempts: Attempts, opening: Promise
     return carried(call, documentHead(call, opened), (writable) => carryDocument(attempts, opened, writable));
   }
   // Head and body were one write of the worker, and the head says all that ours would: it goes through as it is.
-  if (Number(length) <= LIMITS.wholeDocumentBytes && headers.has(WORKER_HEADER)) {
+  const isShort = Number(length) <= LIMITS.wholeDocumentBytes;
+  if (isShort && headers.has(WORKER_HEADER) && opened.explained === null) {
     call.track.ended('success');
     return opened.response;
   }

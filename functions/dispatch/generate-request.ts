@@ -23,6 +23,8 @@ export interface GenerateFields {
   tokenIds: Uint8Array;
   /** Packed LE u64. */
   blockHashes: Uint8Array;
+  /** undefined: the default. */
+  hashSeed: bigint | undefined;
   reservation: number;
   routerBoot: number;
   sampling: Sampling;
@@ -64,6 +66,7 @@ export function encodeGenerateRequest(fields: GenerateFields): Uint8Array {
   writeMessage(8, () => writeStop(fields.stop, fields.maxTokens));
   writeMessage(9, () => writeOutput(fields));
   if (fields.resume !== null) writeResume(fields.resume);
+  if (fields.hashSeed !== undefined) writeFixed64(11, fields.hashSeed);
   if (fields.priority !== 0) writeUint(12, (fields.priority << 1) ^ (fields.priority >> 31));
   return buffer.slice(0, at);
 }
@@ -73,11 +76,7 @@ function writeSampling(sampling: Sampling, seed: bigint): void {
   writeFloat(2, sampling.topP);
   writeUint(3, sampling.topK);
   writeFloat(4, sampling.minP);
-  if (seed !== 0n) {
-    writeTag(5, FIXED64);
-    view.setBigUint64(at, seed, true);
-    at += 8;
-  }
+  writeFixed64(5, seed);
   writeFloat(6, sampling.presencePenalty);
   writeFloat(7, sampling.frequencyPenalty);
   writeFloat(8, sampling.repetitionPenalty);
@@ -135,6 +134,13 @@ function writeUint(field: number, value: number): void {
   if (value === 0) return;
   writeTag(field, VARINT);
   writeVarint(value);
+}
+
+function writeFixed64(field: number, value: bigint): void {
+  if (value === 0n) return;
+  writeTag(field, FIXED64);
+  view.setBigUint64(at, value, true);
+  at += 8;
 }
 
 function writeFloat(field: number, value: number): void {

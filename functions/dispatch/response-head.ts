@@ -1,9 +1,11 @@
 /** Headers of an answer: which worker, which request, how much of the prompt was cached. */
 import type { Call } from '../call.ts';
 import type { Opened } from './attempts.ts';
+import { explanationHeader } from './explanation.ts';
 
 export const REQUEST_ID_HEADER = 'x-request-id';
 export const WORKER_HEADER = 'x-stator-worker';
+const ROUTING_HEADER = 'x-stator-routing';
 export const CACHED_TOKENS_HEADER = 'x-stator-cached-tokens';
 
 /** A stream: nobody on the way may keep or collect it. `opened` is null when no worker has answered yet. */
@@ -25,5 +27,6 @@ function withWorker(head: Record<string, string>, opened: Opened): Record<string
   head[WORKER_HEADER] = opened.worker;
   const cached = opened.response.headers.get(CACHED_TOKENS_HEADER);
   if (cached !== null) head[CACHED_TOKENS_HEADER] = cached;
+  if (opened.explained !== null) head[ROUTING_HEADER] = explanationHeader(opened.explained);
   return head;
 }

@@ -16,6 +16,9 @@ export interface ResponseIdentity {
 const FORMS: Record<Endpoint, { prefix: string; dialect: Dialect }> = {
   chat_completions: { prefix: 'chatcmpl-', dialect: Dialect.OPENAI_CHAT },
   completions: { prefix: 'cmpl-', dialect: Dialect.OPENAI_COMPLETION },
+  router_generate: { prefix: 'cmpl-', dialect: Dialect.OPENAI_COMPLETION },
+  // Never sent to a worker.
+  best_worker_id: { prefix: 'query-', dialect: Dialect.UNSPECIFIED },
 };
 
 export function responseIdentity(call: Call, request: InferenceRequest): ResponseIdentity {

@@ -5,7 +5,7 @@
  * A refusal comes as a value and leaves as a StatorError.
  */
 import { nearbyRouter } from '../../durable/router/nearby.ts';
-import type { RouteAnswer, RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
+import type { RefusableWish, RouteAnswer, RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
 import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
@@ -34,7 +34,23 @@ export async function route(call: Call, prepared: PreparedRequest, again?: Again
   const details: ErrorDetails = {};
   if (answer.retryAfterS !== null) details.retryAfterS = answer.retryAfterS;
   if (answer.details !== undefined) details.report = answer.details;
+  if (answer.param !== undefined) details.param = fieldOf(call, answer.param);
   throw new StatorError(isErrorCode(answer.code) ? answer.code : 'internal', answer.message, details);
+}
+
+/** What clients call the wishes that found nobody. */
+const WISHES: Record<RefusableWish, string> = {
+  pinned: 'backend_instance_id',
+  dpRank: 'dp_rank',
+  allowedWorkerIds: 'allowed_worker_ids',
+  requiredTaints: 'routing_constraints.required_taints',
+  lora: 'lora_name',
+};
+
+/** The router's own endpoints have the fields that elsewhere stand in `nvext`. */
+function fieldOf({ endpoint }: Call, wish: RefusableWish): string {
+  const isOpenAi = endpoint === 'chat_completions' || endpoint === 'completions';
+  return isOpenAi ? `nvext.${WISHES[wish]}` : WISHES[wish];
 }
 
 function routeRequest(call: Call, prepared: PreparedRequest, again: Again | undefined): RouteRequest {
@@ -48,6 +64,10 @@ function routeRequest(call: Call, prepared: PreparedRequest, again: Again | unde
   if (asked.agentHints !== null) {
     request.priorityJump = asked.agentHints.priority;
     request.strictPriority = asked.agentHints.strictPriority;
+  }
+  if (asked.routing !== null) {
+    const { cacheNamespace: _, ...wishes } = asked.routing;
+    Object.assign(request, wishes);
   }
   const policyClass = call.request.headers.get(POLICY_CLASS_HEADER);
   if (policyClass !== null) request.policyClass = policyClass;

@@ -7,7 +7,8 @@ import { CODE_HEADER } from '../dispatch/worker-error.ts';
 const logger = new Logger({ component: 'functions' });
 const UNFORESEEN: readonly ErrorCode[] = ['internal', 'engine_error'];
 
-export function errorResponse(thrown: unknown, requestId: string): Response {
+/** `overloadStatus`: what clients understand as "try later" (setting `overload_status_code`). */
+export function errorResponse(thrown: unknown, requestId: string, overloadStatus?: number): Response {
   const error = toStatorError(thrown);
   if (UNFORESEEN.includes(error.code)) {
     logger.error('request failed', {
@@ -17,13 +18,14 @@ export function errorResponse(thrown: unknown, requestId: string): Response {
       cause: error.cause,
     });
   }
+  const status = error.code === 'overloaded' ? (overloadStatus ?? error.httpStatus) : error.httpStatus;
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     [REQUEST_ID_HEADER]: requestId,
     [CODE_HEADER]: error.code,
   };
   if (error.retryAfterS !== null) headers['retry-after'] = String(Math.ceil(error.retryAfterS));
-  return new Response(JSON.stringify(shown(error).toOpenAi()), { status: error.httpStatus, headers });
+  return new Response(JSON.stringify(shown(error).toOpenAi()), { status, headers });
 }
 
 /** An unforeseen exception's own words may say too much; the log has them under the request's id. */

@@ -1,8 +1,8 @@
 /** `POST /v1/chat/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
-import { agentHintsOf } from './agent-hints.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
+import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
 
@@ -19,6 +19,7 @@ export function chatRequest(json: unknown): InferenceRequest {
     echo: false,
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
+    routing: routingOf(body),
   };
 }
 

@@ -1,10 +1,10 @@
 /** `POST /v1/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import type { InferenceRequest, Prompt } from '../inference-request.ts';
-import { agentHintsOf } from './agent-hints.ts';
 import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
+import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
+import { invalidPrompt, tokenPrompt } from './token-prompt.ts';
 
 /** What OpenAI generates when a completion names no limit. */
 const DEFAULT_MAX_TOKENS = 16;
@@ -22,6 +22,7 @@ export function completionsRequest(json: unknown): InferenceRequest {
     echo: body.echo ?? false,
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
+    routing: routingOf(body),
   };
 }
 
@@ -38,23 +39,6 @@ function promptOf(prompt: CompletionsBody['prompt']): Prompt {
 function textPrompt(text: string): Prompt {
   if (text === '') throw invalidPrompt('prompt', 'it is empty.');
   return { kind: 'text', text };
-}
-
-function tokenPrompt(ids: readonly unknown[], param: string): Prompt {
-  if (ids.length === 0) throw invalidPrompt(param, 'it is empty.');
-  const tokenIds = new Uint32Array(ids.length);
-  for (let at = 0; at < ids.length; at++) {
-    const id = ids[at];
-    if (typeof id !== 'number' || id >>> 0 !== id) {
-      throw invalidPrompt(`${param}[${at}]`, 'expected a token id, an integer from 0 up.');
-    }
-    tokenIds[at] = id;
-  }
-  return { kind: 'tokens', tokenIds };
-}
-
-function invalidPrompt(param: string, reason: string): StatorError {
-  return new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });
 }
 
 function refuseUnserved(body: CompletionsBody): void {

@@ -21,6 +21,9 @@ export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
 /** Unions report one list of issues per branch: the branch that got furthest into the value is the one meant. */
 function deepest(issue: Issue, prefix: PropertyKey[]): { path: PropertyKey[]; message: string } {
   const path = [...prefix, ...issue.path];
+  if (issue.code === 'unrecognized_keys') {
+    return { path: [...path, issue.keys[0]!], message: 'there is no such field.' };
+  }
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return { path, message: issue.message };
   const branches = issue.errors.map((issues) => deepest(issues[0]!, path));
   const best = branches.reduce((a, b) => (b.path.length > a.path.length ? b : a));

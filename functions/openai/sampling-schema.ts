@@ -5,7 +5,7 @@
  */
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import { nvext } from './agent-hints.ts';
+import { nvext } from './nvext.ts';
 
 const INT32_MAX = 0x7fff_ffff;
 const tokenId = z.number().int().min(0).max(0xffff_ffff);
@@ -34,6 +34,7 @@ export const samplingFields = {
   stop_token_ids: z.array(tokenId).max(LIMITS.stopStrings).nullish(),
   ignore_eos: z.boolean().nullish(),
   nvext,
+  cache_salt: z.string().min(1).max(LIMITS.modelNameLength).nullish(),
   priority: z.number().int().min(-INT32_MAX).max(INT32_MAX).nullish(),
 } as const;
 

@@ -41,6 +41,11 @@ export function tokenizerOf(model: ModelEntry, fleetToken: string): Tokenizer | 
   return tokenizers.get(sha256) ?? fetchMade(model, sha256, fleetToken, tokenizers, makeTokenizer);
 }
 
+/** For those who use the module of hashes itself. */
+export function tokensLoaded(): void {
+  loadTokens();
+}
+
 /** Hashes token ids that did not come from a tokenizer here. */
 export function blockHasher(): BlockHasher {
   loadTokens();

@@ -19,40 +19,52 @@ import { blockHasher, tokenizerOf } from './model-files.ts';
 
 const SCHEMAS = { request: TokenizeRequestSchema, response: TokenizeResponseSchema };
 
+export interface TokeniseOptions {
+  fleetToken: string;
+  /** Of the block hashes; undefined = the default. */
+  seed: bigint | undefined;
+}
+
 export function tokeniseText(
   model: ModelEntry,
   rendered: RenderedPrompt,
-  fleetToken: string,
+  { fleetToken, seed }: TokeniseOptions,
 ): TokenPrompt | Promise<TokenPrompt> {
-  if (model.modelInput === 'text') return tokeniseAtWorker(model, rendered, fleetToken);
+  if (model.modelInput === 'text') return tokeniseAtWorker(model, rendered, { fleetToken, seed });
   const tokenizer = tokenizerOf(model, fleetToken);
-  if (tokenizer instanceof Promise) return tokenizer.then((made) => encode(made, model, rendered));
-  return encode(tokenizer, model, rendered);
+  if (tokenizer instanceof Promise) return tokenizer.then((made) => encode(made, model, rendered, seed));
+  return encode(tokenizer, model, rendered, seed);
 }
 
 /** The client's own token ids. */
-export function hashTokens(model: ModelEntry, ids: Uint32Array): TokenPrompt {
-  const blockHashes = blockHasher().hash(ids, { blockSize: model.blockSizeTokens }).slice();
-  return { tokenIds: new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength), blockHashes };
+export function hashTokens(model: ModelEntry, ids: Uint32Array, seed: bigint | undefined): TokenPrompt {
+  const blockHashes = blockHasher().hash(ids, { blockSize: model.blockSizeTokens, seed }).slice();
+  const tokenIds = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
+  return { tokenIds, blockHashes, hashSeed: seed };
 }
 
-function encode(tokenizer: Tokenizer, model: ModelEntry, { text, guard }: RenderedPrompt): TokenPrompt {
-  const { ids, hashes } = tokenizer.encode(text, { blockSize: model.blockSizeTokens, guard });
+function encode(
+  tokenizer: Tokenizer,
+  model: ModelEntry,
+  { text, guard }: RenderedPrompt,
+  seed: bigint | undefined,
+): TokenPrompt {
+  const { ids, hashes } = tokenizer.encode(text, { blockSize: model.blockSizeTokens, guard, seed });
   const tokenIds = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength).slice();
-  return { tokenIds, blockHashes: hashes.slice() };
+  return { tokenIds, blockHashes: hashes.slice(), hashSeed: seed };
 }
 
 async function tokeniseAtWorker(
   model: ModelEntry,
   { text, guard }: RenderedPrompt,
-  fleetToken: string,
+  { fleetToken, seed }: TokeniseOptions,
 ): Promise<TokenPrompt> {
   let failure: unknown = new StatorError('no_workers', `No worker serves the model '${model.name}'.`);
   for (const address of model.addresses) {
     try {
       const request = { text, parseSpecial: true, guard: guard ?? '' };
       const { tokenIds } = await callWorker({ address, fleetToken }, 'Tokenize', SCHEMAS, request);
-      return hashTokens(model, new Uint32Array(tokenIds.slice().buffer));
+      return hashTokens(model, new Uint32Array(tokenIds.slice().buffer), seed);
     } catch (error) {
       failure = error;
     }

@@ -15,6 +15,7 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
   model: fc.string({ maxLength: 200, unit: 'binary' }),
   tokenIds: bytes(600),
   blockHashes: bytes(300),
+  hashSeed: fc.option(fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }), { nil: undefined }),
   reservation: uint32,
   routerBoot: uint32,
   sampling: fc.record({
@@ -63,6 +64,7 @@ function expected(from: GenerateFields) {
     model: from.model,
     tokenIds: from.tokenIds,
     blockHashes: from.blockHashes,
+    hashSeed: from.hashSeed ?? 0n,
     reservation: from.reservation,
     routerBoot: from.routerBoot,
     sampling: { ...sampling, seed: from.seed, logitBias: Object.fromEntries(sampling.logitBias) },

@@ -30,6 +30,7 @@ test("OpenAI's defaults", () => {
     echo: false,
     priority: 0,
     agentHints: null,
+    routing: null,
   });
 });
 

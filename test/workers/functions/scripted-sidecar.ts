@@ -254,6 +254,8 @@ function logEntry(worker: string, http: IncomingMessage, request: GenerateReques
     model: request.model,
     tokenIds: words(request.tokenIds),
     blockHashesBytes: request.blockHashes.length,
+    blockHashes: Buffer.from(request.blockHashes).toString('base64'),
+    hashSeed: String(request.hashSeed),
     reservation: request.reservation,
     seed: String(request.sampling!.seed),
     maxTokens: request.stop!.maxTokens,

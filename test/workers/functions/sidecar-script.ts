@@ -43,6 +43,9 @@ export interface GenerateLog {
   model: string;
   tokenIds: number[];
   blockHashesBytes: number;
+  /** Base64. */
+  blockHashes: string;
+  hashSeed: string;
   reservation: number;
   seed: string;
   maxTokens: number;

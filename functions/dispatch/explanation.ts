@@ -1,0 +1,44 @@
+/**
+ * Why a worker was chosen, as clients see it: the decision and how each candidate was judged, the cheapest first, in
+ * Dynamo's words (semantics §1.2). A header holds the first `LIMITS.explainedInHeader` candidates.
+ */
+import type { CandidateCost, RouteDecision } from '../../durable/router/rpc.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+
+export interface Explanation {
+  worker: string;
+  dp_rank: number;
+  overlap_blocks: number;
+  cached_tokens: number;
+  candidates: Record<string, string | number>[];
+}
+
+export function explanation(decision: RouteDecision): Explanation {
+  return {
+    worker: decision.worker,
+    dp_rank: decision.dpRank,
+    overlap_blocks: decision.overlapBlocks,
+    cached_tokens: decision.cachedTokens,
+    candidates: (decision.candidates ?? []).map(candidate),
+  };
+}
+
+/** ASCII: ids are hex and the rest numbers. */
+export function explanationHeader(decision: RouteDecision): string {
+  const candidates = decision.candidates?.slice(0, LIMITS.explainedInHeader) ?? [];
+  return JSON.stringify(explanation({ ...decision, candidates }));
+}
+
+const candidate = (cost: CandidateCost) => ({
+  worker: cost.worker,
+  dp_rank: cost.dpRank,
+  cost: cost.cost,
+  device_blocks: cost.deviceBlocks,
+  host_blocks: cost.hostBlocks,
+  disk_blocks: cost.diskBlocks,
+  shared_blocks: cost.sharedBlocks,
+  active_prefill_tokens: cost.prefillTokens,
+  potential_decode_blocks: cost.decodeBlocks,
+  active_requests: cost.activeRequests,
+  preferred_taint_multiplier: cost.preference,
+});

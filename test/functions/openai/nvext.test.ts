@@ -1,0 +1,99 @@
+/** Does the extension object say to the router what Dynamo's does, and name what it does not know? */
+
+import { expect, test } from 'vitest';
+import { StatorError } from '../../../durable/runtime/errors.ts';
+import { chatRequest } from '../../../functions/openai/chat-request.ts';
+
+const hello = { model: 'm', messages: [{ role: 'user', content: 'hi' }] };
+const routing = (nvext: unknown, more = {}) => chatRequest({ ...hello, nvext, ...more }).routing;
+
+const errorOf = (nvext: unknown): StatorError => {
+  try {
+    routing(nvext);
+  } catch (thrown) {
+    if (thrown instanceof StatorError) return thrown;
+  }
+  throw new Error('nothing was refused');
+};
+
+test('without it nothing is wished', () => {
+  expect(chatRequest(hello).routing).toBeNull();
+  expect(routing({})).toEqual({});
+});
+
+test('workers are pinned by their hex id, or by a number', () => {
+  expect(routing({ backend_instance_id: '00a1' })).toEqual({ pinned: '00a1' });
+  expect(routing({ decode_worker_id: 161, dp_rank: 2 })).toEqual({ pinned: '00000000000000a1', dpRank: 2 });
+  expect(routing({ allowed_worker_ids: ['a1', 'b2'] })).toEqual({ allowedWorkerIds: ['a1', 'b2'] });
+});
+
+test('taints, adapter, salt, session and expected length arrive in the words of the router', () => {
+  const constraints = { required_taints: ['gpu=h200'], preferred_taints: { 'zone=a': 1 } };
+  expect(
+    routing({
+      routing_constraints: constraints,
+      lora_name: 'adapter',
+      cache_salt: 'tenant',
+      agent_hints: { osl: 300 },
+      session_control: { session_id: 's1', action: 'close' },
+    }),
+  ).toEqual({
+    requiredTaints: ['gpu=h200'],
+    preferredTaints: { 'zone=a': 1 },
+    lora: 'adapter',
+    cacheNamespace: 'tenant',
+    expectedOutputTokens: 300,
+    session: { id: 's1', final: true },
+  });
+  expect(routing({ session_id: 's2' })).toEqual({ session: { id: 's2', final: false } });
+  expect(routing(undefined, { cache_salt: 'top' })).toEqual({ cacheNamespace: 'top' });
+});
+
+test('every override has its place', () => {
+  const router_config_override = {
+    overlap_score_credit: 2,
+    overlap_score_weight: 0,
+    prefill_load_scale: 3,
+    router_temperature: 0.5,
+    shared_cache_multiplier: 1,
+    assume_kv_reuse: false,
+    track_prefill_tokens: false,
+  };
+  expect(routing({ router_config_override })?.override).toEqual({
+    overlapScoreCredit: 2,
+    overlapScoreWeight: 0,
+    prefillLoadScale: 3,
+    temperature: 0.5,
+    sharedCacheMultiplier: 1,
+    assumeKvReuse: false,
+    trackPrefillTokens: false,
+  });
+});
+
+test('the query annotation and the wish to know why', () => {
+  for (const annotation of ['query_instance_id', 'query_instance_id:', 'query_instance_id:7']) {
+    expect(routing({ annotations: [annotation] })).toEqual({ queryOnly: true });
+  }
+  expect(routing({ annotations: ['query_instance_id_extra:7', 'token_ids'] })).toEqual({});
+  expect(routing({ extra_fields: ['worker_id', 'routing'] })).toEqual({ explain: true });
+});
+
+test.each([
+  [{ router_config_override: { overlap_credit: 1 } }, 'nvext.router_config_override.overlap_credit'],
+  [
+    { router_config_override: { shared_cache_multiplier: 1.5 } },
+    'nvext.router_config_override.shared_cache_multiplier',
+  ],
+  [{ router_config_override: { router_temperature: -1 } }, 'nvext.router_config_override.router_temperature'],
+  [{ backend_instance_id: 'worker-1' }, 'nvext.backend_instance_id'],
+  [{ backend_instance_id: -4 }, 'nvext.backend_instance_id'],
+  [{ allowed_worker_ids: [] }, 'nvext.allowed_worker_ids'],
+  [{ routing_constraints: { taints: [] } }, 'nvext.routing_constraints.taints'],
+  [{ agent_hints: { osl: -1 } }, 'nvext.agent_hints.osl'],
+  [{ sesion_id: 'typo' }, 'nvext.sesion_id'],
+])('%o is refused by the name of the field', (nvext, param) => {
+  const error = errorOf(nvext);
+  expect(error.code).toBe('invalid_request');
+  expect(error.param).toBe(param);
+  expect(error.message).toContain(param);
+});
