@@ -4,6 +4,7 @@ import * as z from 'zod';
 import type { Settings } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { HostTierOptions } from '../../gpu-sidecar/engines/mock/host-tier.ts';
 import type { PassCoreOptions } from '../../gpu-sidecar/engines/mock/pass-core.ts';
 import { applySet, type EngineSettings, type SetValue } from './set-names.ts';
 import type { Trace } from './trace.ts';
@@ -39,7 +40,9 @@ export interface Plan {
   trace: Trace;
   /** One of role `aggregated`, or `prefill` and `decode`. */
   pools: readonly PoolPlan[];
-  engine: Omit<PassCoreOptions, 'events' | 'role'>;
+  engine: Omit<PassCoreOptions, 'events' | 'role' | 'host'>;
+  /** Of every worker that computes prompts. */
+  host: HostTierOptions | null;
   /** Milliseconds that handing a prompt token from prefill to decode takes. */
   handoffMsPerToken: number;
   speedup: number;
@@ -62,6 +65,14 @@ const CELL = z.strictObject({
   router: z.string().optional(),
   routerPolicy: z.string().optional(),
   speedup: z.coerce.number().positive().default(1),
+  hostBlocks: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 28)
+    .default(0),
+  bytesPerToken: z.coerce.number().int().min(1).optional(),
+  hostGbps: z.coerce.number().positive().optional(),
   seed: z.coerce.number().int().min(0).max(0xffff_ffff).default(1),
 });
 
@@ -82,6 +93,7 @@ export function planOf({ trace, set = {}, ...rest }: Cell): Plan {
     trace,
     pools: poolsOf(cell, router),
     engine: engineOf(cell, engine),
+    host: hostOf(cell),
     handoffMsPerToken: handoffMs(engine),
     speedup: cell.speedup,
     seed: cell.seed,
@@ -141,6 +153,18 @@ function engineOf({ blocks, blockSize }: Parsed, engine: EngineSettings): Plan['
     decodeSpeedup: engine.decode_speedup_ratio,
     decodeMs: 0,
   };
+}
+
+/** Defaults of Dynamo's: 128 KiB a token, 32 GB/s each way. */
+function hostOf({ hostBlocks, blockSize, bytesPerToken, hostGbps }: Parsed): HostTierOptions | null {
+  if (hostBlocks > 0) {
+    const bytes = blockSize * (bytesPerToken ?? 131_072);
+    return { capacityBlocks: hostBlocks, blockMs: bytes / ((hostGbps ?? 32) * 1e6) };
+  }
+  if (bytesPerToken !== undefined)
+    throw invalid('--bytes-per-token is of the host tier: it wants --host-blocks');
+  if (hostGbps !== undefined) throw invalid('--host-gbps is of the host tier: it wants --host-blocks');
+  return null;
 }
 
 function handoffMs(engine: EngineSettings): number {

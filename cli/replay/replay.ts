@@ -6,7 +6,7 @@
 
 import { VirtualHost } from '../../durable/polyfill/virtual-host.ts';
 import { DirectRouter } from './direct-router.ts';
-import { type Cell, planOf } from './plan.ts';
+import { type Cell, type Plan, type PoolPlan, planOf } from './plan.ts';
 import { Pool } from './pool.ts';
 import { Recorder } from './recorder.ts';
 import { type Report, reportOf } from './report.ts';
@@ -31,7 +31,7 @@ export function replay(cell: Cell, hooks: ReplayHooks = {}): Report {
       new Pool(
         {
           workers,
-          engine: { ...plan.engine, role },
+          engine: { ...plan.engine, role, ...hostOf(plan, role) },
           publishesKvEvents: settings.routerMode === 'kv' && role !== 'decode',
           tracksOutputBlocks: settings.routerTrackOutputBlocks,
           skipsSteps: hooks.skipsSteps ?? true,
@@ -51,3 +51,7 @@ export function replay(cell: Cell, hooks: ReplayHooks = {}): Report {
     pools.flatMap(({ workers }) => workers),
   );
 }
+
+/** Prompts are looked for where they are computed. */
+const hostOf = ({ host }: Plan, role: PoolPlan['role']) =>
+  host === null || role === 'decode' ? {} : { host };

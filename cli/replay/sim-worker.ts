@@ -31,7 +31,7 @@ interface Arriving {
 
 export class SimWorker {
   /** When the pass or run under way ends; infinite while there is none. */
-  dueMs = Number.POSITIVE_INFINITY;
+  #endMs = Number.POSITIVE_INFINITY;
   busyMs = 0;
   requests = 0;
   readonly #core: PassCore<PlannedSequence>;
@@ -73,7 +73,7 @@ export class SimWorker {
     this.requests++;
     sequence.order = this.#arrivals++;
     this.#arriving.push({ sequence, reserved });
-    if (this.dueMs === Number.POSITIVE_INFINITY) this.#reserve(nowMs);
+    if (!this.#inPass) this.#reserve(nowMs);
   }
 
   /** The blocks of an expected prompt are here. */
@@ -87,26 +87,36 @@ export class SimWorker {
     this.#core.release(sequence);
   }
 
+  /** When it wants to be called: at the end of a pass, or between two, when blocks have come from the host tier. */
+  get dueMs(): number {
+    return this.#inPass ? this.#endMs : this.#core.hostDueMs;
+  }
+
   /** What was due has happened. */
   complete(): void {
     this.#nowMs = this.dueMs;
-    this.dueMs = Number.POSITIVE_INFINITY;
-    if (this.#run === null) {
-      this.#core.finish();
-      this.#parts.tell(this.#nowMs);
-    } else this.#take(this.#run.passes);
+    this.#core.advanceHost(this.#nowMs);
+    if (!this.#inPass) this.#core.flushEvents();
+    else if (this.#run === null) this.#core.finish();
+    else this.#take(this.#run.passes);
+    this.#endMs = Number.POSITIVE_INFINITY;
+    this.#parts.tell(this.#nowMs);
     this.#reserve(this.#nowMs);
-    if (!this.#core.idle) return;
+    if (!this.#core.idle || this.#busySinceMs < 0) return;
     this.busyMs += this.#nowMs - this.#busySinceMs;
     this.#busySinceMs = -1;
   }
 
   /** Begins the next pass, where there is anything to do and none is under way. */
   drive(nowMs: number): void {
-    if (this.dueMs !== Number.POSITIVE_INFINITY) return;
+    if (this.#inPass) return;
     const steady = this.#parts.skipsSteps ? this.#core.steady() : null;
     if (steady !== null && steady.passes > 1) this.#beginRun(steady, nowMs);
     else if (!this.#core.idle) this.#beginPass(nowMs);
+  }
+
+  get #inPass(): boolean {
+    return this.#endMs !== Number.POSITIVE_INFINITY;
   }
 
   #reserve(nowMs: number): void {
@@ -120,7 +130,7 @@ export class SimWorker {
     const endMs = this.#core.pass(nowMs);
     if (endMs === null) return;
     if (this.#busySinceMs < 0) this.#busySinceMs = nowMs;
-    this.dueMs = endMs;
+    this.#endMs = endMs;
   }
 
   #beginRun(steady: SteadySteps, nowMs: number): void {
@@ -133,7 +143,7 @@ export class SimWorker {
     }
     this.#run = steady;
     this.#runStartMs = nowMs;
-    this.dueMs = endMs;
+    this.#endMs = endMs;
   }
 
   /** Somebody comes: the steps that are over are taken, the one under way becomes an ordinary pass. */
@@ -144,7 +154,7 @@ export class SimWorker {
     const endedMs = over === 0 ? this.#runStartMs : this.#ends[over - 1]!;
     if (over === 0) this.#run = null;
     else this.#take(over);
-    this.dueMs = Number.POSITIVE_INFINITY;
+    this.#endMs = Number.POSITIVE_INFINITY;
     if (over === 0 || endedMs < nowMs) this.#beginPass(endedMs);
   }
 

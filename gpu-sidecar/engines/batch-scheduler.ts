@@ -38,6 +38,18 @@ export interface SchedulerHooks<S extends Sequence> {
   leaving(sequence: S): void;
 }
 
+/** A tier behind the cache, from which blocks can be had instead of being computed. */
+export interface HostLoads<S extends Sequence> {
+  /** Blocks there that follow those on the device; `later`: some of them are on their way. */
+  lookup(sequence: S, deviceBlocks: number): number | 'later';
+  /** Begins to fetch blocks `from` to `to` (exclusive), for which slots are held; ends with `fetched`. */
+  load(sequence: S, from: number, to: number): void;
+  /** The request runs; its first `loadedBlocks` were fetched or there when the rest was. */
+  admitted(sequence: S, loadedBlocks: number): void;
+  /** A slot is given to somebody: its last content may still be read. */
+  taken(slot: number): void;
+}
+
 export class BatchScheduler<S extends Sequence> {
   /** The sequences of the current pass, in order. */
   readonly batch: S[] = [];
@@ -46,7 +58,10 @@ export class BatchScheduler<S extends Sequence> {
   #shape: SchedulerShape;
   #cache: BlockCache;
   #hooks: SchedulerHooks<S>;
+  #host: HostLoads<S> | null;
   #waiting: S[] = [];
+  /** Wait for blocks from the host tier; they go before the others as soon as one of its copies has ended. */
+  #fetching: { sequence: S; awake: boolean; loading: boolean }[] = [];
   /** In order of admission; may hold ended ones until the next pass. */
   #running: S[] = [];
   #runningCount = 0;
@@ -56,14 +71,20 @@ export class BatchScheduler<S extends Sequence> {
   #headBlocked = false;
   #budget = 0;
 
-  constructor(parts: { shape: SchedulerShape; cache: BlockCache; hooks: SchedulerHooks<S> }) {
+  constructor(parts: {
+    shape: SchedulerShape;
+    cache: BlockCache;
+    hooks: SchedulerHooks<S>;
+    host?: HostLoads<S> | null;
+  }) {
     this.#shape = parts.shape;
     this.#cache = parts.cache;
     this.#hooks = parts.hooks;
+    this.#host = parts.host ?? null;
   }
 
   get idle(): boolean {
-    return this.#runningCount === 0 && this.#waiting.length === 0;
+    return this.#runningCount === 0 && this.#waiting.length === 0 && this.#fetching.length === 0;
   }
 
   load(): EngineLoad {
@@ -152,7 +173,23 @@ export class BatchScheduler<S extends Sequence> {
       this.#running = this.#running.filter(({ state }) => state === 'running');
       this.#hasEnded = false;
     }
-    if (this.#continueRunning()) this.#admitWaiting();
+    if (!this.#continueRunning()) return;
+    if (this.#host !== null) this.#admitFetching(this.#host);
+    else this.#admitWaiting();
+  }
+
+  /** A copy of the host tier has ended: who waits for one looks again. */
+  wake(): void {
+    for (const each of this.#fetching) each.awake = !each.loading;
+  }
+
+  /** Everything that a request holds has been fetched. */
+  fetched(sequence: S): void {
+    const { blockSizeTokens } = this.#shape;
+    const blocks = Math.min(sequence.heldBlocks, this.#mostCached(sequence.known));
+    sequence.computed = blocks * blockSizeTokens;
+    sequence.cachedTokens ??= sequence.computed;
+    for (const each of this.#fetching) if (each.sequence === sequence) each.loading = false;
   }
 
   /**
@@ -160,6 +197,7 @@ export class BatchScheduler<S extends Sequence> {
    * end, no block taken or filled. They may be taken in one `skip`.
    */
   steadyPasses(budgetTokens: number): number {
+    if (this.#fetching.length > 0) return 0;
     if (this.#hasEnded || this.#runningCount === 0 || this.#runningCount > budgetTokens) return 0;
     if (this.#waiting.length > 0 && !this.#headBlocked) return 0;
     const { blockSizeTokens, contextLengthTokens } = this.#shape;
@@ -260,6 +298,66 @@ export class BatchScheduler<S extends Sequence> {
     }
   }
 
+  /** The same with a host tier: who has to wait for a copy holds nobody up. */
+  #admitFetching(host: HostLoads<S>): void {
+    while (this.#runningCount < this.#shape.maxNumSeqs && this.#budget > 0) {
+      const awake = this.#fetching.find((each) => each.awake);
+      const sequence = awake?.sequence ?? this.#waiting[0];
+      if (sequence === undefined) return;
+      const fetched = sequence.heldBlocks;
+      if (fetched === 0) {
+        const device = this.#cache.match(sequence.blocks.sequenceHashes, this.#mostFull(sequence)).blocks;
+        const blocks = host.lookup(sequence, device);
+        if (blocks !== 0) {
+          const loading = blocks !== 'later';
+          if (loading && !this.#fetch(host, sequence, { device, blocks })) return;
+          if (awake) Object.assign(awake, { awake: false, loading });
+          else this.#fetching.push({ sequence: this.#waiting.shift()!, awake: false, loading });
+          continue;
+        }
+        if (!this.#hasRoom(sequence)) return;
+      } else if (
+        Math.ceil(sequence.known / this.#shape.blockSizeTokens) - fetched >
+        this.#cache.availableBlocks
+      ) {
+        return;
+      }
+      if (awake) this.#fetching.splice(this.#fetching.indexOf(awake), 1);
+      else this.#waiting.shift();
+      this.#admit(sequence);
+      host.admitted(sequence, fetched);
+    }
+  }
+
+  /** Holds what the device has and slots for what comes; false when there is no room for all of the request. */
+  #fetch(host: HostLoads<S>, sequence: S, { device, blocks }: { device: number; blocks: number }): boolean {
+    const { inactive } = this.#cache.match(sequence.blocks.sequenceHashes, device);
+    const needed = Math.ceil(sequence.known / this.#shape.blockSizeTokens) - device + inactive;
+    if (needed > this.#cache.availableBlocks - this.#promisedBlocks()) return false;
+    this.#cache.acquire(sequence.blocks, device);
+    sequence.heldBlocks = device;
+    sequence.storedBlocks = device;
+    for (let i = 0; i < blocks; i++) sequence.blocks.setSlot(sequence.heldBlocks++, this.#cache.allocate());
+    host.load(sequence, device, device + blocks);
+    return true;
+  }
+
+  /** Blocks that running prefills and requests under way will still need. */
+  #promisedBlocks(): number {
+    const { blockSizeTokens } = this.#shape;
+    const rest = ({ known, heldBlocks }: S) => Math.ceil(known / blockSizeTokens) - heldBlocks;
+    let blocks = 0;
+    for (const each of this.#running) {
+      if (each.state === 'running' && each.computed < each.request.tokenIds.length) blocks += rest(each);
+    }
+    for (const { sequence } of this.#fetching) if (sequence.heldBlocks > 0) blocks += rest(sequence);
+    return blocks;
+  }
+
+  #mostFull({ known }: S): number {
+    return this.#shape.prefixCaching ? Math.floor(known / this.#shape.blockSizeTokens) : 0;
+  }
+
   /** The first that waits; while promised blocks are not there, the first that has its own. */
   #nextWaiting(): number {
     return this.freshMustWait ? this.#waiting.findIndex(({ heldBlocks }) => heldBlocks > 0) : 0;
@@ -306,6 +404,7 @@ export class BatchScheduler<S extends Sequence> {
     while (sequence.heldBlocks * this.#shape.blockSizeTokens < tokens) {
       const slot = this.#cache.allocate();
       if (slot < 0) return false;
+      this.#host?.taken(slot);
       sequence.blocks.setSlot(sequence.heldBlocks++, slot);
     }
     return true;

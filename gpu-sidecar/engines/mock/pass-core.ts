@@ -14,6 +14,8 @@ import { BlockCache } from '../block-cache.ts';
 import type { EngineLoad, EngineRequest, FinishReason } from '../engine.ts';
 import type { KvEventLog } from '../kv-event-log.ts';
 import type { Sequence } from '../sequence.ts';
+import { HostOffload } from './host-offload.ts';
+import type { HostTierOptions } from './host-tier.ts';
 import { noWork, type PassWork, passMs, type TimingOptions } from './timing.ts';
 
 /** What a worker does of a request: all of it, the prompt and the first token, or all but that. */
@@ -23,6 +25,8 @@ export interface PassCoreOptions extends TimingOptions, SchedulerShape {
   maxNumBatchedTokens: number;
   role: WorkerRole;
   events: KvEventLog;
+  /** A host tier; absent: none. */
+  host?: HostTierOptions;
 }
 
 /** Decode steps that differ in nothing but the length of the contexts. */
@@ -38,13 +42,22 @@ export class PassCore<S extends Sequence> {
   #cache: BlockCache;
   #scheduler: BatchScheduler<S>;
   #answer: (sequence: S) => void;
+  #host: HostOffload<S> | null;
   #work: PassWork;
 
   constructor(options: PassCoreOptions, answer: (sequence: S) => void) {
     this.#options = options;
     this.#answer = answer;
     this.#cache = new BlockCache({ capacityBlocks: options.totalBlocks, observer: options.events });
-    this.#scheduler = new BatchScheduler({ shape: options, cache: this.#cache, hooks: this });
+    const { host, blockSizeTokens } = options;
+    const loaded = (sequence: S) => this.#loaded(sequence);
+    this.#host = host ? new HostOffload({ ...host, blockSizeTokens }, loaded) : null;
+    this.#scheduler = new BatchScheduler({
+      shape: options,
+      cache: this.#cache,
+      hooks: this,
+      host: this.#host,
+    });
     this.#work = noWork(options.totalBlocks * options.blockSizeTokens);
   }
 
@@ -111,8 +124,27 @@ export class PassCore<S extends Sequence> {
     const work = this.#work;
     work.prefills = work.prefixTokens = work.prefilledTokens = 0;
     work.decodingRequests = work.decodeContextTokens = 0;
+    this.#host?.begin(nowMs);
     this.#scheduler.plan(this.#options.maxNumBatchedTokens);
-    return this.#scheduler.batch.length === 0 ? null : nowMs + passMs(work, this.#options);
+    const { batch } = this.#scheduler;
+    if (batch.length === 0) return null;
+    this.#host?.store(batch);
+    return (this.#host?.computeFromMs ?? nowMs) + passMs(work, this.#options);
+  }
+
+  /** When the next copy from or to the host tier ends. */
+  get hostDueMs(): number {
+    return this.#host?.dueMs ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Time has come to `nowMs`, at the end of a pass or between two: copies that are due have ended. */
+  advanceHost(nowMs: number): void {
+    if (this.#host?.advance(nowMs)) this.#scheduler.wake();
+  }
+
+  /** Tells the KV events of what happened between two passes. */
+  flushEvents(): void {
+    this.#options.events.flush();
   }
 
   /** The planned pass is over. */
@@ -137,6 +169,7 @@ export class PassCore<S extends Sequence> {
 
   /** Steps that may be skipped from now on, between two passes; null when there are none. */
   steady(): SteadySteps | null {
+    if (this.#host?.isQuiet === false) return null;
     const passes = this.#scheduler.steadyPasses(this.#options.maxNumBatchedTokens);
     if (passes <= 0) return null;
     const { running } = this.#scheduler;
@@ -157,6 +190,13 @@ export class PassCore<S extends Sequence> {
   /** The outcome of that many steady steps, without `answer`. */
   skip(passes: number): void {
     this.#scheduler.skip(passes);
+  }
+
+  /** Blocks fetched from the host tier are as good as computed here. */
+  #loaded(sequence: S): void {
+    this.#scheduler.fetched(sequence);
+    this.#cache.store(sequence.blocks, sequence.storedBlocks, sequence.heldBlocks);
+    sequence.storedBlocks = sequence.heldBlocks;
   }
 
   canAdmit(): boolean {
