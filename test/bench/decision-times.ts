@@ -1,6 +1,6 @@
-/** Times of single decisions, taken where a clock runs: the gaps between the bytes that `router-worker.ts` sends. */
+/** Times of single decisions, taken where a clock runs: HTTP requests to `router-worker.ts`, each on a waiting connection. */
 
-import { request } from 'node:http';
+import { Agent, get } from 'node:http';
 
 export interface Percentiles {
   p50Ms: number;
@@ -8,25 +8,42 @@ export interface Percentiles {
   p99Ms: number;
 }
 
-/** Milliseconds of each decision, in order. Bytes that arrive together share their gap. */
-export function decide(
+export interface Decisions {
+  count: number;
+  way: 'rpc' | 'direct' | 'none';
+  workers: number;
+  /** Requests at once. */
+  concurrency?: number;
+}
+
+/** Milliseconds of each decision; with one at a time, in order. */
+export async function decide(
   url: string,
-  { count, way, workers }: { count: number; way: 'rpc' | 'direct' | 'none'; workers: number },
+  { count, way, workers, concurrency = 1 }: Decisions,
 ): Promise<number[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
+  const times: number[] = [];
+  let next = 0;
+  const loop = async () => {
+    while (next < count) {
+      const path = `${url}/decide?way=${way}&workers=${workers}&i=${next++}`;
+      const startedMs = performance.now();
+      await answered(path, agent);
+      times.push(performance.now() - startedMs);
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, loop));
+  agent.destroy();
+  return times;
+}
+
+function answered(url: string, agent: Agent): Promise<void> {
   return new Promise((resolve, reject) => {
-    const gaps: number[] = [];
-    const call = request(`${url}/decide?count=${count}&way=${way}&workers=${workers}`, (response) => {
-      let lastMs = 0;
-      response.on('data', (bytes: Buffer) => {
-        const nowMs = performance.now();
-        if (lastMs > 0) for (const _ of bytes) gaps.push((nowMs - lastMs) / bytes.length);
-        lastMs = nowMs;
-      });
-      response.on('end', () => resolve(gaps));
-      response.on('error', reject);
+    const request = get(url, { agent }, (response) => {
+      if (response.statusCode !== 204) reject(new Error(`${response.statusCode} for ${url}`));
+      response.on('end', resolve).resume();
     });
-    call.on('error', reject);
-    call.end();
+    request.on('error', reject);
   });
 }
 

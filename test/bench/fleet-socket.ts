@@ -79,18 +79,21 @@ export class BenchWorker {
     const frame = parseRouterFrame(data);
     if (frame.case === 'ack') this.#answered();
     else if (frame.case === 'sendDump') {
-      this.#dump();
+      this.#dump(frame.value.snapshotPiece);
       dumped();
     } else if (frame.case !== 'welcome') throw new Error(`the router says ${JSON.stringify(frame.value)}`);
   }
 
-  #dump(): void {
+  /** All of it, or the one piece that it makes of a snapshot. */
+  #dump(piece?: number): void {
+    if (piece !== undefined && piece > 0) return;
+    const snapshot = piece === undefined ? {} : { snapshotPiece: 0, lastEventId: BigInt(this.nextEventId) };
     for (let at = 0; at === 0 || at < this.#paths.length; at += DUMP_PATHS_PER_FRAME) {
       const stored = this.#paths
         .slice(at, at + DUMP_PATHS_PER_FRAME)
         .map((hashes) => ({ blockHashes: hashes, tokensHashes: hashes }));
       const last = at + DUMP_PATHS_PER_FRAME >= this.#paths.length;
-      this.#socket.send(workerFrame({ case: 'dump', value: { first: at === 0, last, stored } }));
+      this.#socket.send(workerFrame({ case: 'dump', value: { first: at === 0, last, stored, ...snapshot } }));
     }
   }
 }

@@ -2,7 +2,8 @@
  * `npm run bench:router`: what one Router object does in a real workerd with a large fleet on real sockets.
  *
  * Decisions: 1,000 workers that hold 1M blocks, prompts of 500 blocks, one at a time (p50, p99) and eight at a time
- * (decisions a second); see `router-worker.ts` for how they are timed. Events: batches of stored blocks from eight
+ * (decisions a second). Each is an HTTP request to `router-worker.ts`; what the same request takes without a decision is
+ * measured in turn with it, and its median taken off. CPU is that of the platform process, from /proc. Events: batches of stored blocks from eight
  * workers, until the last is acknowledged. Snapshots: p99 of decisions while one is written over p99 while none is.
  */
 
@@ -12,7 +13,7 @@ import { Deployment, workerdLauncher } from '../../cli/launch/deployment.ts';
 import { freePort } from '../../cli/launch/ports.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { resolveSettings } from '../../durable/runtime/config.ts';
-import { decide, percentiles } from './decision-times.ts';
+import { decide, type Percentiles, percentiles } from './decision-times.ts';
 import { BenchWorker } from './fleet-socket.ts';
 import { cpuOf, residentMb } from './process-cpu.ts';
 import { PROMPT_BLOCKS, PROMPT_KINDS } from './router-workload.ts';
@@ -39,6 +40,7 @@ const { values: args } = parseArgs({
 const EVENT_WORKERS = 8;
 const EVENT_BLOCKS = 16;
 const EVENTS_PER_FRAME = 64;
+const DECISION_ROUNDS = 4;
 const SNAPSHOT_ROUNDS = 4;
 /** Ranks whose snapshot is written while decisions are timed. */
 const SNAPSHOT_RANKS = 300;
@@ -102,29 +104,43 @@ async function main(): Promise<void> {
 const status = async (url: string) => (await (await fetch(`${url}/status`)).json()) as RouterStatus;
 
 async function decisionFigures(url: string, workers: number, pid: number) {
-  const count = Number(args.decisions);
-  const run = (way: 'rpc' | 'direct' | 'none', n = count) => decide(url, { count: n, way, workers });
-  await run('rpc', 1_500);
-  const empty = percentiles(await run('none'));
-  const before = cpuOf(pid);
-  const gaps = await run('rpc');
-  const after = cpuOf(pid);
-  const direct = percentiles(await run('direct'));
-  const startedMs = performance.now();
-  await Promise.all(Array.from({ length: CONCURRENT }, () => run('rpc', Math.ceil(count / CONCURRENT))));
-  const perSecond = count / ((performance.now() - startedMs) / 1_000);
-  const byKind = Object.fromEntries(
-    PROMPT_KINDS.map((kind, k) => [kind, percentiles(gaps.filter((_, i) => i % 3 === k))]),
-  );
-  const cpuMs = ((after.user + after.system - before.user - before.system) * 1_000) / count;
-  const rpc = percentiles(gaps);
-  say(`decision p50 ${rpc.p50Ms.toFixed(3)} ms, p99 ${rpc.p99Ms.toFixed(3)} ms; ${perSecond.toFixed(0)}/s`);
-  say(`  an empty call p50 ${empty.p50Ms.toFixed(3)} ms, p99 ${empty.p99Ms.toFixed(3)} ms`);
-  say(`  without RPC p50 ${direct.p50Ms.toFixed(3)} ms, p99 ${direct.p99Ms.toFixed(3)} ms`);
-  for (const [kind, { p50Ms, p99Ms }] of Object.entries(byKind)) {
-    say(`  ${kind}: p50 ${p50Ms.toFixed(3)} ms, p99 ${p99Ms.toFixed(3)} ms`);
+  const times = { rpc: [] as number[], direct: [] as number[], none: [] as number[] };
+  const cpuMs = { rpc: 0, direct: 0, none: 0 };
+  const ways = ['none', 'rpc', 'direct'] as const;
+  const count = Math.ceil(Number(args.decisions) / DECISION_ROUNDS / 3) * 3;
+  await decide(url, { count: 1_500, way: 'rpc', workers });
+  for (let round = 0; round < DECISION_ROUNDS; round++) {
+    for (const way of ways) {
+      const before = cpuMsOf(pid);
+      times[way].push(...(await decide(url, { count, way, workers })));
+      cpuMs[way] += (cpuMsOf(pid) - before) / (count * DECISION_ROUNDS);
+    }
   }
-  return { ...rpc, perSecond, cpuMs, byKind, direct, empty };
+  const startedMs = performance.now();
+  await decide(url, { count: count * DECISION_ROUNDS, way: 'rpc', workers, concurrency: CONCURRENT });
+  const perSecond = (count * DECISION_ROUNDS) / ((performance.now() - startedMs) / 1_000);
+  const empty = percentiles(times.none);
+  const net = (values: number[]): Percentiles => {
+    const { p50Ms, p90Ms, p99Ms } = percentiles(values);
+    return { p50Ms: p50Ms - empty.p50Ms, p90Ms: p90Ms - empty.p50Ms, p99Ms: p99Ms - empty.p50Ms };
+  };
+  const byKind = Object.fromEntries(
+    PROMPT_KINDS.map((kind, k) => [kind, net(times.rpc.filter((_, i) => i % 3 === k))]),
+  );
+  const rpc = { ...net(times.rpc), cpuMs: cpuMs.rpc - cpuMs.none };
+  const direct = { ...net(times.direct), cpuMs: cpuMs.direct - cpuMs.none };
+  say(`decision: ${inWords(rpc)}; CPU ${rpc.cpuMs.toFixed(3)} ms; ${perSecond.toFixed(0)}/s`);
+  for (const [kind, figures] of Object.entries(byKind)) say(`  ${kind}: ${inWords(figures)}`);
+  say(`  without RPC: ${inWords(direct)}; CPU ${direct.cpuMs.toFixed(3)} ms`);
+  say(`  an empty call, taken off: ${inWords(empty)}; CPU ${cpuMs.none.toFixed(3)} ms`);
+  return { ...rpc, perSecond, byKind, direct, empty: { ...empty, cpuMs: cpuMs.none } };
+}
+
+const inWords = ({ p50Ms, p99Ms }: Percentiles) => `p50 ${p50Ms.toFixed(3)} ms, p99 ${p99Ms.toFixed(3)} ms`;
+
+function cpuMsOf(pid: number): number {
+  const { user, system } = cpuOf(pid);
+  return (user + system) * 1_000;
 }
 
 /** Decisions while snapshots are written and while none is, in turn. */
