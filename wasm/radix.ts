@@ -34,11 +34,25 @@ export interface StoreEvent {
   readonly tokensHashes: Uint8Array;
 }
 
-/** `slots[i]` has the first `depths[i]` blocks. Views, valid until the next call. */
+/** Which slots have how much of a prompt. Views, valid until the next call; longer than their contents. */
 export interface Matches {
   readonly count: number;
   /** Slot and depth in turn: `pairs[2 * i]`, `pairs[2 * i + 1]`. */
   readonly pairs: Uint32Array;
+}
+
+/** With what the lower tiers add, each from where the tier before it ended. */
+export interface TierMatches extends Matches {
+  readonly lowerCount: number;
+  /** Slot, tier and blocks in turn. */
+  readonly lower: Uint32Array;
+}
+
+export interface DumpOptions {
+  readonly tier?: number;
+  /** 0 for the first piece, then what the last piece said. */
+  readonly cursor: number;
+  readonly maxBlocks: number;
 }
 
 export interface DumpPiece {
@@ -88,9 +102,20 @@ function matches(offset: number, count: number): Matches {
   return { count, pairs: new Uint32Array(buffer(), offset, 2 * count) };
 }
 
-/** Which slot holds which prefix (semantics §3.2). Exact; bounded by a byte budget. */
+const NONE = new Uint32Array(0);
+
+/**
+ * Which slot holds which prefix in which tier (semantics §3.2); a tier is a StorageTier, 0 the device. Exact; bounded by a
+ * byte budget. What `clear` ends is gone for every answer at once; its memory is freed in steps by later changes.
+ */
 export class RadixIndex {
   readonly #core: WasmIndex;
+  /** Where input goes and for how many words there is room: it moves only when it grows. */
+  #input = 0;
+  #room = 0;
+  /** The output of `find`, as far as it was seen; it moves only when it grows. */
+  #pairs: Uint32Array = NONE;
+  #hasLower = false;
 
   constructor(options: { readonly capacityBytes: number }) {
     buffer();
@@ -98,7 +123,7 @@ export class RadixIndex {
   }
 
   /** `slot` now holds these blocks. A hash list whose length is not a multiple of 8, unequal lists, or too many are invalid. */
-  store(slot: number, event: StoreEvent): StoreStatus {
+  store(slot: number, event: StoreEvent, tier = 0): StoreStatus {
     const { parentHash, blockHashes, tokensHashes } = event;
     const n = blockHashes.length >>> 3;
     const parents = parentHash == null ? 0 : 1;
@@ -107,53 +132,70 @@ export class RadixIndex {
     }
     if (2 * n + parents > maxWords) return storeStatus.invalid;
     if (parentHash != null && parentHash.length !== 8) return storeStatus.invalid;
-    const offset = this.#core.input(2 * n + parents);
+    const offset = this.#inputFor(2 * n + parents);
     if (parentHash != null) put(offset, parentHash);
     put(offset + 8 * parents, blockHashes);
     put(offset + 8 * (parents + n), tokensHashes);
-    return this.#core.store(slot, parents === 1, n) as StoreStatus;
+    this.#hasLower ||= tier !== 0;
+    return this.#core.store(slot, tier, parents === 1, n) as StoreStatus;
   }
 
-  /** `slot` no longer holds these. Returns how many it did not hold. */
-  remove(slot: number, blockHashes: Uint8Array): number {
+  /** `slot` no longer holds these in that tier. Returns how many it did not hold. */
+  remove(slot: number, blockHashes: Uint8Array, tier = 0): number {
     const n = count(blockHashes);
-    put(this.#core.input(n), whole(blockHashes));
-    return this.#core.remove(slot, n);
+    put(this.#inputFor(n), whole(blockHashes));
+    return this.#core.remove(slot, tier, n);
   }
 
-  clear(slot: number): void {
-    this.#core.clear(slot);
+  /** Ends all that a slot holds, or what it holds in one tier. */
+  clear(slot: number, tier?: number): void {
+    if (tier === undefined) this.#core.clear(slot);
+    else this.#core.clear_tier(slot, tier);
   }
 
-  /** Every slot that holds the first of these local hashes, and how many leading ones it holds without a gap. */
-  find(tokensHashes: Uint8Array): Matches {
+  /** A step of freeing what was cleared; each change does one too. Returns whether there is more to do. */
+  sweep(): boolean {
+    return this.#core.sweep();
+  }
+
+  /** Every slot that holds the first of these local hashes on its device, and how many leading ones without a gap. */
+  find(tokensHashes: Uint8Array): TierMatches {
     const n = count(tokensHashes);
-    put(this.#core.input(n), whole(tokensHashes));
+    put(this.#inputFor(n), whole(tokensHashes));
     const found = this.#core.find(n);
-    return matches(this.#core.output(), found);
+    if (this.#pairs.length < 2 * found) {
+      this.#pairs = new Uint32Array(buffer(), this.#core.output(), 2 * found);
+    }
+    if (!this.#hasLower) return { count: found, pairs: this.#pairs, lowerCount: 0, lower: NONE };
+    const lowerCount = this.#core.lower();
+    const lower = new Uint32Array(buffer(), this.#core.lower_output(), 3 * lowerCount);
+    return { count: found, pairs: this.#pairs, lowerCount, lower };
   }
 
-  /** A piece of what rebuilds a slot. One dump at a time per index; cursor 0 starts anew. */
-  dump(slot: number, options: { readonly cursor: number; readonly maxBlocks: number }): DumpPiece {
-    const words = this.#core.dump(slot, options.cursor, options.maxBlocks);
-    const cursor = this.#core.dump_cursor();
-    return { words: new Uint8Array(buffer(), this.#core.input(0), words * 8), cursor };
+  /** A piece of what rebuilds a slot's tier. One dump at a time per index; cursor 0 starts anew. */
+  dump(slot: number, options: DumpOptions): DumpPiece {
+    const { tier = 0, cursor, maxBlocks } = options;
+    const words = this.#core.dump(slot, tier, cursor, maxBlocks);
+    this.#room = 0;
+    const next = this.#core.dump_cursor();
+    return { words: new Uint8Array(buffer(), this.#core.input(0), words * 8), cursor: next };
   }
 
-  /** Stores a piece of a dump. Returns the number of blocks accepted. */
-  load(slot: number, words: Uint8Array): number {
+  /** Stores a piece of a dump; tiers in order, the device first. Returns the number of blocks accepted. */
+  load(slot: number, words: Uint8Array, tier = 0): number {
     const n = count(words);
-    put(this.#core.input(n), whole(words));
-    return this.#core.load(slot, n);
+    put(this.#inputFor(n), whole(words));
+    this.#hasLower ||= tier !== 0;
+    return this.#core.load(slot, tier, n);
   }
 
-  /** Blocks that at least one slot holds. */
+  /** Blocks that at least one slot holds in at least one tier. */
   get blocks(): number {
     return this.#core.blocks();
   }
 
-  slotBlocks(slot: number): number {
-    return this.#core.slot_blocks(slot);
+  slotBlocks(slot: number, tier = 0): number {
+    return this.#core.slot_blocks(slot, tier);
   }
 
   /** Bytes allocated for the index. */
@@ -164,6 +206,14 @@ export class RadixIndex {
   /** Blocks evicted for the budget so far. */
   get evicted(): number {
     return this.#core.evicted();
+  }
+
+  #inputFor(words: number): number {
+    if (words > this.#room) {
+      this.#input = this.#core.input(words);
+      this.#room = words;
+    }
+    return this.#input;
   }
 
   free(): void {

@@ -5,15 +5,7 @@
 
 import { ActiveSequences, loadRadix, type Matches, RadixIndex, storeStatus } from '#wasm/radix';
 import { LIMITS } from '../runtime/limits.ts';
-import {
-  type BlocksInFlight,
-  type Indexes,
-  type PrefixIndex,
-  type PrefixMatch,
-  type StoreStatus,
-  TIER,
-  type Tier,
-} from './blocks.ts';
+import type { BlocksInFlight, Indexes, PrefixIndex, PrefixMatch, StoreStatus, Tier } from './blocks.ts';
 
 const STATUS: Readonly<Record<number, StoreStatus>> = {
   [storeStatus.stored]: 'ok',
@@ -22,23 +14,30 @@ const STATUS: Readonly<Record<number, StoreStatus>> = {
   [storeStatus.invalid]: 'invalid_block',
 };
 
-const NONE = new Uint32Array(0);
-
 /** Depths by slot. */
 class BySlot {
   #depths = new Uint32Array(16);
   #touched: number[] = [];
 
   spread({ count, pairs }: Matches): Uint32Array {
+    this.wipe();
+    for (let i = 0; i < count; i++) this.set(pairs[2 * i]!, pairs[2 * i + 1]!);
+    return this.#depths;
+  }
+
+  get depths(): Uint32Array {
+    return this.#depths;
+  }
+
+  wipe(): void {
     for (const slot of this.#touched) this.#depths[slot] = 0;
     this.#touched.length = 0;
-    for (let i = 0; i < count; i++) {
-      const slot = pairs[2 * i]!;
-      if (slot >= this.#depths.length) this.#grow(slot + 1);
-      this.#depths[slot] = pairs[2 * i + 1]!;
-      this.#touched.push(slot);
-    }
-    return this.#depths;
+  }
+
+  set(slot: number, depth: number): void {
+    if (slot >= this.#depths.length) this.#grow(slot + 1);
+    this.#depths[slot] = depth;
+    this.#touched.push(slot);
   }
 
   #grow(slots: number): void {
@@ -50,7 +49,7 @@ class BySlot {
 
 class WasmPrefixIndex implements PrefixIndex {
   readonly #index = new RadixIndex({ capacityBytes: LIMITS.indexBytes });
-  readonly #bySlot = new BySlot();
+  readonly #byTier = [new BySlot(), new BySlot(), new BySlot(), new BySlot()] as const;
 
   store(
     slot: number,
@@ -59,23 +58,28 @@ class WasmPrefixIndex implements PrefixIndex {
     blockHashes: Uint8Array,
     tokensHashes: Uint8Array,
   ): StoreStatus {
-    if (tier !== TIER.device) return 'ok';
     const parent = parentHash.length === 0 ? null : parentHash;
-    return STATUS[this.#index.store(slot, { parentHash: parent, blockHashes, tokensHashes })]!;
+    return STATUS[this.#index.store(slot, { parentHash: parent, blockHashes, tokensHashes }, tier)]!;
   }
 
   remove(slot: number, tier: Tier, blockHashes: Uint8Array): number {
-    if (tier !== TIER.device) return 0;
-    return this.#index.remove(slot, blockHashes);
+    return this.#index.remove(slot, blockHashes, tier);
   }
 
-  clear(slot: number, tier: Tier = TIER.device): void {
-    if (tier === TIER.device) this.#index.clear(slot);
+  clear(slot: number, tier?: Tier): void {
+    this.#index.clear(slot, tier);
   }
 
   find(blockHashes: Uint8Array): PrefixMatch {
-    const device = this.#bySlot.spread(this.#index.find(blockHashes));
-    return { device, host: NONE, disk: NONE, external: NONE };
+    const found = this.#index.find(blockHashes);
+    const [device, host, disk, external] = this.#byTier;
+    device.spread(found);
+    for (const tier of [host, disk, external]) tier.wipe();
+    const { lowerCount, lower } = found;
+    for (let i = 0; i < lowerCount; i++) {
+      this.#byTier[lower[3 * i + 1] as Tier].set(lower[3 * i]!, lower[3 * i + 2]!);
+    }
+    return { device: device.depths, host: host.depths, disk: disk.depths, external: external.depths };
   }
 
   slotBlocks(slot: number): number {

@@ -9,17 +9,21 @@ export interface Store {
   readonly tokens: readonly number[];
 }
 
+const tiers = [0, 1, 2, 3];
+export const keyOf = (slot: number, tier: number): number => slot * tiers.length + tier;
+
 export class ModelIndex {
-  /** slot → external hash → path */
+  /** slot and tier → external hash → path */
   readonly slots = new Map<number, Map<number, string>>();
 
-  store(slot: number, { parent, names, tokens }: Store): StoreStatus {
+  store(slot: number, { parent, names, tokens }: Store, tier = 0): StoreStatus {
     if (names.length === 0 || new Set(names).size < names.length) return storeStatus.invalid;
     if (parent !== null && names.includes(parent)) return storeStatus.invalid;
-    const held = this.slots.get(slot) ?? new Map<number, string>();
-    let path = parent === null ? '' : held.get(parent);
+    const key = keyOf(slot, tier);
+    const held = this.slots.get(key) ?? new Map<number, string>();
+    let path = parent === null ? '' : this.parent(slot, tier, parent);
     if (path === undefined) return storeStatus.parentNotFound;
-    this.slots.set(slot, held);
+    this.slots.set(key, held);
     let changed = false;
     for (const [i, name] of names.entries()) {
       path += `/${tokens[i]}`;
@@ -29,32 +33,38 @@ export class ModelIndex {
     return changed ? storeStatus.stored : storeStatus.duplicate;
   }
 
-  remove(slot: number, names: readonly number[]): number {
-    return names.filter((name) => this.slots.get(slot)?.delete(name) !== true).length;
+  /** What a slot calls so: in the tier itself, or else in the first that has it. */
+  private parent(slot: number, tier: number, name: number): string | undefined {
+    const paths = [tier, ...tiers].map((one) => this.slots.get(keyOf(slot, one))?.get(name));
+    return paths.find((path) => path !== undefined);
   }
 
-  clear(slot: number): void {
-    this.slots.delete(slot);
+  remove(slot: number, names: readonly number[], tier = 0): number {
+    return names.filter((name) => this.slots.get(keyOf(slot, tier))?.delete(name) !== true).length;
   }
 
+  clear(slot: number, tier?: number): void {
+    for (const one of tier === undefined ? tiers : [tier]) this.slots.delete(keyOf(slot, one));
+  }
+
+  /** Blocks by slot and tier, `keyOf`. */
   find(query: readonly number[]): Map<number, number> {
-    const depths = new Map<number, number>();
-    for (const [slot, held] of this.slots) {
-      const paths = new Set(held.values());
-      let path = '';
-      let depth = 0;
-      for (const token of query) {
-        path += `/${token}`;
-        if (!paths.has(path)) break;
-        depth += 1;
+    const found = new Map<number, number>();
+    const paths = query.map((_, i) => `/${query.slice(0, i + 1).join('/')}`);
+    for (const slot of new Set([...this.slots.keys()].map((key) => Math.floor(key / tiers.length)))) {
+      let at = 0;
+      for (const tier of tiers) {
+        const held = new Set(this.slots.get(keyOf(slot, tier))?.values());
+        const start = at;
+        while (at < paths.length && held.has(paths[at]!)) at += 1;
+        if (at > start) found.set(keyOf(slot, tier), at - start);
       }
-      if (depth > 0) depths.set(slot, depth);
     }
-    return depths;
+    return found;
   }
 
-  slotBlocks(slot: number): number {
-    return new Set(this.slots.get(slot)?.values()).size;
+  slotBlocks(slot: number, tier = 0): number {
+    return new Set(this.slots.get(keyOf(slot, tier))?.values()).size;
   }
 
   blocks(): number {

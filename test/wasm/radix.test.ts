@@ -11,11 +11,22 @@ import {
   RadixIndex,
   storeStatus,
 } from '../../wasm/load/node/radix.ts';
-import type { Matches } from '../../wasm/radix.ts';
+import type { Matches, TierMatches } from '../../wasm/radix.ts';
 import { bigints, words } from './bytes.ts';
-import { ModelIndex } from './model.ts';
+import { keyOf, ModelIndex } from './model.ts';
 
 const capacityBytes = 64 * 2 ** 20;
+
+/** What was found, by slot and tier as the model says it. */
+function byKey(found: TierMatches): Map<number, number> {
+  const map = new Map([...asMap(found)].map(([slot, blocks]) => [keyOf(slot, 0), blocks]));
+  for (let i = 0; i < found.lowerCount; i += 1) {
+    const [slot, tier, blocks] = found.lower.subarray(3 * i, 3 * i + 3);
+    map.set(keyOf(slot!, tier!), blocks!);
+  }
+  expect(map.size).toBe(found.count + found.lowerCount);
+  return map;
+}
 
 function asMap({ count, pairs }: Matches): Map<number, number> {
   const map = new Map<number, number>();
@@ -24,7 +35,10 @@ function asMap({ count, pairs }: Matches): Map<number, number> {
   return map;
 }
 
+/** STATOR_FUZZ_SEQUENCES=10000 is the full run; CI and `npm test` run a tenth of it. */
+const sequences = Number(process.env.STATOR_FUZZ_SEQUENCES ?? 1_000);
 const slots = fc.constantFrom(0, 1, 2, 63, 64, 1000);
+const tier = fc.constantFrom(0, 0, 0, 1, 2, 3);
 const name = fc.nat({ max: 11 });
 const token = fc.nat({ max: 2 });
 const step = fc.oneof(
@@ -33,12 +47,14 @@ const step = fc.oneof(
     arbitrary: fc
       .record({
         slot: slots,
+        tier,
         parent: fc.option(name, { nil: null, freq: 2 }),
         blocks: fc.array(fc.tuple(name, token), { maxLength: 6 }),
       })
-      .map(({ slot, parent, blocks }) => ({
+      .map(({ slot, tier, parent, blocks }) => ({
         kind: 'store' as const,
         slot,
+        tier,
         event: { parent, names: blocks.map(([n]) => n), tokens: blocks.map(([, t]) => t) },
       })),
   },
@@ -47,10 +63,18 @@ const step = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('remove' as const),
       slot: slots,
+      tier,
       names: fc.array(name, { maxLength: 4 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const), slot: slots }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('clear' as const),
+      slot: slots,
+      tier: fc.option(tier, { nil: undefined }),
+    }),
+  },
 );
 
 describe('RadixIndex', () => {
@@ -68,21 +92,24 @@ describe('RadixIndex', () => {
             const { parent, names, tokens } = action.event;
             const parentHash = parent === null ? null : words(parent);
             const event = { parentHash, blockHashes: words(...names), tokensHashes: words(...tokens) };
-            expect(index.store(action.slot, event)).toBe(model.store(action.slot, action.event));
+            expect(index.store(action.slot, event, action.tier)).toBe(
+              model.store(action.slot, action.event, action.tier),
+            );
           } else if (action.kind === 'remove') {
-            expect(index.remove(action.slot, words(...action.names))).toBe(
-              model.remove(action.slot, action.names),
+            expect(index.remove(action.slot, words(...action.names), action.tier)).toBe(
+              model.remove(action.slot, action.names, action.tier),
             );
           } else {
-            index.clear(action.slot);
-            model.clear(action.slot);
+            index.clear(action.slot, action.tier);
+            model.clear(action.slot, action.tier);
           }
-          for (const q of queries) expect(asMap(index.find(words(...q)))).toEqual(model.find(q));
+          for (const q of queries) expect(byKey(index.find(words(...q)))).toEqual(model.find(q));
           expect(index.blocks).toBe(model.blocks());
-          expect(index.slotBlocks(action.slot)).toBe(model.slotBlocks(action.slot));
+          const { slot, tier = 0 } = action;
+          expect(index.slotBlocks(slot, tier)).toBe(model.slotBlocks(slot, tier));
         }
       }),
-      { numRuns: 400 },
+      { numRuns: sequences },
     );
   });
 
@@ -120,6 +147,32 @@ describe('RadixIndex', () => {
     expect(asMap(index.find(words(10, 20, 30)))).toEqual(new Map([[0, 1]]));
     index.store(0, { parentHash: words(1), blockHashes: words(2), tokensHashes: words(20) });
     expect(asMap(index.find(words(10, 20, 30)))).toEqual(new Map([[0, 3]]));
+  });
+
+  test('lower tiers go on where the tier before them ended', () => {
+    using index = new RadixIndex({ capacityBytes });
+    index.store(0, { blockHashes: words(1, 2), tokensHashes: words(10, 20) });
+    const host = { parentHash: words(2), blockHashes: words(3), tokensHashes: words(30) };
+    expect(index.store(0, host, 1)).toBe(storeStatus.stored);
+    const disk = { parentHash: words(3), blockHashes: words(4), tokensHashes: words(40) };
+    expect(index.store(0, disk, 2)).toBe(storeStatus.stored);
+    expect(index.store(1, disk, 2)).toBe(storeStatus.parentNotFound);
+    const query = words(10, 20, 30, 40, 50);
+    const all = [2, 1, 1].map((blocks, at) => [keyOf(0, at), blocks] as const);
+    expect(byKey(index.find(query))).toEqual(new Map(all));
+    index.remove(0, words(1, 2));
+    expect(byKey(index.find(query))).toEqual(new Map());
+    index.store(0, { blockHashes: words(1, 2), tokensHashes: words(10, 20) }, 1);
+    expect(byKey(index.find(query))).toEqual(
+      new Map([
+        [keyOf(0, 1), 3],
+        [keyOf(0, 2), 1],
+      ]),
+    );
+    index.clear(0, 1);
+    expect([index.slotBlocks(0, 1), index.slotBlocks(0, 2)]).toEqual([0, 1]);
+    index.clear(0);
+    expect(index.blocks).toBe(0);
   });
 
   test('a dump in pieces rebuilds the slot', () => {

@@ -33,11 +33,15 @@ export class RadixIndex {
     [Symbol.dispose](): void;
     blocks(): number;
     bytes(): number;
+    /**
+     * All tiers of a slot.
+     */
     clear(slot: number): void;
+    clear_tier(slot: number, tier: number): void;
     /**
      * Writes stores of at most `max_blocks` blocks to `input(0)`, see dump.rs. Returns the number of words.
      */
-    dump(slot: number, cursor: number, max_blocks: number): number;
+    dump(slot: number, tier: number, cursor: number, max_blocks: number): number;
     /**
      * The cursor for the next piece; 4294967295 after the last.
      */
@@ -54,7 +58,12 @@ export class RadixIndex {
     /**
      * Input: n words of a dump. Returns the number of blocks accepted.
      */
-    load(slot: number, n: number): number;
+    load(slot: number, tier: number, n: number): number;
+    /**
+     * How many (slot, tier, blocks) triples the last `find` left at `lower_output()`.
+     */
+    lower(): number;
+    lower_output(): number;
     constructor(capacity_bytes: number);
     /**
      * Byte offset of the result of the last `find` (u32 pairs).
@@ -63,12 +72,16 @@ export class RadixIndex {
     /**
      * Input: block hashes. Returns how many the slot did not hold.
      */
-    remove(slot: number, n: number): number;
-    slot_blocks(slot: number): number;
+    remove(slot: number, tier: number, n: number): number;
+    slot_blocks(slot: number, tier: number): number;
     /**
      * Input `[parent block hash?] [block hash × n] [tokens hash × n]`. 0 stored, 1 duplicate, 2 parent not found, 3 invalid.
      */
-    store(slot: number, has_parent: boolean, n: number): number;
+    store(slot: number, tier: number, has_parent: boolean, n: number): number;
+    /**
+     * A step of freeing what was cleared. Returns whether there is more to do.
+     */
+    sweep(): boolean;
 }
 
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
@@ -90,17 +103,21 @@ export interface InitOutput {
     readonly radixindex_blocks: (a: number) => number;
     readonly radixindex_bytes: (a: number) => number;
     readonly radixindex_clear: (a: number, b: number) => void;
-    readonly radixindex_dump: (a: number, b: number, c: number, d: number) => number;
+    readonly radixindex_clear_tier: (a: number, b: number, c: number) => void;
+    readonly radixindex_dump: (a: number, b: number, c: number, d: number, e: number) => number;
     readonly radixindex_dump_cursor: (a: number) => number;
     readonly radixindex_evicted: (a: number) => number;
     readonly radixindex_find: (a: number, b: number) => number;
     readonly radixindex_input: (a: number, b: number) => number;
-    readonly radixindex_load: (a: number, b: number, c: number) => number;
+    readonly radixindex_load: (a: number, b: number, c: number, d: number) => number;
+    readonly radixindex_lower: (a: number) => number;
+    readonly radixindex_lower_output: (a: number) => number;
     readonly radixindex_new: (a: number) => number;
     readonly radixindex_output: (a: number) => number;
-    readonly radixindex_remove: (a: number, b: number, c: number) => number;
-    readonly radixindex_slot_blocks: (a: number, b: number) => number;
-    readonly radixindex_store: (a: number, b: number, c: number, d: number) => number;
+    readonly radixindex_remove: (a: number, b: number, c: number, d: number) => number;
+    readonly radixindex_slot_blocks: (a: number, b: number, c: number) => number;
+    readonly radixindex_store: (a: number, b: number, c: number, d: number, e: number) => number;
+    readonly radixindex_sweep: (a: number) => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_start: () => void;
 }

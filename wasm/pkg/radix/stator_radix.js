@@ -124,20 +124,29 @@ export class RadixIndex {
         return ret;
     }
     /**
+     * All tiers of a slot.
      * @param {number} slot
      */
     clear(slot) {
         wasm.radixindex_clear(this.__wbg_ptr, slot);
     }
     /**
+     * @param {number} slot
+     * @param {number} tier
+     */
+    clear_tier(slot, tier) {
+        wasm.radixindex_clear_tier(this.__wbg_ptr, slot, tier);
+    }
+    /**
      * Writes stores of at most `max_blocks` blocks to `input(0)`, see dump.rs. Returns the number of words.
      * @param {number} slot
+     * @param {number} tier
      * @param {number} cursor
      * @param {number} max_blocks
      * @returns {number}
      */
-    dump(slot, cursor, max_blocks) {
-        const ret = wasm.radixindex_dump(this.__wbg_ptr, slot, cursor, max_blocks);
+    dump(slot, tier, cursor, max_blocks) {
+        const ret = wasm.radixindex_dump(this.__wbg_ptr, slot, tier, cursor, max_blocks);
         return ret >>> 0;
     }
     /**
@@ -176,11 +185,27 @@ export class RadixIndex {
     /**
      * Input: n words of a dump. Returns the number of blocks accepted.
      * @param {number} slot
+     * @param {number} tier
      * @param {number} n
      * @returns {number}
      */
-    load(slot, n) {
-        const ret = wasm.radixindex_load(this.__wbg_ptr, slot, n);
+    load(slot, tier, n) {
+        const ret = wasm.radixindex_load(this.__wbg_ptr, slot, tier, n);
+        return ret >>> 0;
+    }
+    /**
+     * How many (slot, tier, blocks) triples the last `find` left at `lower_output()`.
+     * @returns {number}
+     */
+    lower() {
+        const ret = wasm.radixindex_lower(this.__wbg_ptr);
+        return ret >>> 0;
+    }
+    /**
+     * @returns {number}
+     */
+    lower_output() {
+        const ret = wasm.radixindex_lower_output(this.__wbg_ptr);
         return ret >>> 0;
     }
     /**
@@ -203,31 +228,42 @@ export class RadixIndex {
     /**
      * Input: block hashes. Returns how many the slot did not hold.
      * @param {number} slot
+     * @param {number} tier
      * @param {number} n
      * @returns {number}
      */
-    remove(slot, n) {
-        const ret = wasm.radixindex_remove(this.__wbg_ptr, slot, n);
+    remove(slot, tier, n) {
+        const ret = wasm.radixindex_remove(this.__wbg_ptr, slot, tier, n);
         return ret >>> 0;
     }
     /**
      * @param {number} slot
+     * @param {number} tier
      * @returns {number}
      */
-    slot_blocks(slot) {
-        const ret = wasm.radixindex_slot_blocks(this.__wbg_ptr, slot);
+    slot_blocks(slot, tier) {
+        const ret = wasm.radixindex_slot_blocks(this.__wbg_ptr, slot, tier);
         return ret >>> 0;
     }
     /**
      * Input `[parent block hash?] [block hash × n] [tokens hash × n]`. 0 stored, 1 duplicate, 2 parent not found, 3 invalid.
      * @param {number} slot
+     * @param {number} tier
      * @param {boolean} has_parent
      * @param {number} n
      * @returns {number}
      */
-    store(slot, has_parent, n) {
-        const ret = wasm.radixindex_store(this.__wbg_ptr, slot, has_parent, n);
+    store(slot, tier, has_parent, n) {
+        const ret = wasm.radixindex_store(this.__wbg_ptr, slot, tier, has_parent, n);
         return ret >>> 0;
+    }
+    /**
+     * A step of freeing what was cleared. Returns whether there is more to do.
+     * @returns {boolean}
+     */
+    sweep() {
+        const ret = wasm.radixindex_sweep(this.__wbg_ptr);
+        return ret !== 0;
     }
 }
 if (Symbol.dispose) RadixIndex.prototype[Symbol.dispose] = RadixIndex.prototype.free;

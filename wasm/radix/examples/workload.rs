@@ -58,7 +58,7 @@ fn main() {
     for (slot, name, tokens) in &events {
         for at in (0..128).step_by(16) {
             let parent = (at > 0).then(|| name[at - 1]);
-            assert_ne!(index.store(*slot, parent, &name[at..at + 16], &tokens[at..at + 16]), Stored::Invalid);
+            assert_ne!(index.store(*slot, 0, parent, &name[at..at + 16], &tokens[at..at + 16]), Stored::Invalid);
         }
     }
     let ns = start.elapsed().as_nanos() as f64;
@@ -66,10 +66,10 @@ fn main() {
 
     for (kind, known, length) in [("full", 128, 16), ("full", 128, 64), ("full", 128, 128), ("full", 128, 256), ("prefix", 64, 128), ("prefix", 64, 256), ("miss", 0, 128)] {
         let asked: Vec<_> = (0..queries).map(|q| work.query(known, q, length)).collect();
-        let (mut checksum, mut pairs) = (0u64, Vec::new());
+        let (mut checksum, mut pairs, mut lower) = (0u64, Vec::new(), Vec::new());
         let start = Instant::now();
         for query in &asked {
-            index.find(black_box(query), &mut pairs);
+            index.find(black_box(query), &mut pairs, &mut lower);
             checksum = pairs.chunks_exact(2).fold(checksum, |sum, p| sum.wrapping_add((u64::from(p[0]) + 1) * u64::from(p[1])));
         }
         println!("find    {:6.0} ns, {kind} {length}, checksum {checksum}", start.elapsed().as_nanos() as f64 / queries as f64);
@@ -80,7 +80,7 @@ fn main() {
     for (slot, name, _) in events.iter().step_by(2) {
         let suffix: Vec<u64> = name[64..].iter().rev().copied().collect();
         for chunk in suffix.chunks(16) {
-            removed += 16 - u64::from(index.remove(*slot, chunk));
+            removed += 16 - u64::from(index.remove(*slot, 0, chunk));
         }
     }
     println!("remove  {:6.1} ns a block, {removed} removed", start.elapsed().as_nanos() as f64 / removed as f64);

@@ -83,15 +83,8 @@ impl Aliases {
                 self.records.len() as u32 - 1
             }
         };
-        let records = &self.records;
-        self.by_name.insert(name_hash(slot, name), id, |id| {
-            let record = &records[id as usize];
-            name_hash(record.slot, record.name)
-        });
-        self.by_node.insert(node_hash(slot, node), id, |id| {
-            let record = &records[id as usize];
-            node_hash(record.slot, record.node)
-        });
+        self.by_name.insert(name_hash(slot, name), id);
+        self.by_node.insert(node_hash(slot, node), id);
     }
 
     /// Forgets one name. Returns whether it was there.

@@ -1,5 +1,5 @@
-//! What one store or remove event needs to know of its names before the first change: their hashes, whether one of them
-//! repeats, and which nodes have them. Scratch of the index, used again by each event.
+//! What one store or remove event needs to know of its names before the first change: where its path stands already, their
+//! hashes, whether one of them repeats, and which nodes have them. Scratch of the index, used again by each event.
 //!
 //! Why so: names are random, so each look-up is a cache miss. They are asked for in batches, all of a batch's lines first and only
 //! then what stands in them: loads that no branch waits for overlap, so a batch costs little more than one miss.
@@ -22,6 +22,8 @@ pub(crate) fn name_hash(name: u64) -> u64 {
 #[derive(Default)]
 pub(crate) struct Event {
     pub hashes: Vec<u64>,
+    /// Where a store found its path: first place and length of each stretch, in one group each.
+    pub stretches: Vec<(u32, u32)>,
     /// The node whose `name` column this is, or `NONE`; as of the look-up.
     pub found: Vec<u32>,
     seen: Vec<u32>,
@@ -34,10 +36,16 @@ impl Event {
         self.hashes.extend(names.iter().map(|&name| name_hash(name)));
     }
 
-    /// Finds the nodes of the names that were hashed.
-    pub fn look_up(&mut self, names: &[u64], table: &Table, nodes: &Nodes) {
+    /// Hashes the names of a store. Whether one repeats, or is the parent's.
+    pub fn is_invalid(&mut self, parent: Option<u64>, names: &[u64]) -> bool {
+        self.hash(names);
+        parent.is_some_and(|parent| names.contains(&parent)) || self.repeats(names)
+    }
+
+    /// Finds the nodes of names that were hashed: those from the `from`th on.
+    pub fn look_up(&mut self, names: &[u64], from: usize, table: &Table, nodes: &Nodes) {
         self.found.clear();
-        for (names, hashes) in names.chunks(BATCH).zip(self.hashes.chunks(BATCH)) {
+        for (names, hashes) in names.chunks(BATCH).zip(self.hashes[from..].chunks(BATCH)) {
             black_box(hashes.iter().fold(0, |warm, &hash| warm ^ table.touch(hash)));
             let found = names.iter().zip(hashes).map(|(&name, &hash)| table.find(hash, |id| nodes.name(id) == name));
             self.found.extend(found);
@@ -47,7 +55,8 @@ impl Event {
     /// Whether a name that was hashed is there twice. Exact: where a set of 32-bit fingerprints has doubts, sorting decides.
     pub fn repeats(&mut self, names: &[u64]) -> bool {
         if names.len() <= FEW {
-            return names.iter().enumerate().any(|(i, name)| names[..i].contains(name));
+            let again = |(i, name): (usize, &u64)| names[..i].iter().fold(false, |any, other| any | (other == name));
+            return names.iter().enumerate().fold(false, |any, one| any | again(one));
         }
         if self.clearly_distinct() {
             return false;

@@ -19,6 +19,9 @@ const CHANCES: u32 = 512;
 impl Index {
     pub(crate) fn evict_to_budget(&mut self) {
         let mut chances = CHANCES;
+        if self.cost_bytes() > self.capacity_bytes {
+            self.sweep();
+        }
         while self.cost_bytes() > self.capacity_bytes {
             let Some(node) = self.queue.pop_front() else { return };
             self.nodes.flag(node, 0, QUEUED);
@@ -73,16 +76,10 @@ impl Index {
             return;
         }
         let aliased = self.nodes.word(node) & ALIASED != 0;
-        let (mask, spill) = self.sets.words(set);
-        for (word, bits) in std::iter::once(&mask).chain(spill).enumerate() {
-            let mut bits = *bits;
-            while bits != 0 {
-                let slot = word as u32 * 64 + bits.trailing_zeros();
-                self.slot_blocks[slot as usize] -= 1;
-                if aliased {
-                    self.aliases.remove_node(slot, node);
-                }
-                bits &= bits - 1;
+        for owner in self.sets.members(set) {
+            self.owners.lose(owner);
+            if aliased {
+                self.aliases.remove_node(owner, node);
             }
         }
         self.unname(node);

@@ -1,25 +1,27 @@
-//! The index of which slot holds which prefix (semantics §3.2): store, remove, clear, find.
+//! The index of which slot holds which prefix (semantics §3.2), and what its parts share: look-ups, pruning, removal.
 //!
-//! A node is one block under one parent. Where things are: owners in the node's interned set (`sets`), children behind the
-//! parent or in the table `branches` (`nodes`), external hashes in the table `names` or in `aliases`, the order of eviction
-//! in `queue` (`evict`). Everything is exact: what `find` reports are the slots' contiguous prefixes, never an estimate.
+//! A node is one block under one parent. Where things are: owners (a slot's blocks of one tier, `owners`) in the node's
+//! interned set (`sets`), children behind the parent or in the table `branches` (`nodes`), external hashes in the table
+//! `names` or in `aliases`, the order of eviction in `queue` (`evict`). The operations: `store`, `find`, `clear` (`sweep`),
+//! `dump`. Everything is exact: what `find` reports are the slots' contiguous prefixes, never an estimate.
 //!
 //! Choices where semantics §3.2 is silent:
-//! - A block hash that a slot stores at a second place *moves* there: the slot's claim on the old place ends.
+//! - A block hash that a slot stores at a second place of a tier *moves* there: its claim on the old place ends.
 //! - A slot that knows one block by two names owns it until both are removed.
 //! - An invalid store (no blocks, a block hash twice, the parent among its own blocks, slot out of range) changes nothing.
+//! - The parent of a store may be in any tier of the slot; in the store's own one if there.
 //!
-//! Cost of `store` and `remove`: one cache line of `names` a block; all of an event's look-ups run before its first change
-//! and overlap (`event`). What a store adds behind the last known block is filled in by column (`append`). `find`: one table look-up for each place where the path is not contiguous, and a
-//! scan in between. `clear`: a scan of all nodes.
+//! Cost of `remove`: one cache line of `names` a block; all look-ups run before the first change and overlap (`event`).
 
 use std::collections::VecDeque;
 
 use crate::aliases::{ALIAS_COST_BYTES, Aliases};
 use crate::dump::DumpState;
 use crate::event::{Event, name_hash};
-use crate::nodes::{ALIASED, CONTIGUOUS, NAMED, NODE_COST_BYTES, Nodes, QUEUED, SET_MASK, TOUCHED};
+use crate::nodes::{ALIASED, CONTIGUOUS, NAMED, NODE_COST_BYTES, Nodes, QUEUED, SET_MASK};
+use crate::owners::{Owners, TIERS};
 use crate::sets::{EMPTY, Running, Sets};
+use crate::sweep::Sweep;
 use crate::table::{ENTRY_COST_BYTES, MAX_IDS, NONE, Table, mix};
 
 /// Slots are below this: a set of all of them is 2 KiB.
@@ -52,13 +54,14 @@ pub struct Index {
     pub(crate) branches: Table,
     pub(crate) aliases: Aliases,
     pub(crate) queue: VecDeque<u32>,
-    pub(crate) slot_blocks: Vec<u32>,
+    pub(crate) owners: Owners,
+    pub(crate) sweep: Sweep,
     pub(crate) blocks: u32,
     pub(crate) capacity_bytes: usize,
     pub(crate) evicted: u64,
     pub(crate) dump: DumpState,
-    running: Running,
-    event: Event,
+    pub(crate) running: Running,
+    pub(crate) event: Event,
 }
 
 pub(crate) fn branch_hash(parent: u32, tokens: u64) -> u64 {
@@ -70,13 +73,15 @@ impl Index {
         Self { capacity_bytes: capacity_bytes.clamp(MIN_CAPACITY_BYTES, MAX_CAPACITY_BYTES), ..Self::default() }
     }
 
-    /// Blocks that at least one slot holds.
+    /// Blocks that at least one slot holds in at least one tier.
     pub fn blocks(&self) -> u32 {
-        self.blocks
+        let dead = self.owners.dead();
+        if dead.is_empty() { self.blocks } else { self.blocks - self.sets.only_in(dead) }
     }
 
-    pub fn slot_blocks(&self, slot: u32) -> u32 {
-        self.slot_blocks.get(slot as usize).copied().unwrap_or(0)
+    /// Blocks that a slot holds in one tier.
+    pub fn slot_blocks(&self, slot: u32, tier: u32) -> u32 {
+        if tier < TIERS { self.owners.blocks(self.owners.of(slot, tier)) } else { 0 }
     }
 
     /// Where the last `dump` stopped; `dump::DONE` after its last piece.
@@ -98,7 +103,7 @@ impl Index {
             + self.branches.bytes()
             + self.aliases.bytes()
             + self.queue.capacity() * 4
-            + self.slot_blocks.capacity() * 4
+            + self.owners.bytes()
             + self.dump.bytes()
     }
 
@@ -110,76 +115,29 @@ impl Index {
             + self.aliases.len() * ALIAS_COST_BYTES
             + self.sets.cost_bytes()
             + self.queue.len() * 8
-            + self.slot_blocks.len() * 8
+            + self.owners.cost_bytes()
             + FLOOR_BYTES
     }
 
-    /// `slot` now holds `names[i]`, whose tokens hash to `tokens[i]`, as a path below `parent` (or the root).
-    pub fn store(&mut self, slot: u32, parent: Option<u64>, names: &[u64], tokens: &[u64]) -> Stored {
-        if slot >= MAX_SLOTS || names.is_empty() || names.len() != tokens.len() {
-            return Stored::Invalid;
+    /// `slot` no longer holds these in a tier. Returns how many it did not hold.
+    pub fn remove(&mut self, slot: u32, tier: u32, names: &[u64]) -> u32 {
+        let owner = if slot < MAX_SLOTS && tier < TIERS { self.owners.of(slot, tier) } else { NONE };
+        if owner == NONE {
+            return names.len() as u32;
         }
         let mut event = std::mem::take(&mut self.event);
         event.hash(names);
-        let stored = if parent.is_some_and(|parent| names.contains(&parent)) || event.repeats(names) {
-            Stored::Invalid
-        } else {
-            self.store_valid(slot, parent, names, tokens, &mut event)
-        };
-        self.event = event;
-        stored
-    }
-
-    fn store_valid(&mut self, slot: u32, parent: Option<u64>, names: &[u64], tokens: &[u64], event: &mut Event) -> Stored {
-        let before = match parent {
-            None => NONE,
-            Some(name) => match self.lookup(slot, name) {
-                NONE => return Stored::ParentNotFound,
-                node => node,
-            },
-        };
-        if self.slot_blocks.len() <= slot as usize {
-            self.slot_blocks.resize(slot as usize + 1, 0);
-        }
-        event.look_up(names, &self.names, &self.nodes);
-        let (mut at, mut known, mut changed) = (before, 0, false);
-        while known < names.len() {
-            let child = self.child(at, tokens[known]);
-            if child == NONE {
-                break;
-            }
-            changed |= self.claim(slot, names[known], child, event.found[known]);
-            at = child;
-            known += 1;
-        }
-        if self.aliases.is_empty() && event.found[known..].iter().all(|found| *found == NONE) {
-            at = self.append(slot, at, &names[known..], &tokens[known..], &event.hashes[known..]);
-        } else {
-            for i in known..names.len() {
-                at = self.grow(at, tokens[i]);
-                self.claim(slot, names[i], at, event.found[i]);
-            }
-        }
-        self.settle(before, at);
-        self.evict_to_budget();
-        if changed || known < names.len() { Stored::New } else { Stored::Duplicate }
-    }
-
-    /// `slot` no longer holds these. Returns how many it did not hold.
-    pub fn remove(&mut self, slot: u32, names: &[u64]) -> u32 {
-        let mut event = std::mem::take(&mut self.event);
-        event.hash(names);
-        event.look_up(names, &self.names, &self.nodes);
+        event.look_up(names, 0, &self.names, &self.nodes);
         let mut missing = 0;
         // A new leaf waits a step: in a path that goes from its end, the next step takes it as well.
         let mut leaf = NONE;
         for (&name, &found) in names.iter().zip(&event.found) {
-            let node = self.lookup_from(slot, name, found);
+            let node = self.lookup_from(owner, name, found);
             if node == NONE {
                 missing += 1;
                 continue;
             }
-            self.disclaim(slot, name, node);
+            self.disclaim(owner, name, node);
             let next = self.prune(node);
             if next != NONE {
                 self.enqueue_leaf(leaf);
@@ -188,74 +146,8 @@ impl Index {
         }
         self.enqueue_leaf(leaf);
         self.event = event;
+        self.sweep();
         missing
-    }
-
-    /// Ends everything that `slot` holds. A scan of all nodes: about 1 ms for a million.
-    pub fn clear(&mut self, slot: u32) {
-        if self.slot_blocks(slot) == 0 {
-            return;
-        }
-        for id in 0..self.nodes.places() {
-            let set = self.nodes.set(id);
-            if set != EMPTY && self.sets.minus(set, slot) != set {
-                if self.nodes.word(id) & ALIASED != 0 {
-                    self.aliases.remove_node(slot, id);
-                }
-                self.drop_owner(slot, id);
-                let leaf = self.prune(id);
-                self.enqueue_leaf(leaf);
-            }
-        }
-        if self.nodes.live() == 0 {
-            let (capacity_bytes, evicted) = (self.capacity_bytes, self.evicted);
-            let slots = std::mem::take(&mut self.slot_blocks);
-            *self = Self { capacity_bytes, evicted, slot_blocks: slots, ..Self::default() };
-        }
-    }
-
-    /// Writes (slot, depth) pairs to `out` for every slot that holds the first block: how many leading blocks of `query`
-    /// it holds without a gap. A slot is written where it drops out, so depths ascend. Returns the number of pairs.
-    pub fn find(&mut self, query: &[u64], out: &mut Vec<u32>) -> u32 {
-        out.clear();
-        let Some(&first) = query.first() else { return 0 };
-        let mut at = self.child(NONE, first);
-        if at == NONE || self.nodes.set(at) == EMPTY {
-            return 0;
-        }
-        let mut running = std::mem::take(&mut self.running);
-        running.start(&self.sets, self.nodes.set(at));
-        let mut depth = 1;
-        while depth < query.len() {
-            // The contiguous stretch behind `at`, as far as its owners stay the same.
-            let same = CONTIGUOUS | running.set();
-            let (group, place) = self.nodes.group_of(at);
-            let stretch = group.tokens[place + 1..].iter().zip(&group.set[place + 1..]).zip(&query[depth..]);
-            let steps = stretch
-                .take_while(|((tokens, word), wanted)| {
-                    *tokens == *wanted && **word & (CONTIGUOUS | SET_MASK) == same
-                })
-                .count();
-            at += steps as u32;
-            depth += steps;
-            if depth == query.len() {
-                break;
-            }
-            let child = self.child(at, query[depth]);
-            if child == NONE {
-                break;
-            }
-            let set = self.nodes.set(child);
-            if set != running.set() && !running.meet(&self.sets, set, depth as u32, out) {
-                break;
-            }
-            at = child;
-            depth += 1;
-        }
-        running.finish(depth as u32, out);
-        self.running = running;
-        self.nodes.flag(at, TOUCHED, 0);
-        out.len() as u32 / 2
     }
 
     /// The child of `parent` (`NONE`: the root) with these tokens, or `NONE`.
@@ -275,17 +167,12 @@ impl Index {
         })
     }
 
-    /// The node that `slot` calls `name`, or `NONE`.
-    pub(crate) fn lookup(&self, slot: u32, name: u64) -> u32 {
-        self.lookup_from(slot, name, self.find_name(name))
-    }
-
-    /// The name by which `slot` holds `node`, if it does.
-    pub(crate) fn name_of(&self, slot: u32, node: u32) -> Option<u64> {
-        if !self.sets.has(self.nodes.set(node), slot) {
+    /// The name by which an owner holds `node`, if it does.
+    pub(crate) fn name_of(&self, owner: u32, node: u32) -> Option<u64> {
+        if owner == NONE || !self.sets.has(self.nodes.set(node), owner) {
             return None;
         }
-        let alias = if self.nodes.word(node) & ALIASED != 0 { self.aliases.any_name(slot, node) } else { None };
+        let alias = if self.nodes.word(node) & ALIASED != 0 { self.aliases.any_name(owner, node) } else { None };
         Some(alias.unwrap_or_else(|| self.nodes.name(node)))
     }
 
@@ -320,15 +207,15 @@ impl Index {
         parent
     }
 
-    /// Ends a slot's ownership of a node, all names of it being gone already.
+    /// Ends an ownership of a node, all names of it being gone already.
     #[inline]
-    pub(crate) fn drop_owner(&mut self, slot: u32, node: u32) {
+    pub(crate) fn drop_owner(&mut self, owner: u32, node: u32) {
         let from = self.nodes.set(node);
-        let to = self.sets.minus(from, slot);
+        let to = self.sets.minus(from, owner);
         self.nodes.replace_set(node, to);
         self.sets.retain(to);
         self.sets.release(from);
-        self.slot_blocks[slot as usize] -= 1;
+        self.owners.lose(owner);
         if to == EMPTY {
             self.unname(node);
             self.blocks -= 1;
@@ -345,7 +232,7 @@ impl Index {
     }
 
     /// Enqueues what `prune` returned, if it still is an owned leaf.
-    fn enqueue_leaf(&mut self, node: u32) {
+    pub(crate) fn enqueue_leaf(&mut self, node: u32) {
         if node != NONE && self.nodes.set(node) != EMPTY && self.nodes.is_leaf(node) {
             self.enqueue(node);
         }
@@ -358,14 +245,15 @@ impl Index {
         }
     }
 
-    fn find_name(&self, name: u64) -> u32 {
+    pub(crate) fn find_name(&self, name: u64) -> u32 {
         self.names.find(name_hash(name), |id| self.nodes.name(id) == name)
     }
 
-    /// `lookup` with the answer of `find_name` at hand; checked, because changes since may have freed that node.
+    /// The node that an owner calls `name`, or `NONE`, with the answer of `find_name` at hand; that is checked, because
+    /// changes since may have freed the node.
     #[inline]
-    fn lookup_from(&self, slot: u32, name: u64, found: u32) -> u32 {
-        let alias = self.aliases.node(slot, name);
+    pub(crate) fn lookup_from(&self, owner: u32, name: u64, found: u32) -> u32 {
+        let alias = self.aliases.node(owner, name);
         if alias != NONE {
             return alias;
         }
@@ -378,152 +266,21 @@ impl Index {
             return NONE;
         }
         let word = self.nodes.word(node);
-        if !self.sets.has(word & SET_MASK, slot) {
+        if !self.sets.has(word & SET_MASK, owner) {
             return NONE;
         }
-        let by_alias = word & ALIASED != 0 && self.aliases.any_name(slot, node).is_some();
+        let by_alias = word & ALIASED != 0 && self.aliases.any_name(owner, node).is_some();
         if by_alias { NONE } else { node }
     }
 
-    /// Adds a path of blocks below a node that lacks its first, with names that nobody knows, in an index without aliases: what
-    /// `grow` and `claim` would do block by block. Returns the last node.
-    fn append(&mut self, slot: u32, parent: u32, names: &[u64], tokens: &[u64], hashes: &[u64]) -> u32 {
-        let count = names.len() as u32;
-        if count == 0 {
-            return parent;
-        }
-        let set = self.sets.plus(EMPTY, slot);
-        let (mut at, mut done) = (parent, 0);
-        while done < names.len() {
-            let (id, length) = self.nodes.take_run(at, &tokens[done..], &names[done..], set);
-            self.branch(id, at);
-            let nodes = &self.nodes;
-            for (hash, id) in hashes[done..done + length].iter().zip(id..) {
-                self.names.insert(*hash, id, |id| name_hash(nodes.name(id)));
-            }
-            at = id + length as u32 - 1;
-            done += length;
-        }
-        self.sets.retain_times(set, count);
-        self.slot_blocks[slot as usize] += count;
-        self.blocks += count;
-        at
-    }
-
-    /// Adds a child that does not exist yet, without name and owners.
-    fn grow(&mut self, parent: u32, tokens: u64) -> u32 {
-        let (id, reused) = self.nodes.take(parent, tokens);
-        if reused {
-            // Its old place in the queue is too early for it: a second chance puts it right.
-            self.nodes.flag(id, TOUCHED, 0);
-        }
-        self.branch(id, parent);
-        id
-    }
-
-    /// Makes a new child findable, unless it lies right behind its parent.
-    fn branch(&mut self, id: u32, parent: u32) {
-        if self.nodes.word(id) & CONTIGUOUS != 0 {
-            return;
-        }
-        if parent != NONE {
-            let count = self.nodes.branches(parent);
-            self.nodes.set_branches(parent, count + 1);
-        }
-        let nodes = &self.nodes;
-        let hash = branch_hash(parent, nodes.tokens(id));
-        self.branches.insert(hash, id, |id| branch_hash(nodes.parent(id), nodes.tokens(id)));
-    }
-
-    /// Makes `slot` hold `node` by `name`, and no other node by it. Returns whether anything changed.
     #[inline]
-    fn claim(&mut self, slot: u32, name: u64, node: u32, found: u32) -> bool {
-        let old = if found == NONE && self.aliases.is_empty() { NONE } else { self.lookup_from(slot, name, found) };
-        if old == node {
-            return false;
-        }
-        let word = self.nodes.word(node);
-        let from = word & SET_MASK;
-        let to = self.sets.plus(from, slot);
-        if to == from {
-            // It holds the block already, by another name.
-            if self.aliases.any_name(slot, node).is_none() {
-                self.aliases.add(slot, self.nodes.name(node), node);
-                self.nodes.flag(node, ALIASED, 0);
-            }
-            self.drop_name(slot, name, old);
-            self.aliases.add(slot, name, node);
-        } else {
-            self.drop_name(slot, name, old);
-            self.name(slot, name, node, found);
-            self.nodes.replace_set(node, to);
-            self.sets.retain(to);
-            self.sets.release(from);
-            self.slot_blocks[slot as usize] += 1;
-            self.blocks += u32::from(from == EMPTY);
-        }
-        if old != NONE {
-            self.after_drop(slot, old);
-        }
-        true
-    }
-
-    /// Records the first name of a node for a slot: in the node where that is possible, otherwise as an alias.
-    #[inline]
-    fn name(&mut self, slot: u32, name: u64, node: u32, found: u32) {
-        if self.nodes.word(node) & NAMED != 0 {
-            if self.nodes.name(node) == name {
-                return;
-            }
-        } else if found == NONE || self.find_name(name) == NONE {
-            self.nodes.set_name(node, name);
-            self.nodes.flag(node, NAMED, 0);
-            let nodes = &self.nodes;
-            self.names.insert(name_hash(name), node, |id| name_hash(nodes.name(id)));
-            return;
-        }
-        self.aliases.add(slot, name, node);
-        self.nodes.flag(node, ALIASED, 0);
-    }
-
-    /// Forgets that `slot` calls `old` by `name`; `after_drop` then ends the ownership if that was the last name.
-    fn drop_name(&mut self, slot: u32, name: u64, old: u32) {
-        if old != NONE {
-            self.aliases.remove(slot, name);
-        }
-    }
-
-    fn after_drop(&mut self, slot: u32, old: u32) {
-        let held = self.nodes.word(old) & ALIASED != 0 && self.aliases.any_name(slot, old).is_some();
-        if !held {
-            self.drop_owner(slot, old);
-            let leaf = self.prune(old);
-            self.enqueue_leaf(leaf);
-        }
-    }
-
-    #[inline]
-    fn disclaim(&mut self, slot: u32, name: u64, node: u32) {
+    fn disclaim(&mut self, owner: u32, name: u64, node: u32) {
         if !self.aliases.is_empty() {
-            self.aliases.remove(slot, name);
+            self.aliases.remove(owner, name);
         }
-        let held = self.nodes.word(node) & ALIASED != 0 && self.aliases.any_name(slot, node).is_some();
+        let held = self.nodes.word(node) & ALIASED != 0 && self.aliases.any_name(owner, node).is_some();
         if !held {
-            self.drop_owner(slot, node);
+            self.drop_owner(owner, node);
         }
-    }
-
-    /// Puts the last block of a store at the end of the eviction queue, in place of the leaf that it extended; where it
-    /// stands there already, or has descendants, it counts as matched.
-    fn settle(&mut self, before: u32, last: u32) {
-        if self.nodes.word(last) & QUEUED != 0 || !self.nodes.is_leaf(last) {
-            self.nodes.flag(last, TOUCHED, 0);
-            return;
-        }
-        if before != NONE && self.queue.back() == Some(&before) && self.nodes.is_live(before) {
-            self.queue.pop_back();
-            self.nodes.flag(before, 0, QUEUED);
-        }
-        self.enqueue(last);
     }
 }

@@ -16,11 +16,15 @@ pub mod aliases;
 pub mod dump;
 mod event;
 mod evict;
+mod find;
 pub mod index;
 pub mod nodes;
+pub mod owners;
 pub mod runs;
 pub mod sequences;
 pub mod sets;
+mod store;
+mod sweep;
 pub mod table;
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -41,13 +45,14 @@ pub struct RadixIndex {
     core: index::Index,
     words: Vec<u64>,
     pairs: Vec<u32>,
+    lower: Vec<u32>,
 }
 
 #[wasm_bindgen]
 impl RadixIndex {
     #[wasm_bindgen(constructor)]
     pub fn new(capacity_bytes: f64) -> Self {
-        Self { core: index::Index::new(capacity_bytes.max(0.0) as usize), words: Vec::new(), pairs: Vec::new() }
+        Self { core: index::Index::new(capacity_bytes.max(0.0) as usize), words: Vec::new(), pairs: Vec::new(), lower: Vec::new() }
     }
 
     /// Byte offset of room for `n` words (at most 4,194,304).
@@ -61,7 +66,7 @@ impl RadixIndex {
     }
 
     /// Input `[parent block hash?] [block hash × n] [tokens hash × n]`. 0 stored, 1 duplicate, 2 parent not found, 3 invalid.
-    pub fn store(&mut self, slot: u32, has_parent: bool, n: usize) -> u32 {
+    pub fn store(&mut self, slot: u32, tier: u32, has_parent: bool, n: usize) -> u32 {
         let parents = usize::from(has_parent);
         let words = &self.words;
         if n > MAX_WORDS || words.len() < parents + 2 * n {
@@ -69,27 +74,47 @@ impl RadixIndex {
         }
         let (parent, blocks) = words.split_at(parents);
         let parent = parent.first().copied();
-        self.core.store(slot, parent, &blocks[..n], &blocks[n..2 * n]) as u32
+        self.core.store(slot, tier, parent, &blocks[..n], &blocks[n..2 * n]) as u32
     }
 
     /// Input: block hashes. Returns how many the slot did not hold.
-    pub fn remove(&mut self, slot: u32, n: usize) -> u32 {
-        self.core.remove(slot, &self.words[..n.min(self.words.len())])
+    pub fn remove(&mut self, slot: u32, tier: u32, n: usize) -> u32 {
+        self.core.remove(slot, tier, &self.words[..n.min(self.words.len())])
     }
 
+    /// All tiers of a slot.
     pub fn clear(&mut self, slot: u32) {
         self.core.clear(slot);
+    }
+
+    pub fn clear_tier(&mut self, slot: u32, tier: u32) {
+        self.core.clear_tier(slot, tier);
+    }
+
+    /// A step of freeing what was cleared. Returns whether there is more to do.
+    pub fn sweep(&mut self) -> bool {
+        self.core.sweep();
+        self.core.is_sweeping()
     }
 
     /// Input: tokens hashes of a prompt's blocks. Returns the number of (slot, depth) pairs at `output()`.
     pub fn find(&mut self, n: usize) -> u32 {
         let n = n.min(self.words.len());
-        self.core.find(&self.words[..n], &mut self.pairs)
+        self.core.find(&self.words[..n], &mut self.pairs, &mut self.lower)
+    }
+
+    /// How many (slot, tier, blocks) triples the last `find` left at `lower_output()`.
+    pub fn lower(&self) -> u32 {
+        self.lower.len() as u32 / 3
+    }
+
+    pub fn lower_output(&self) -> usize {
+        self.lower.as_ptr() as usize
     }
 
     /// Writes stores of at most `max_blocks` blocks to `input(0)`, see dump.rs. Returns the number of words.
-    pub fn dump(&mut self, slot: u32, cursor: u32, max_blocks: u32) -> usize {
-        self.core.dump(slot, cursor, max_blocks.min(MAX_WORDS as u32 / 4), &mut self.words);
+    pub fn dump(&mut self, slot: u32, tier: u32, cursor: u32, max_blocks: u32) -> usize {
+        self.core.dump(slot, tier, cursor, max_blocks.min(MAX_WORDS as u32 / 4), &mut self.words);
         self.words.len()
     }
 
@@ -99,17 +124,17 @@ impl RadixIndex {
     }
 
     /// Input: n words of a dump. Returns the number of blocks accepted.
-    pub fn load(&mut self, slot: u32, n: usize) -> u32 {
+    pub fn load(&mut self, slot: u32, tier: u32, n: usize) -> u32 {
         let n = n.min(self.words.len());
-        self.core.load(slot, &self.words[..n])
+        self.core.load(slot, tier, &self.words[..n])
     }
 
     pub fn blocks(&self) -> u32 {
         self.core.blocks()
     }
 
-    pub fn slot_blocks(&self, slot: u32) -> u32 {
-        self.core.slot_blocks(slot)
+    pub fn slot_blocks(&self, slot: u32, tier: u32) -> u32 {
+        self.core.slot_blocks(slot, tier)
     }
 
     pub fn bytes(&self) -> f64 {

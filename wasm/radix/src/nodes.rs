@@ -33,12 +33,15 @@ const ROOMY: u32 = 64;
 pub const NODE_COST_BYTES: usize = size_of::<Chunk>() / (CHUNK - ROOMY as usize) + 1;
 
 pub struct Group {
-    pub tokens: [u64; GROUP],
-    pub set: [u32; GROUP],
+    tokens: [u64; GROUP],
+    set: [u32; GROUP],
     branches: [u32; GROUP],
     parent: [u32; GROUP],
     name: [u64; GROUP],
 }
+
+/// Compared at a time: what vector instructions do at once.
+const LANES: usize = 8;
 
 struct Chunk {
     groups: [Group; CHUNK / GROUP],
@@ -95,7 +98,7 @@ impl Nodes {
     }
 
     #[inline(always)]
-    pub fn group_of(&self, id: u32) -> (&Group, usize) {
+    fn group_of(&self, id: u32) -> (&Group, usize) {
         let (chunk, group, at) = split(id);
         (&self.chunks[chunk].groups[group], at)
     }
@@ -128,6 +131,65 @@ impl Nodes {
             Some(chunk) if chunk.groups[group].set[at] & CONTIGUOUS != 0 => id + 1,
             _ => NONE,
         }
+    }
+
+    /// Whether the table of names has this node under `name`: then no other node is there under it.
+    #[inline(always)]
+    pub fn is_named(&self, id: u32, name: u64) -> bool {
+        let (group, at) = self.group_of(id);
+        group.set[at] & NAMED != 0 && group.name[at] == name
+    }
+
+    /// Reads a word of each line that `stretch` will read, so that all the cache misses of a stretch overlap. The value means
+    /// nothing.
+    #[inline]
+    pub fn touch(&self, id: u32, blocks: usize) -> u64 {
+        let (group, at) = self.group_of(id);
+        let end = (at + blocks).min(GROUP);
+        let tokens = (at..end).step_by(8).fold(0, |all, i| all ^ group.tokens[i]);
+        (at..end).step_by(16).fold(tokens, |all, i| all ^ u64::from(group.set[i]))
+    }
+
+    /// How many of the places right behind `id`, in its group, have these tokens and `want` under `mask` in their set word.
+    #[inline]
+    pub fn stretch(&self, id: u32, mask: u32, want: u32, tokens: &[u64]) -> usize {
+        let (group, at) = self.group_of(id);
+        let (theirs, words) = (&group.tokens[at + 1..], &group.set[at + 1..]);
+        let length = theirs.len().min(tokens.len());
+        let (theirs, words, tokens) = (&theirs[..length], &words[..length], &tokens[..length]);
+        let mut equal = 0;
+        for ((a, b), w) in theirs.as_chunks::<LANES>().0.iter().zip(tokens.as_chunks::<LANES>().0).zip(words.as_chunks::<LANES>().0) {
+            let tokens_differ = (0..LANES).fold(0, |bits, i| bits | (a[i] ^ b[i]));
+            let words_differ = (0..LANES).fold(0, |bits, i| bits | (w[i] & mask ^ want));
+            if tokens_differ != 0 || words_differ != 0 {
+                break;
+            }
+            equal += LANES;
+        }
+        let same = |i: &usize| theirs[*i] == tokens[*i] && words[*i] & mask == want;
+        equal + (equal..length).take_while(same).count()
+    }
+
+    /// How many of the places right behind `id`, in its group, continue the path by these tokens and names.
+    #[inline]
+    pub fn named_stretch(&self, id: u32, tokens: &[u64], names: &[u64]) -> usize {
+        let length = self.stretch(id, CONTIGUOUS | NAMED, CONTIGUOUS | NAMED, tokens);
+        let (group, at) = self.group_of(id);
+        group.name[at + 1..][..length].iter().zip(names).take_while(|(a, b)| a == b).count()
+    }
+
+    /// Gives the owner set `to` to the places from `id` on, in its group, that have `from`; at most `max`. Returns how many.
+    #[inline]
+    pub fn replace_while(&mut self, id: u32, max: u32, from: u32, to: u32) -> u32 {
+        let (chunk, group, at) = split(id);
+        let words = &mut self.chunks[chunk].groups[group].set[at..];
+        let same = words.iter().take(max as usize).take_while(|word| **word & SET_MASK == from).count();
+        if from != to {
+            for word in &mut words[..same] {
+                *word = *word & !SET_MASK | to;
+            }
+        }
+        same as u32
     }
 
     #[inline]
@@ -235,14 +297,11 @@ impl Nodes {
 
     fn push_chunk(&mut self) {
         self.roomy.push(self.chunks.len() as u32);
-        // All-zero columns are valid: no flags, the empty set.
-        const EMPTY: Group =
-            Group { tokens: [0; GROUP], set: [0; GROUP], branches: [0; GROUP], parent: [0; GROUP], name: [0; GROUP] };
-        self.chunks.push(Box::new(Chunk {
-            groups: [const { EMPTY }; CHUNK / GROUP],
-            free: [u64::MAX; CHUNK / GROUP],
-            free_count: CHUNK as u32,
-            listed: true,
-        }));
+        // SAFETY: all zero is a value of every field; in the columns it means no flags and the empty set.
+        let mut chunk = unsafe { Box::<Chunk>::new_zeroed().assume_init() };
+        chunk.free = [u64::MAX; CHUNK / GROUP];
+        chunk.free_count = CHUNK as u32;
+        chunk.listed = true;
+        self.chunks.push(chunk);
     }
 }

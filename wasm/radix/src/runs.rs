@@ -256,8 +256,7 @@ impl Runs {
         let node = &mut self.nodes[id as usize];
         (node.under, node.first) = (under, node.run[0]);
         let key = node.key();
-        let nodes = &self.nodes;
-        self.by_first.insert(key, id, |id| nodes[id as usize].key());
+        self.by_first.insert(key, id);
         if let Some(parent) = self.nodes.get_mut(parent_of(under) as usize) {
             parent.children += 1;
             parent.only_child ^= id;

@@ -1,8 +1,8 @@
-//! Sets of slots, each distinct set kept once and counted.
+//! Sets of owners, each distinct set kept once and counted.
 //!
 //! Why: along a prefix almost all blocks have the same owners, so a node stores a 4-byte set id, a walk compares ids, and
-//! only where the id changes does it look at members. Slots 0 to 63 are one inline word, higher ones spill into further
-//! words (a set costs 40 bytes plus 8 for every 64 slots up to its highest member).
+//! only where the id changes does it look at members. Owners 0 to 63 are one inline word, higher ones spill into further
+//! words (a set costs 40 bytes plus 8 for every 64 owners up to its highest member).
 //!
 //! Invariants: set 0 is empty and never freed; equal sets have equal ids; spill words end with a non-zero word.
 //! `plus` and `minus` do not count: whoever stores the id calls `retain`, whoever overwrites it `release`.
@@ -41,6 +41,7 @@ pub struct Sets {
     by_members: Table,
     plus: Memo,
     minus: Memo,
+    without: Memo,
     spill_bytes: usize,
     scratch: Vec<u64>,
 }
@@ -58,13 +59,14 @@ impl Default for Sets {
 impl Sets {
     pub fn new() -> Self {
         let mut by_members = Table::new();
-        by_members.insert(hash_of(0, &[]), EMPTY, |_| 0);
+        by_members.insert(hash_of(0, &[]), EMPTY);
         Self {
             sets: vec![Set { mask: 0, spill: Box::new([]), refs: 1 }],
             unused: Vec::new(),
             by_members,
             plus: NO_MEMO,
             minus: NO_MEMO,
+            without: NO_MEMO,
             spill_bytes: 0,
             scratch: Vec::new(),
         }
@@ -73,13 +75,6 @@ impl Sets {
     #[inline]
     pub fn has(&self, set: u32, slot: u32) -> bool {
         self.sets[set as usize].has(slot)
-    }
-
-    /// The inline word (slots 0 to 63) and the further words.
-    #[inline]
-    pub fn words(&self, set: u32) -> (u64, &[u64]) {
-        let set = &self.sets[set as usize];
-        (set.mask, &set.spill)
     }
 
     #[inline]
@@ -96,11 +91,16 @@ impl Sets {
 
     #[inline]
     pub fn release(&mut self, set: u32) {
+        self.release_times(set, 1);
+    }
+
+    #[inline]
+    pub fn release_times(&mut self, set: u32, times: u32) {
         if set == EMPTY {
             return;
         }
         let entry = &mut self.sets[set as usize];
-        entry.refs -= 1;
+        entry.refs -= times;
         if entry.refs == 0 {
             self.free(set);
         }
@@ -126,6 +126,50 @@ impl Sets {
         let to = if self.has(set, slot) { self.toggled(set, slot) } else { set };
         self.minus = Memo { from: set, slot, to };
         to
+    }
+
+    /// The set without the members in `mask`; the same id when it has none of them. The mask is the same from one
+    /// `mask_changed` to the next.
+    pub fn without(&mut self, set: u32, mask: &[u64]) -> u32 {
+        if self.without.from == set {
+            return self.without.to;
+        }
+        let word = |at: usize| mask.get(at).copied().unwrap_or(0);
+        let mut words = std::mem::take(&mut self.scratch);
+        words.clear();
+        let entry = &self.sets[set as usize];
+        let first = entry.mask & !word(0);
+        words.extend(entry.spill.iter().enumerate().map(|(at, bits)| bits & !word(at + 1)));
+        while words.last() == Some(&0) {
+            words.pop();
+        }
+        let same = first == entry.mask && *words == *entry.spill;
+        let to = if same { set } else { self.intern(first, &words) };
+        self.scratch = words;
+        self.without = Memo { from: set, slot: NONE, to };
+        to
+    }
+
+    pub fn mask_changed(&mut self) {
+        self.without = NO_MEMO;
+    }
+
+    pub fn members(&self, set: u32) -> Vec<u32> {
+        let entry = &self.sets[set as usize];
+        let mut members = Vec::new();
+        for (word, bits) in std::iter::once(&entry.mask).chain(&entry.spill).enumerate() {
+            each_bit(*bits, |bit| members.push(word as u32 * 64 + bit));
+        }
+        members
+    }
+
+    /// How many places have a set with no member outside `mask`.
+    pub fn only_in(&self, mask: &[u64]) -> u32 {
+        let word = |at: usize| mask.get(at).copied().unwrap_or(0);
+        let inside = |set: &&Set| {
+            set.mask & !word(0) == 0 && set.spill.iter().enumerate().all(|(at, bits)| bits & !word(at + 1) == 0)
+        };
+        self.sets.iter().skip(1).filter(inside).map(|set| set.refs).sum()
     }
 
     /// Bytes allocated.
@@ -183,8 +227,7 @@ impl Sets {
                 self.sets.len() as u32 - 1
             }
         };
-        let sets = &self.sets;
-        self.by_members.insert(hash, id, |id| hash_of(sets[id as usize].mask, &sets[id as usize].spill));
+        self.by_members.insert(hash, id);
         id
     }
 
@@ -193,7 +236,7 @@ impl Sets {
         self.by_members.remove(hash_of(self.sets[set as usize].mask, &spill), set);
         self.spill_bytes -= spill.len() * 8;
         self.unused.push(set);
-        for memo in [&mut self.plus, &mut self.minus] {
+        for memo in [&mut self.plus, &mut self.minus, &mut self.without] {
             if memo.from == set || memo.to == set {
                 *memo = NO_MEMO;
             }
@@ -201,7 +244,7 @@ impl Sets {
     }
 }
 
-/// The slots that are still in the running while a prefix is walked: intersected set by set, each reported when it drops out.
+/// The owners that are still in the running while a prefix is walked: intersected set by set, each reported when it drops out.
 #[derive(Default)]
 pub struct Running {
     mask: u64,
@@ -210,12 +253,17 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn start(&mut self, sets: &Sets, set: u32) {
-        let (mask, spill) = sets.words(set);
-        self.mask = mask;
+    /// Begins with the members of `set` that are not in `dead`.
+    pub fn start(&mut self, sets: &Sets, set: u32, dead: &[u64]) {
+        let Set { mask, spill, .. } = &sets.sets[set as usize];
+        self.mask = *mask;
         self.spill.clear();
         self.spill.extend_from_slice(spill);
         self.set = set;
+        if let Some((first, rest)) = dead.split_first() {
+            self.mask &= !first;
+            self.spill.iter_mut().zip(rest).for_each(|(word, dead)| *word &= !dead);
+        }
     }
 
     /// The set last met: a step that meets it again has nothing to do.
@@ -226,7 +274,7 @@ impl Running {
 
     /// Keeps the members of `set`; the others go to `out` as (slot, depth) pairs. False when nobody is left.
     pub fn meet(&mut self, sets: &Sets, set: u32, depth: u32, out: &mut Vec<u32>) -> bool {
-        let (mask, spill) = sets.words(set);
+        let Set { mask, spill, .. } = &sets.sets[set as usize];
         self.set = set;
         report(0, self.mask & !mask, depth, out);
         self.mask &= mask;
@@ -250,10 +298,14 @@ impl Running {
 }
 
 #[inline(always)]
-fn report(word: u32, mut bits: u64, depth: u32, out: &mut Vec<u32>) {
+fn report(word: u32, bits: u64, depth: u32, out: &mut Vec<u32>) {
+    each_bit(bits, |bit| out.extend_from_slice(&[word * 64 + bit, depth]));
+}
+
+#[inline(always)]
+fn each_bit(mut bits: u64, mut visit: impl FnMut(u32)) {
     while bits != 0 {
-        out.push(word * 64 + bits.trailing_zeros());
-        out.push(depth);
+        visit(bits.trailing_zeros());
         bits &= bits - 1;
     }
 }

@@ -1,13 +1,13 @@
-//! A hash table of 26-bit ids. It holds no keys: the owner of the ids compares and rehashes.
+//! A hash table of 26-bit ids. It holds no keys: the owner of the ids compares.
 //!
-//! Why: a key of 8 bytes is stored once, in the node, and the table costs 64 bytes for 12 ids (5.3 bytes an id, 6 to 9
-//! with its slack). A bucket is one cache line: twelve one-byte tags, a count of entries that had to pass over it, twelve ids with
-//! six more bits of the hash above each. So a look-up reads one line of the table and, where all 14 bits agree, the key in the
-//! node: one look-up in 1,500 reads a wrong node, which matters because that is a cache miss.
+//! Why: a key of 8 bytes is stored once, in the node, and the table costs 64 bytes for 10 ids (6.4 bytes an id, 7.5 to 11.3
+//! with its slack). A bucket is one cache line: ten 16-bit tags, a count of entries that had to pass over it, ten ids with
+//! six more bits of the hash above each. So a look-up reads one line of the table and, where all 22 bits agree, the key in the
+//! node. Those 22 bits also say where an entry belongs, so growing reads no key: old and new buckets are both read in order.
 //!
 //! Invariants: `overflow` of a bucket is the exact number of entries whose home is before it and that lie behind it, so a
 //! look-up stops at the first bucket with `overflow == 0` and a removal needs no tombstone. 64 shards grow by half, each
-//! on its own, so no single insertion rehashes more than a 64th of the table.
+//! on its own, so no single insertion moves more than a 64th of the table.
 
 /// No id: what look-ups return for "not there".
 pub const NONE: u32 = u32::MAX;
@@ -16,16 +16,17 @@ pub const NONE: u32 = u32::MAX;
 pub const MAX_IDS: u32 = 1 << ID_BITS;
 
 const ID_BITS: u32 = 26;
-const WAYS: usize = 12;
+const SIGN_BITS: u32 = 32 - ID_BITS;
+const WAYS: usize = 10;
 const SHARDS: usize = 64;
 const LANES: u32 = (1 << WAYS) - 1;
 /// Upper bound of the bytes a single entry can cost: a bucket's share at the lowest load that growing by half leaves.
-pub const ENTRY_COST_BYTES: usize = 10;
+pub const ENTRY_COST_BYTES: usize = 12;
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Bucket {
-    tags: [u8; WAYS],
+    tags: [u16; WAYS],
     overflow: u32,
     /// The id, and above it `sign_of` its hash.
     ids: [u32; WAYS],
@@ -37,21 +38,28 @@ impl Bucket {
     /// Bit i is set where tag i equals `tag`.
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
     #[inline(always)]
-    fn lanes(&self, tag: u8) -> u32 {
-        use core::arch::wasm32::{i8x16_bitmask, i8x16_eq, u8x16_splat, v128, v128_load};
-        // SAFETY: a bucket is 64 bytes, so 16 bytes from its start are inside it; any alignment is allowed.
-        let row = unsafe { v128_load((self as *const Self).cast::<v128>()) };
-        u32::from(i8x16_bitmask(i8x16_eq(row, u8x16_splat(tag)))) & LANES
+    fn lanes(&self, tag: u16) -> u32 {
+        use core::arch::wasm32::{i8x16_bitmask, i8x16_narrow_i16x8, i16x8_eq, u16x8_splat, v128, v128_load};
+        let row = (self as *const Self).cast::<v128>();
+        // SAFETY: a bucket is 64 bytes, so 32 bytes from its start are inside it; any alignment is allowed.
+        let (low, high) = unsafe { (v128_load(row), v128_load(row.add(1))) };
+        let wanted = u16x8_splat(tag);
+        u32::from(i8x16_bitmask(i8x16_narrow_i16x8(i16x8_eq(low, wanted), i16x8_eq(high, wanted)))) & LANES
     }
 
     #[cfg(all(target_arch = "x86_64", target_feature = "sse2"))]
     #[inline(always)]
-    fn lanes(&self, tag: u8) -> u32 {
-        use core::arch::x86_64::{__m128i, _mm_cmpeq_epi8, _mm_load_si128, _mm_movemask_epi8, _mm_set1_epi8};
+    fn lanes(&self, tag: u16) -> u32 {
+        use core::arch::x86_64::{
+            __m128i, _mm_cmpeq_epi16, _mm_load_si128, _mm_movemask_epi8, _mm_packs_epi16, _mm_set1_epi16,
+        };
+        let row = (self as *const Self).cast::<__m128i>();
         // SAFETY: a bucket is 64 bytes and aligned to 64.
         unsafe {
-            let row = _mm_load_si128((self as *const Self).cast::<__m128i>());
-            _mm_movemask_epi8(_mm_cmpeq_epi8(row, _mm_set1_epi8(tag as i8))) as u32 & LANES
+            let wanted = _mm_set1_epi16(tag as i16);
+            let low = _mm_cmpeq_epi16(_mm_load_si128(row), wanted);
+            let high = _mm_cmpeq_epi16(_mm_load_si128(row.add(1)), wanted);
+            _mm_movemask_epi8(_mm_packs_epi16(low, high)) as u32 & LANES
         }
     }
 
@@ -60,25 +68,28 @@ impl Bucket {
         all(target_arch = "x86_64", target_feature = "sse2")
     )))]
     #[inline(always)]
-    fn lanes(&self, tag: u8) -> u32 {
+    fn lanes(&self, tag: u16) -> u32 {
         (0..WAYS).fold(0, |bits, i| bits | (u32::from(self.tags[i] == tag) << i)) & LANES
     }
 }
 
+/// Never 0, which is an empty place.
 #[inline(always)]
-fn tag_of(hash: u64) -> u8 {
-    (hash as u8).max(1)
+fn tag_of(hash: u64) -> u16 {
+    ((hash >> 38) as u16).max(1)
 }
 
 /// Further bits of the hash, where they stand above an id.
 #[inline(always)]
 fn sign_of(hash: u64) -> u32 {
-    ((hash >> 40) as u32) << ID_BITS
+    ((hash >> 32) as u32) << ID_BITS
 }
 
+/// Where an entry belongs: its 22 bits of the hash as a fraction of all buckets.
 #[inline(always)]
-fn home_of(hash: u64, buckets: usize) -> usize {
-    (((hash >> 8) as u32 as u64 * buckets as u64) >> 32) as usize
+fn home_of(tag: u16, sign: u32, buckets: usize) -> usize {
+    let bits = u64::from(tag) << SIGN_BITS | u64::from(sign >> ID_BITS);
+    (bits * buckets as u64 >> (16 + SIGN_BITS)) as usize
 }
 
 /// Spreads the bits of a key. Keys are often hashes already, but an engine may count its blocks from 0.
@@ -130,7 +141,7 @@ impl Table {
     #[inline(always)]
     pub fn touch(&self, hash: u64) -> u32 {
         let buckets = &self.shards[(hash >> 58) as usize].buckets;
-        if buckets.is_empty() { 0 } else { buckets[home_of(hash, buckets.len())].overflow }
+        if buckets.is_empty() { 0 } else { buckets[home_of(tag_of(hash), sign_of(hash), buckets.len())].overflow }
     }
 
     /// The first id with this hash for which `same` holds, or `NONE`.
@@ -141,7 +152,7 @@ impl Table {
             return NONE;
         }
         let (tag, sign) = (tag_of(hash), sign_of(hash));
-        let mut at = home_of(hash, buckets.len());
+        let mut at = home_of(tag, sign, buckets.len());
         for _ in 0..buckets.len() {
             let bucket = &buckets[at];
             let mut lanes = bucket.lanes(tag);
@@ -160,14 +171,14 @@ impl Table {
         NONE
     }
 
-    /// Adds an id; the caller knows that it is not there. `rehash` gives the hash of an id that is.
+    /// Adds an id; the caller knows that it is not there.
     #[inline]
-    pub fn insert(&mut self, hash: u64, id: u32, rehash: impl Fn(u32) -> u64) {
+    pub fn insert(&mut self, hash: u64, id: u32) {
         let shard = &mut self.shards[(hash >> 58) as usize];
         if (shard.entries + 1) * 20 > shard.buckets.len() * WAYS * 17 {
-            self.buckets += grow(shard, rehash);
+            self.buckets += grow(shard);
         }
-        place(&mut shard.buckets, hash, id);
+        place(&mut shard.buckets, tag_of(hash), id | sign_of(hash));
         shard.entries += 1;
         self.entries += 1;
     }
@@ -179,15 +190,15 @@ impl Table {
         if count == 0 {
             return false;
         }
-        let tag = tag_of(hash);
-        let home = home_of(hash, count);
+        let (tag, entry) = (tag_of(hash), id | sign_of(hash));
+        let home = home_of(tag, entry, count);
         let mut at = home;
         for _ in 0..count {
             let bucket = &mut shard.buckets[at];
             let mut lanes = bucket.lanes(tag);
             while lanes != 0 {
                 let lane = lanes.trailing_zeros() as usize;
-                if bucket.ids[lane] == id | sign_of(hash) {
+                if bucket.ids[lane] == entry {
                     bucket.tags[lane] = 0;
                     let mut passed = home;
                     while passed != at {
@@ -210,16 +221,16 @@ impl Table {
 }
 
 #[inline(always)]
-fn place(buckets: &mut [Bucket], hash: u64, id: u32) {
+fn place(buckets: &mut [Bucket], tag: u16, entry: u32) {
     let count = buckets.len();
-    let mut at = home_of(hash, count);
+    let mut at = home_of(tag, entry, count);
     loop {
         let bucket = &mut buckets[at];
         let room = bucket.lanes(0);
         if room != 0 {
             let lane = room.trailing_zeros() as usize;
-            bucket.tags[lane] = tag_of(hash);
-            bucket.ids[lane] = id | sign_of(hash);
+            bucket.tags[lane] = tag;
+            bucket.ids[lane] = entry;
             return;
         }
         bucket.overflow += 1;
@@ -228,23 +239,16 @@ fn place(buckets: &mut [Bucket], hash: u64, id: u32) {
 }
 
 #[cold]
-fn grow(shard: &mut Shard, rehash: impl Fn(u32) -> u64) -> usize {
+fn grow(shard: &mut Shard) -> usize {
     let before = shard.buckets.len();
     let after = (before + before / 2).max(before + 1);
     let mut buckets = Vec::new();
     buckets.reserve_exact(after);
     buckets.resize(after, EMPTY);
     for bucket in &shard.buckets {
-        // All keys of a bucket before the first is placed: they are cache misses, which overlap this way.
-        let mut hashes = [0; WAYS];
         for lane in 0..WAYS {
             if bucket.tags[lane] != 0 {
-                hashes[lane] = rehash(bucket.ids[lane] % MAX_IDS);
-            }
-        }
-        for lane in 0..WAYS {
-            if bucket.tags[lane] != 0 {
-                place(&mut buckets, hashes[lane], bucket.ids[lane] % MAX_IDS);
+                place(&mut buckets, bucket.tags[lane], bucket.ids[lane]);
             }
         }
     }
@@ -272,7 +276,7 @@ mod tests {
                 }
             } else {
                 keys.push(round);
-                table.insert(mix(round), keys.len() as u32 - 1, |id| mix(keys[id as usize]));
+                table.insert(mix(round), keys.len() as u32 - 1);
             }
         }
         assert_eq!(table.len(), keys.iter().filter(|k| **k != u64::MAX).count());
@@ -287,7 +291,7 @@ mod tests {
     fn equal_hashes_only_cost_time() {
         let mut table = Table::new();
         for id in 0..200 {
-            table.insert(42, id, |_| 42);
+            table.insert(42, id);
         }
         for id in 0..200 {
             assert_eq!(table.find(42, |i| i == id), id);
