@@ -5,6 +5,8 @@
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { KvEventSink } from '../../gpu-sidecar/engines/engine.ts';
+import { packed } from '../../gpu-sidecar/engines/kv-event-log.ts';
+import type { HostEvents } from '../../gpu-sidecar/engines/mock/host-offload.ts';
 import {
   type Batch,
   BatchSchema,
@@ -20,32 +22,53 @@ import {
 } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 
 type StoredBlocks = Parameters<KvEventSink['stored']>[0];
+type Tier = typeof StorageTier.DEVICE | typeof StorageTier.HOST_PINNED;
 
 export class FleetLine implements KvEventSink {
   readonly #send: (frame: Uint8Array) => void;
-  readonly #tier: StorageTier;
   #batch: Batch = create(BatchSchema);
   #nextEventId = 0n;
 
   constructor(send: (frame: Uint8Array) => void) {
     this.#send = send;
-    this.#tier = StorageTier.DEVICE;
   }
 
+  /** The same for what the worker has in host memory. */
+  readonly host: HostEvents = {
+    stored: (path, from, to) => {
+      const parentHash = from === 0 ? null : packed(path.sequenceHashes, from - 1, from);
+      const blockHashes = packed(path.sequenceHashes, from, to);
+      const tokensHashes = packed(path.localHashes, from, to);
+      this.#stored({ parentHash, blockHashes, tokensHashes }, StorageTier.HOST_PINNED);
+    },
+    removed: (blocks) => {
+      const words = Uint32Array.from(blocks.flatMap(({ low, high }) => [low, high]));
+      this.#removed(new Uint8Array(words.buffer), StorageTier.HOST_PINNED);
+    },
+  };
+
   stored(path: StoredBlocks): void {
+    this.#stored(path, StorageTier.DEVICE);
+  }
+
+  removed(blockHashes: Uint8Array): void {
+    this.#removed(blockHashes, StorageTier.DEVICE);
+  }
+
+  cleared(): void {
+    this.#event({ case: 'cleared', value: create(KvClearedSchema) }, StorageTier.DEVICE);
+  }
+
+  #stored(path: StoredBlocks, tier: Tier): void {
     const value = create(KvStoredSchema);
     if (path.parentHash !== null) value.parentHash = path.parentHash;
     value.blockHashes = path.blockHashes;
     value.tokensHashes = path.tokensHashes;
-    this.#event({ case: 'stored', value });
+    this.#event({ case: 'stored', value }, tier);
   }
 
-  removed(blockHashes: Uint8Array): void {
-    this.#event({ case: 'removed', value: create(KvRemovedSchema, { blockHashes }) });
-  }
-
-  cleared(): void {
-    this.#event({ case: 'cleared', value: create(KvClearedSchema) });
+  #removed(blockHashes: Uint8Array, tier: Tier): void {
+    this.#event({ case: 'removed', value: create(KvRemovedSchema, { blockHashes }) }, tier);
   }
 
   accepted(reservation: number): void {
@@ -72,10 +95,10 @@ export class FleetLine implements KvEventSink {
     this.#send(batchFrame(batch));
   }
 
-  #event(data: KvEvent['data']): void {
+  #event(data: KvEvent['data'], tier: Tier): void {
     const event = create(KvEventSchema);
     event.eventId = this.#nextEventId++;
-    event.storageTier = this.#tier;
+    event.storageTier = tier;
     event.data = data;
     this.#batch.kvEvents.push(event);
   }

@@ -184,10 +184,14 @@ export class Pool {
     });
     const line = new FleetLine((frame) => send(frame, this.#toldMs));
     const events = new KvEventLog();
-    if (publishesKvEvents) events.listen(line);
+    const core: PassCoreOptions = { ...engine, events };
+    if (publishesKvEvents) {
+      events.listen(line);
+      if (engine.host) core.host = { ...engine.host, events: line.host };
+    }
     this.#lines.push(line);
     this.#byInstance.set(instanceId(number), number);
     const tell = (nowMs: number) => this.#flush(line, nowMs);
-    this.workers.push(new SimWorker({ core: { ...engine, events }, interTokenMs, skipsSteps, tell }));
+    this.workers.push(new SimWorker({ core, interTokenMs, skipsSteps, tell }));
   }
 }

@@ -58,6 +58,6 @@ export class KvEventLog implements BlockObserver {
 }
 
 /** Hashes `from` to `to` (exclusive) as packed little-endian u64, copied. */
-function packed(words: Uint32Array, from: number, to: number): Uint8Array {
+export function packed(words: Uint32Array, from: number, to: number): Uint8Array {
   return new Uint8Array(words.slice(2 * from, 2 * to).buffer);
 }

@@ -7,12 +7,30 @@
  */
 
 import type { HostLoads } from '../batch-scheduler.ts';
+import type { BlockPath } from '../block-cache.ts';
 import type { Sequence } from '../sequence.ts';
-import { type HostKey, HostTier, type HostTierOptions, type HostTransfer, hostKeys } from './host-tier.ts';
+import {
+  type HostBlock,
+  HostTier,
+  type HostTierOptions,
+  type HostTransfer,
+  hostBlocks,
+} from './host-tier.ts';
+
+/** What becomes true of the tier, for whoever routes by it. */
+export interface HostEvents {
+  /** Blocks `from` to `to` (exclusive) of the path are there now. */
+  stored(path: BlockPath, from: number, to: number): void;
+  removed(blocks: readonly HostBlock[]): void;
+}
+
+export interface HostOffloadOptions extends Omit<HostTierOptions, 'removed'> {
+  events?: HostEvents;
+}
 
 interface Held {
   /** Of the complete blocks of the prompt. */
-  readonly keys: HostKey[];
+  readonly blocks: HostBlock[];
   /** Prompt blocks before this one are on the host, or on their way. */
   storedTo: number;
   store: HostTransfer | null;
@@ -21,6 +39,7 @@ interface Held {
 export class HostOffload<S extends Sequence> implements HostLoads<S> {
   readonly #tier: HostTier;
   readonly #blockSizeTokens: number;
+  readonly #events: HostEvents | undefined;
   readonly #loaded: (sequence: S) => void;
   readonly #requests = new WeakMap<S, Held>();
   /** By GPU slot: the copy that reads it. */
@@ -29,8 +48,10 @@ export class HostOffload<S extends Sequence> implements HostLoads<S> {
   #computeNotBeforeMs = 0;
 
   /** `loaded`: a request's blocks are back on the GPU. */
-  constructor(options: HostTierOptions & { blockSizeTokens: number }, loaded: (sequence: S) => void) {
-    this.#tier = new HostTier(options);
+  constructor(options: HostOffloadOptions & { blockSizeTokens: number }, loaded: (sequence: S) => void) {
+    const { events, capacityBlocks, blockMs } = options;
+    this.#events = events;
+    this.#tier = new HostTier({ capacityBlocks, blockMs, removed: (blocks) => events?.removed(blocks) });
     this.#blockSizeTokens = options.blockSizeTokens;
     this.#loaded = loaded;
   }
@@ -55,17 +76,17 @@ export class HostOffload<S extends Sequence> implements HostLoads<S> {
   lookup(sequence: S, deviceBlocks: number): number | 'later' {
     const held = this.#held(sequence);
     if (held.store !== null && held.store.dueMs > this.#nowMs) return 'later';
-    const blocks = deviceBlocks >= held.keys.length ? 0 : this.#tier.match(held.keys, deviceBlocks);
-    this.#tier.touch(held.keys);
-    return blocks ?? 'later';
+    const found = deviceBlocks >= held.blocks.length ? 0 : this.#tier.match(held.blocks, deviceBlocks);
+    this.#tier.touch(held.blocks);
+    return found ?? 'later';
   }
 
   load(sequence: S, from: number, to: number): void {
-    const { keys } = this.#held(sequence);
+    const { blocks } = this.#held(sequence);
     let notBeforeMs = this.#nowMs;
     for (let i = from; i < to; i++)
       notBeforeMs = Math.max(notBeforeMs, this.#copyDueMs(sequence.blocks.slots[i]!));
-    this.#tier.load(keys.slice(from, to), notBeforeMs, () => this.#loaded(sequence));
+    this.#tier.load(blocks.slice(from, to), notBeforeMs, () => this.#loaded(sequence));
   }
 
   admitted(sequence: S, loadedBlocks: number): void {
@@ -90,24 +111,38 @@ export class HostOffload<S extends Sequence> implements HostLoads<S> {
 
   #storeOne(sequence: S): void {
     const held = this.#held(sequence);
-    const { keys, storedTo } = held;
+    const { blocks, storedTo } = held;
     const computed = Math.min(sequence.computed, sequence.request.promptTokens);
-    const end = Math.min(Math.floor(computed / this.#blockSizeTokens), keys.length);
+    const end = Math.min(Math.floor(computed / this.#blockSizeTokens), blocks.length);
     if (end <= storedTo) return;
     const missing: number[] = [];
-    for (let i = storedTo; i < end; i++)
-      if (!this.#tier.has(keys[i]!)) missing.push(sequence.blocks.slots[i]!);
-    if (missing.some((slot) => this.#copyDueMs(slot) > this.#nowMs)) return;
+    for (let i = storedTo; i < end; i++) if (!this.#tier.has(blocks[i]!)) missing.push(i);
+    const slots = missing.map((i) => sequence.blocks.slots[i]!);
+    if (slots.some((slot) => this.#copyDueMs(slot) > this.#nowMs)) return;
     if (missing.length > 0) {
-      const transfer = this.#tier.store(keys.slice(storedTo, end), () => {
-        for (const slot of missing) if (this.#copies[slot] === transfer) this.#copies[slot] = undefined;
+      const transfer = this.#tier.store(blocks.slice(storedTo, end), () => {
+        for (const slot of slots) if (this.#copies[slot] === transfer) this.#copies[slot] = undefined;
+        this.#tell(sequence.blocks, missing);
       });
       if (transfer === null) return;
-      for (const slot of missing) this.#copies[slot] = transfer;
+      for (const slot of slots) this.#copies[slot] = transfer;
       held.store = transfer;
-      this.#tier.touch(keys);
+      this.#tier.touch(blocks);
     }
     held.storedTo = end;
+  }
+
+  /** Runs of neighbours are one event. */
+  #tell(path: BlockPath, indexes: readonly number[]): void {
+    for (let at = 0; at < indexes.length; ) {
+      const from = indexes[at]!;
+      let to = from;
+      while (indexes[at] === to) {
+        to++;
+        at++;
+      }
+      this.#events?.stored(path, from, to);
+    }
   }
 
   #copyDueMs(slot: number): number {
@@ -118,7 +153,7 @@ export class HostOffload<S extends Sequence> implements HostLoads<S> {
     let held = this.#requests.get(sequence);
     if (held === undefined) {
       const blocks = Math.floor(sequence.request.promptTokens / this.#blockSizeTokens);
-      held = { keys: hostKeys(sequence.blocks.sequenceHashes, blocks), storedTo: 0, store: null };
+      held = { blocks: hostBlocks(sequence.blocks.sequenceHashes, blocks), storedTo: 0, store: null };
       this.#requests.set(sequence, held);
     }
     return held;

@@ -14,8 +14,7 @@ import { BlockCache } from '../block-cache.ts';
 import type { EngineLoad, EngineRequest, FinishReason } from '../engine.ts';
 import type { KvEventLog } from '../kv-event-log.ts';
 import type { Sequence } from '../sequence.ts';
-import { HostOffload } from './host-offload.ts';
-import type { HostTierOptions } from './host-tier.ts';
+import { HostOffload, type HostOffloadOptions } from './host-offload.ts';
 import { noWork, type PassWork, passMs, type TimingOptions } from './timing.ts';
 
 /** What a worker does of a request: all of it, the prompt and the first token, or all but that. */
@@ -26,7 +25,7 @@ export interface PassCoreOptions extends TimingOptions, SchedulerShape {
   role: WorkerRole;
   events: KvEventLog;
   /** A host tier; absent: none. */
-  host?: HostTierOptions;
+  host?: HostOffloadOptions;
 }
 
 /** Decode steps that differ in nothing but the length of the contexts. */
