@@ -35,10 +35,14 @@ export const up = defineCommand({
 
 /** Anybody on the network could use the GPUs otherwise. */
 export function requireKeyBeyondLoopback(settings: Settings): void {
-  if (LOOPBACK.has(settings.host) || settings.apiKey !== '') return;
+  if (settings.apiKey !== '') return;
+  const further = settings.alsoListen.split(',').map((address) => address.slice(0, address.lastIndexOf(':')));
+  const hosts = [settings.host, ...further.map((host) => host.replace(/^\[(.*)\]$/, '$1'))];
+  const open = hosts.find((host) => host !== '' && !LOOPBACK.has(host));
+  if (open === undefined) return;
   throw new StatorError(
     'invalid_request',
-    `--host ${settings.host} can be reached from other machines, so it wants --api-key (or STATOR_API_KEY)`,
+    `--host ${open} can be reached from other machines, so it wants --api-key (or STATOR_API_KEY)`,
     { param: 'apiKey' },
   );
 }

@@ -55,6 +55,7 @@ export function workerdLauncher(bundle: Bundle, extraArgs: readonly string[] = [
       bundleFiles: bundle.directory,
       storage,
       listen,
+      alsoListen: settings.alsoListen.split(',').filter((address) => address !== ''),
       env: settingsToEnv(settings),
     });
     // It holds the keys.

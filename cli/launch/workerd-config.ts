@@ -29,6 +29,8 @@ export interface WorkerdConfigInput {
   storage: string;
   /** `host:port` to listen on; ignored when workerd is given a socket by `--socket-fd`. */
   listen: string;
+  /** Further `host:port`. */
+  alsoListen: readonly string[];
   /** Text bindings. */
   env: Readonly<Record<string, string>>;
 }
@@ -69,6 +71,10 @@ export function workerdConfig(input: WorkerdConfigInput): string {
       `        (className = ${quote(class_name)}, uniqueKey = ${quote(`stator-${class_name.toLowerCase()}`)}, ` +
       'enableSql = true, preventEviction = true)',
   );
+  const sockets = [input.listen, ...input.alsoListen].map((address, index) => {
+    const name = index === 0 ? 'http' : `http-${index}`;
+    return `    (name = ${quote(name)}, address = ${quote(address)}, http = (), service = "platform")`;
+  });
   return `# Written by \`stator up\` from wrangler.toml; changes here are lost.
 using Workerd = import "/workerd/workerd.capnp";
 
@@ -93,7 +99,9 @@ ${namespaces.join(',\n')}
     (name = "network", network = (allow = ["public", "private", "local"]))
   ],
   v8Flags = [${V8_FLAGS.map(quote).join(', ')}],
-  sockets = [(name = "http", address = ${quote(input.listen)}, http = (), service = "platform")]
+  sockets = [
+${sockets.join(',\n')}
+  ]
 );
 `;
 }

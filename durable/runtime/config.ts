@@ -40,6 +40,13 @@ const setting = <S extends z.ZodType>(
 export const SETTINGS = {
   host: setting(text, '127.0.0.1', 'Address to listen on; any other than loopback wants an API key.'),
   port: setting(port, 8787, 'HTTP port; when not given and taken, the next free one.'),
+  alsoListen: setting(
+    z
+      .string()
+      .regex(/^$|^(\S+:\d{1,5})(,\S+:\d{1,5})*$/, 'wants host:port, several with commas between them'),
+    '',
+    'Further addresses to listen on, as host:port,host:port; one router decides for all of them.',
+  ),
   workers: setting(count.max(64), 1, 'Workers (sidecars) to start on this machine.'),
   engine: setting(z.enum(['llama', 'mock']), 'llama', 'Engine of the workers started here.'),
   model: setting(text, '', 'GGUF file for llama; empty: the built-in demonstration model.'),

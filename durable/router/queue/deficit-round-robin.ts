@@ -5,7 +5,9 @@
  *
  * A pick begins with the class that has credit left, then walks the ring from behind the last pick. If nobody can afford
  * its head, all that could send are given the least number of whole rounds that lets one. Classes that are empty forget
- * their credit; those whose head cannot be sent now neither earn nor lose.
+ * their credit; those whose head cannot be sent now neither earn nor lose, and a pick that found nobody has changed nothing:
+ * a busy fleet is asked often between two requests that can go (Dynamo 1.6.1 forgets there whose turn it was, and with
+ * quanta 4:1 and random costs comes to 2.9:1).
  */
 
 /** One class as the ring sees it; an entry of it costs `cost`. */
@@ -35,10 +37,10 @@ export class DeficitRoundRobin<E> {
   /** Takes the next entry; null when no class has one that could go now. */
   next(): E | null {
     const carried = this.#carried;
-    this.#carried = -1;
     if (carried !== -1) {
       const head = this.#look(carried);
       if (head !== null && this.#affords(carried, head)) return this.#take(carried, head);
+      if (head !== null || this.#classes[carried]!.isEmpty) this.#carried = -1;
     }
     for (let step = 0; step < this.#classes.length; step++) {
       const index = (this.#cursor + step) % this.#classes.length;
@@ -93,7 +95,7 @@ export class DeficitRoundRobin<E> {
     of.deficit -= of.cost(entry);
     of.take(entry);
     if (of.isEmpty) of.deficit = 0;
-    else if (of.deficit > 0) this.#carried = index;
+    this.#carried = of.deficit > 0 ? index : -1;
     return entry;
   }
 }

@@ -23,6 +23,7 @@ const config = (env: Record<string, string> = {}) =>
     bundleFiles,
     storage: join(folder, 'objects'),
     listen: '127.0.0.1:9000',
+    alsoListen: ['127.0.0.1:9001', '[::1]:9002'],
     env,
   });
 

@@ -33,10 +33,21 @@ class Costs implements RingClass<number> {
   }
 }
 
+/** A pick while the fleet is busy: it must not change whose turn it is. */
+function nobodyFree(classes: readonly Costs[], ring: DeficitRoundRobin<number>): void {
+  const blocked = classes.map((of) => of.blocked);
+  for (const of of classes) of.blocked = true;
+  expect(ring.next()).toBeNull();
+  classes.forEach((of, index) => {
+    of.blocked = blocked[index]!;
+  });
+}
+
 /** Serves `count` picks; what each class got. */
 function serve(classes: readonly Costs[], ring: DeficitRoundRobin<number>, count: number): number[] {
   const served = classes.map(() => 0);
   for (let pick = 0; pick < count; pick++) {
+    nobodyFree(classes, ring);
     const before = classes.map(({ waiting }) => waiting.length);
     const cost = ring.next();
     if (cost === null) break;
@@ -45,6 +56,13 @@ function serve(classes: readonly Costs[], ring: DeficitRoundRobin<number>, count
   }
   return served;
 }
+
+test('quanta 4:1 with costs of many sizes are served 4:1, though a busy fleet is asked in between', () => {
+  const costs = (count: number) => Array.from({ length: count }, (_, index) => 100 + ((index * 37) % 400));
+  const classes = [new Costs(400, costs(100)), new Costs(100, costs(100))];
+  const [gold, bronze] = serve(classes, new DeficitRoundRobin(classes), 90) as [number, number];
+  expect(gold / bronze).toBeCloseTo(4, 0);
+});
 
 const times = (count: number, cost: number) => Array.from({ length: count }, () => cost);
 
