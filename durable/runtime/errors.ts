@@ -56,7 +56,6 @@ const TABLE = {
   },
   body_too_large: { http: 413, grpc: GRPC.invalidArgument, type: 'invalid_request_error', retryable: false },
   invalid_frame: { http: 400, grpc: GRPC.invalidArgument, type: 'invalid_request_error', retryable: false },
-  events_gone: { http: 410, grpc: GRPC.outOfRange, type: 'invalid_request_error', retryable: false },
   cancelled: { http: 499, grpc: GRPC.cancelled, type: 'cancelled', retryable: false },
   internal: { http: 500, grpc: GRPC.internal, type: 'server_error', retryable: false },
   engine_error: { http: 500, grpc: GRPC.internal, type: 'server_error', retryable: false },

@@ -57,9 +57,9 @@ export class Outbox {
 
   /** Tells the events from an id on again; false when they are gone. */
   rewind(from: number): boolean {
-    const { events } = this.#options;
-    if (from < events.oldest || from > events.next) return false;
-    this.#cursor = Math.min(this.#cursor, from);
+    const start = this.#options.events.startFor(from);
+    if (start === null) return false;
+    this.#cursor = Math.min(this.#cursor, start);
     return true;
   }
 

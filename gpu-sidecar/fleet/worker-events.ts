@@ -30,6 +30,8 @@ export class WorkerEvents implements KvEventSink {
   /** Event n is at n modulo the length. */
   readonly #ring: KvEvent[] = [];
   #next = 0;
+  /** Id of the latest clear. */
+  #cleared = -1;
   /** A dump that a router takes piece by piece. */
   #snapshot: { frames: Generator<KvDump, undefined>; next: number } | null = null;
 
@@ -63,14 +65,26 @@ export class WorkerEvents implements KvEventSink {
 
   cleared(): void {
     this.#index.cleared();
+    this.#cleared = this.#next;
     this.#add({ case: 'cleared', value: { $typeName: 'stator.v1.KvCleared' } });
   }
 
-  /** Events from an id on, oldest first; null when some of them are gone or the id is not reached yet. */
+  /**
+   * Where somebody who lacks the events from an id on may begin: there, or at the latest clear, which makes those before it
+   * moot. Null when it must be a dump, or when the id is not reached yet.
+   */
+  startFor(from: number): number | null {
+    if (from > this.#next) return null;
+    if (from >= this.oldest) return from;
+    return this.#cleared >= this.oldest ? this.#cleared : null;
+  }
+
+  /** Events from an id on, oldest first, as far as `startFor` allows. */
   since(from: number): KvEvent[] | null {
-    if (from < this.oldest || from > this.#next) return null;
+    const start = this.startFor(from);
+    if (start === null) return null;
     const events: KvEvent[] = [];
-    for (let id = from; id < this.#next; id++) events.push(this.#ring[id % this.#options.ring]!);
+    for (let id = start; id < this.#next; id++) events.push(this.#ring[id % this.#options.ring]!);
     return events;
   }
 

@@ -7,14 +7,13 @@ import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufb
 import { Server, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
-import { KvDumpSchema, KvEventSchema } from '../proto/gen/stator/v1/fleet_pb.js';
-import { DumpRequestSchema, EventsSinceRequestSchema } from '../proto/gen/stator/v1/kv_pb.js';
+import { KvIndexAnswerSchema, KvIndexQuerySchema } from '../proto/gen/stator/v1/kv_pb.js';
 import { GenerateRequestSchema } from '../proto/gen/stator/v1/worker_pb.js';
 import type { Bearer } from './bearer.ts';
 import { grpcStatus } from './grpc-error.ts';
 import { type GenerateStream, GrpcSink } from './grpc-sink.ts';
 import { generate } from './methods/generate.ts';
-import { dump, eventsSince } from './methods/kv-index.ts';
+import { queryKvIndex } from './methods/kv-index.ts';
 import { UNARY_METHODS, type UnaryMethod } from './methods/unary.ts';
 import type { Worker } from './worker.ts';
 
@@ -33,11 +32,8 @@ export function createGrpcServer(worker: Worker, bearer: Bearer): Server {
     serveGenerate(worker, stream),
   );
   for (const [name, method] of Object.entries(UNARY_METHODS)) register.unary(WORKER + name, method, worker);
-  register.stream(`${KV_INDEX}EventsSince`, EventsSinceRequestSchema, KvEventSchema, (stream) =>
-    sendAll(stream, eventsSince(worker, stream.request)),
-  );
-  register.stream(`${KV_INDEX}Dump`, DumpRequestSchema, KvDumpSchema, (stream) =>
-    sendAll(stream, dump(worker, stream.request)),
+  register.stream(`${KV_INDEX}Query`, KvIndexQuerySchema, KvIndexAnswerSchema, (stream) =>
+    sendAll(stream, queryKvIndex(worker, stream.request)),
   );
   return server;
 }

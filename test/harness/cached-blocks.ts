@@ -1,8 +1,7 @@
 /** What a worker itself says it has cached: its own dump, over native gRPC, beside the router's index of it. */
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { KvDumpSchema } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
-import { DumpRequestSchema } from '../../gpu-sidecar/proto/gen/stator/v1/kv_pb.js';
+import { KvIndexAnswerSchema, KvIndexQuerySchema } from '../../gpu-sidecar/proto/gen/stator/v1/kv_pb.js';
 
 /** Distinct blocks of the worker at `host:port`. */
 export async function cachedBlocksOf(grpcAddress: string, fleetToken: string): Promise<number> {
@@ -10,16 +9,17 @@ export async function cachedBlocksOf(grpcAddress: string, fleetToken: string): P
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${fleetToken}`);
   const frames = client.makeServerStreamRequest(
-    '/stator.v1.KvIndex/Dump',
+    '/stator.v1.KvIndex/Query',
     (request: Uint8Array) => Buffer.from(request),
-    (bytes) => fromBinary(KvDumpSchema, bytes),
-    toBinary(DumpRequestSchema, { $typeName: 'stator.v1.DumpRequest', dpRank: 0 }),
+    (bytes) => fromBinary(KvIndexAnswerSchema, bytes),
+    toBinary(KvIndexQuerySchema, { $typeName: 'stator.v1.KvIndexQuery', dpRank: 0 }),
     metadata,
   );
   const blocks = new Set<bigint>();
   try {
-    for await (const { stored } of frames) {
-      for (const { blockHashes } of stored) {
+    for await (const { answer } of frames) {
+      if (answer.case !== 'treeDump') throw new Error(`a ${answer.case} in place of a dump`);
+      for (const { blockHashes } of answer.value.stored) {
         const view = new DataView(blockHashes.buffer, blockHashes.byteOffset, blockHashes.byteLength);
         for (let at = 0; at < view.byteLength; at += 8) blocks.add(view.getBigUint64(at));
       }

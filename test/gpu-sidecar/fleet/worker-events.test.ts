@@ -42,6 +42,35 @@ test('the ring forgets the oldest and says so', () => {
   expect(events.since(7)).toBeNull();
 });
 
+test('who lacks more than the ring holds may begin at a clear that it still holds', () => {
+  const { events } = make(4);
+  for (let i = 1; i <= 6; i++) store(events, null, i);
+  events.cleared();
+  store(events, null, 7);
+  expect(events.since(0)!.map(({ eventId }) => eventId)).toEqual([6n, 7n]);
+  expect(events.since(4)!.map(({ eventId }) => eventId)).toEqual([4n, 5n, 6n, 7n]);
+  for (let i = 8; i <= 11; i++) store(events, null, i);
+  expect(events.since(0)).toBeNull();
+});
+
+test('a dump can be taken piece by piece, each once and in order, with events in between', () => {
+  const { events } = make(8, 2);
+  store(events, null, 1, 2, 3, 4, 5);
+  expect(events.snapshotPiece(1)).toBeNull();
+  expect(events.snapshotPiece(0)).toMatchObject({ first: true, last: false, snapshotPiece: 0 });
+  store(events, null, 9);
+  expect(events.snapshotPiece(0)).toMatchObject({ first: true });
+  expect(events.snapshotPiece(2)).toBeNull();
+  expect(events.snapshotPiece(1)).toMatchObject({ first: false, last: false, snapshotPiece: 1 });
+  let last = events.snapshotPiece(2)!;
+  for (let piece = 3; !last.last; piece++) last = events.snapshotPiece(piece)!;
+  expect(last.lastEventId).toBe(1n);
+  expect(events.snapshotPiece(last.snapshotPiece! + 1)).toBeNull();
+  events.snapshotPiece(0);
+  events.dump();
+  expect(events.snapshotPiece(1)).toBeNull();
+});
+
 test('the dump of a worker without events is one empty frame that names no event', () => {
   expect(make().events.dump()).toMatchObject([{ first: true, last: true, stored: [] }]);
   expect(make().events.dump()[0]!.lastEventId).toBeUndefined();

@@ -7,7 +7,7 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { KvDumpSchema, KvEventSchema } from "./fleet_pb.js";
+import type { KvDump, KvEvent } from "./fleet_pb.js";
 
 /**
  * Describes the file stator/v1/kv.proto.
@@ -15,41 +15,164 @@ import type { KvDumpSchema, KvEventSchema } from "./fleet_pb.js";
 export declare const file_stator_v1_kv: GenFile;
 
 /**
- * @generated from message stator.v1.EventsSinceRequest
+ * @generated from message stator.v1.KvIndexQuery
  */
-export declare type EventsSinceRequest = Message<"stator.v1.EventsSinceRequest"> & {
+export declare type KvIndexQuery = Message<"stator.v1.KvIndexQuery"> & {
   /**
    * @generated from field: uint32 dp_rank = 1;
    */
   dpRank: number;
 
   /**
-   * @generated from field: uint64 from_event_id = 2;
+   * Absent: the whole index.
+   *
+   * @generated from field: optional uint64 start_event_id = 2;
    */
-  fromEventId: bigint;
-};
+  startEventId?: bigint | undefined;
 
-/**
- * Describes the message stator.v1.EventsSinceRequest.
- * Use `create(EventsSinceRequestSchema)` to create a new message.
- */
-export declare const EventsSinceRequestSchema: GenMessage<EventsSinceRequest>;
-
-/**
- * @generated from message stator.v1.DumpRequest
- */
-export declare type DumpRequest = Message<"stator.v1.DumpRequest"> & {
   /**
-   * @generated from field: uint32 dp_rank = 1;
+   * Included; absent: up to the newest.
+   *
+   * @generated from field: optional uint64 end_event_id = 3;
    */
-  dpRank: number;
+  endEventId?: bigint | undefined;
 };
 
 /**
- * Describes the message stator.v1.DumpRequest.
- * Use `create(DumpRequestSchema)` to create a new message.
+ * Describes the message stator.v1.KvIndexQuery.
+ * Use `create(KvIndexQuerySchema)` to create a new message.
  */
-export declare const DumpRequestSchema: GenMessage<DumpRequest>;
+export declare const KvIndexQuerySchema: GenMessage<KvIndexQuery>;
+
+/**
+ * @generated from message stator.v1.KvIndexAnswer
+ */
+export declare type KvIndexAnswer = Message<"stator.v1.KvIndexAnswer"> & {
+  /**
+   * @generated from oneof stator.v1.KvIndexAnswer.answer
+   */
+  answer: {
+    /**
+     * @generated from field: stator.v1.KvIndexEvents events = 1;
+     */
+    value: KvIndexEvents;
+    case: "events";
+  } | {
+    /**
+     * In place of events when the start is absent or has left the ring, or when there were no events.
+     *
+     * @generated from field: stator.v1.KvDump tree_dump = 2;
+     */
+    value: KvDump;
+    case: "treeDump";
+  } | {
+    /**
+     * The start is newer than the newest event: the reader knows another life of this worker, or all there is.
+     *
+     * @generated from field: stator.v1.KvIndexTooNew too_new = 3;
+     */
+    value: KvIndexTooNew;
+    case: "tooNew";
+  } | {
+    /**
+     * The end is before the start.
+     *
+     * @generated from field: stator.v1.KvIndexInvalidRange invalid_range = 4;
+     */
+    value: KvIndexInvalidRange;
+    case: "invalidRange";
+  } | {
+    /**
+     * @generated from field: stator.v1.KvIndexTreeDumpFailed tree_dump_failed = 5;
+     */
+    value: KvIndexTreeDumpFailed;
+    case: "treeDumpFailed";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message stator.v1.KvIndexAnswer.
+ * Use `create(KvIndexAnswerSchema)` to create a new message.
+ */
+export declare const KvIndexAnswerSchema: GenMessage<KvIndexAnswer>;
+
+/**
+ * @generated from message stator.v1.KvIndexEvents
+ */
+export declare type KvIndexEvents = Message<"stator.v1.KvIndexEvents"> & {
+  /**
+   * In order; they may begin later than asked for, with a clear that makes the ones before it moot.
+   *
+   * @generated from field: repeated stator.v1.KvEvent events = 1;
+   */
+  events: KvEvent[];
+
+  /**
+   * Of the newest event that the worker has.
+   *
+   * @generated from field: uint64 last_event_id = 2;
+   */
+  lastEventId: bigint;
+};
+
+/**
+ * Describes the message stator.v1.KvIndexEvents.
+ * Use `create(KvIndexEventsSchema)` to create a new message.
+ */
+export declare const KvIndexEventsSchema: GenMessage<KvIndexEvents>;
+
+/**
+ * @generated from message stator.v1.KvIndexTooNew
+ */
+export declare type KvIndexTooNew = Message<"stator.v1.KvIndexTooNew"> & {
+  /**
+   * @generated from field: uint64 last_event_id = 1;
+   */
+  lastEventId: bigint;
+};
+
+/**
+ * Describes the message stator.v1.KvIndexTooNew.
+ * Use `create(KvIndexTooNewSchema)` to create a new message.
+ */
+export declare const KvIndexTooNewSchema: GenMessage<KvIndexTooNew>;
+
+/**
+ * @generated from message stator.v1.KvIndexInvalidRange
+ */
+export declare type KvIndexInvalidRange = Message<"stator.v1.KvIndexInvalidRange"> & {
+  /**
+   * @generated from field: uint64 start_event_id = 1;
+   */
+  startEventId: bigint;
+
+  /**
+   * @generated from field: uint64 end_event_id = 2;
+   */
+  endEventId: bigint;
+};
+
+/**
+ * Describes the message stator.v1.KvIndexInvalidRange.
+ * Use `create(KvIndexInvalidRangeSchema)` to create a new message.
+ */
+export declare const KvIndexInvalidRangeSchema: GenMessage<KvIndexInvalidRange>;
+
+/**
+ * @generated from message stator.v1.KvIndexTreeDumpFailed
+ */
+export declare type KvIndexTreeDumpFailed = Message<"stator.v1.KvIndexTreeDumpFailed"> & {
+  /**
+   * @generated from field: string message = 1;
+   */
+  message: string;
+};
+
+/**
+ * Describes the message stator.v1.KvIndexTreeDumpFailed.
+ * Use `create(KvIndexTreeDumpFailedSchema)` to create a new message.
+ */
+export declare const KvIndexTreeDumpFailedSchema: GenMessage<KvIndexTreeDumpFailed>;
 
 /**
  * @generated from message stator.v1.TransferMetadataRequest
@@ -256,22 +379,15 @@ export declare const ReleaseResponseSchema: GenMessage<ReleaseResponse>;
  */
 export declare const KvIndex: GenService<{
   /**
-   * Events from an id on; OUT_OF_RANGE when they have left the ring buffer: take a dump then.
+   * Brings a reader up to date: the events that it lacks or, where they are gone, everything. All messages of one answer are
+   * of one kind; what else there is to say comes alone.
    *
-   * @generated from rpc stator.v1.KvIndex.EventsSince
+   * @generated from rpc stator.v1.KvIndex.Query
    */
-  eventsSince: {
+  query: {
     methodKind: "server_streaming";
-    input: typeof EventsSinceRequestSchema;
-    output: typeof KvEventSchema;
-  },
-  /**
-   * @generated from rpc stator.v1.KvIndex.Dump
-   */
-  dump: {
-    methodKind: "server_streaming";
-    input: typeof DumpRequestSchema;
-    output: typeof KvDumpSchema;
+    input: typeof KvIndexQuerySchema;
+    output: typeof KvIndexAnswerSchema;
   },
 }>;
 

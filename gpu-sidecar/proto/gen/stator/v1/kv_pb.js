@@ -12,84 +12,112 @@ import { file_stator_v1_fleet } from "./fleet_pb.js";
  * Describes the file stator/v1/kv.proto.
  */
 export const file_stator_v1_kv = /*@__PURE__*/
-  fileDesc("ChJzdGF0b3IvdjEva3YucHJvdG8SCXN0YXRvci52MSI8ChJFdmVudHNTaW5jZVJlcXVlc3QSDwoHZHBfcmFuaxgBIAEoDRIVCg1mcm9tX2V2ZW50X2lkGAIgASgEIh4KC0R1bXBSZXF1ZXN0Eg8KB2RwX3JhbmsYASABKA0iGQoXVHJhbnNmZXJNZXRhZGF0YVJlcXVlc3QiugEKGFRyYW5zZmVyTWV0YWRhdGFSZXNwb25zZRITCgtpbnN0YW5jZV9pZBgBIAEoCRIZChFibG9ja19zaXplX3Rva2VucxgCIAEoDRIYChBibG9ja19zaXplX2J5dGVzGAMgASgEEg0KBWR0eXBlGAQgASgJEhcKD2xheW91dF9jaGVja3N1bRgFIAEoCRIsCghiYWNrZW5kcxgGIAMoCzIaLnN0YXRvci52MS5UcmFuc2ZlckJhY2tlbmQiMQoPVHJhbnNmZXJCYWNrZW5kEgwKBG5hbWUYASABKAkSEAoIbWV0YWRhdGEYAiABKAwiVwoOUmVzZXJ2ZVJlcXVlc3QSFwoPc2VxdWVuY2VfaGFzaGVzGAEgASgMEhoKEnJlYWRlcl9pbnN0YW5jZV9pZBgCIAEoCRIQCghsZWFzZV9tcxgDIAEoDSJICg9SZXNlcnZlUmVzcG9uc2USEgoKY2FwYWJpbGl0eRgBIAEoDBIOCgZibG9ja3MYAiABKA0SEQoJYmxvY2tfaWRzGAMgASgMIiMKDUNvbW1pdFJlcXVlc3QSEgoKY2FwYWJpbGl0eRgBIAEoDCIQCg5Db21taXRSZXNwb25zZSIkCg5SZWxlYXNlUmVxdWVzdBISCgpjYXBhYmlsaXR5GAEgASgMIhEKD1JlbGVhc2VSZXNwb25zZTKCAQoHS3ZJbmRleBJCCgtFdmVudHNTaW5jZRIdLnN0YXRvci52MS5FdmVudHNTaW5jZVJlcXVlc3QaEi5zdGF0b3IudjEuS3ZFdmVudDABEjMKBER1bXASFi5zdGF0b3IudjEuRHVtcFJlcXVlc3QaES5zdGF0b3IudjEuS3ZEdW1wMAEypAIKCkt2VHJhbnNmZXISUwoITWV0YWRhdGESIi5zdGF0b3IudjEuVHJhbnNmZXJNZXRhZGF0YVJlcXVlc3QaIy5zdGF0b3IudjEuVHJhbnNmZXJNZXRhZGF0YVJlc3BvbnNlEkAKB1Jlc2VydmUSGS5zdGF0b3IudjEuUmVzZXJ2ZVJlcXVlc3QaGi5zdGF0b3IudjEuUmVzZXJ2ZVJlc3BvbnNlEj0KBkNvbW1pdBIYLnN0YXRvci52MS5Db21taXRSZXF1ZXN0Ghkuc3RhdG9yLnYxLkNvbW1pdFJlc3BvbnNlEkAKB1JlbGVhc2USGS5zdGF0b3IudjEuUmVsZWFzZVJlcXVlc3QaGi5zdGF0b3IudjEuUmVsZWFzZVJlc3BvbnNlYgZwcm90bzM", [file_stator_v1_fleet]);
+  fileDesc("ChJzdGF0b3IvdjEva3YucHJvdG8SCXN0YXRvci52MSJ7CgxLdkluZGV4UXVlcnkSDwoHZHBfcmFuaxgBIAEoDRIbCg5zdGFydF9ldmVudF9pZBgCIAEoBEgAiAEBEhkKDGVuZF9ldmVudF9pZBgDIAEoBEgBiAEBQhEKD19zdGFydF9ldmVudF9pZEIPCg1fZW5kX2V2ZW50X2lkIpECCg1LdkluZGV4QW5zd2VyEioKBmV2ZW50cxgBIAEoCzIYLnN0YXRvci52MS5LdkluZGV4RXZlbnRzSAASJgoJdHJlZV9kdW1wGAIgASgLMhEuc3RhdG9yLnYxLkt2RHVtcEgAEisKB3Rvb19uZXcYAyABKAsyGC5zdGF0b3IudjEuS3ZJbmRleFRvb05ld0gAEjcKDWludmFsaWRfcmFuZ2UYBCABKAsyHi5zdGF0b3IudjEuS3ZJbmRleEludmFsaWRSYW5nZUgAEjwKEHRyZWVfZHVtcF9mYWlsZWQYBSABKAsyIC5zdGF0b3IudjEuS3ZJbmRleFRyZWVEdW1wRmFpbGVkSABCCAoGYW5zd2VyIkoKDUt2SW5kZXhFdmVudHMSIgoGZXZlbnRzGAEgAygLMhIuc3RhdG9yLnYxLkt2RXZlbnQSFQoNbGFzdF9ldmVudF9pZBgCIAEoBCImCg1LdkluZGV4VG9vTmV3EhUKDWxhc3RfZXZlbnRfaWQYASABKAQiQwoTS3ZJbmRleEludmFsaWRSYW5nZRIWCg5zdGFydF9ldmVudF9pZBgBIAEoBBIUCgxlbmRfZXZlbnRfaWQYAiABKAQiKAoVS3ZJbmRleFRyZWVEdW1wRmFpbGVkEg8KB21lc3NhZ2UYASABKAkiGQoXVHJhbnNmZXJNZXRhZGF0YVJlcXVlc3QiugEKGFRyYW5zZmVyTWV0YWRhdGFSZXNwb25zZRITCgtpbnN0YW5jZV9pZBgBIAEoCRIZChFibG9ja19zaXplX3Rva2VucxgCIAEoDRIYChBibG9ja19zaXplX2J5dGVzGAMgASgEEg0KBWR0eXBlGAQgASgJEhcKD2xheW91dF9jaGVja3N1bRgFIAEoCRIsCghiYWNrZW5kcxgGIAMoCzIaLnN0YXRvci52MS5UcmFuc2ZlckJhY2tlbmQiMQoPVHJhbnNmZXJCYWNrZW5kEgwKBG5hbWUYASABKAkSEAoIbWV0YWRhdGEYAiABKAwiVwoOUmVzZXJ2ZVJlcXVlc3QSFwoPc2VxdWVuY2VfaGFzaGVzGAEgASgMEhoKEnJlYWRlcl9pbnN0YW5jZV9pZBgCIAEoCRIQCghsZWFzZV9tcxgDIAEoDSJICg9SZXNlcnZlUmVzcG9uc2USEgoKY2FwYWJpbGl0eRgBIAEoDBIOCgZibG9ja3MYAiABKA0SEQoJYmxvY2tfaWRzGAMgASgMIiMKDUNvbW1pdFJlcXVlc3QSEgoKY2FwYWJpbGl0eRgBIAEoDCIQCg5Db21taXRSZXNwb25zZSIkCg5SZWxlYXNlUmVxdWVzdBISCgpjYXBhYmlsaXR5GAEgASgMIhEKD1JlbGVhc2VSZXNwb25zZTJHCgdLdkluZGV4EjwKBVF1ZXJ5Ehcuc3RhdG9yLnYxLkt2SW5kZXhRdWVyeRoYLnN0YXRvci52MS5LdkluZGV4QW5zd2VyMAEypAIKCkt2VHJhbnNmZXISUwoITWV0YWRhdGESIi5zdGF0b3IudjEuVHJhbnNmZXJNZXRhZGF0YVJlcXVlc3QaIy5zdGF0b3IudjEuVHJhbnNmZXJNZXRhZGF0YVJlc3BvbnNlEkAKB1Jlc2VydmUSGS5zdGF0b3IudjEuUmVzZXJ2ZVJlcXVlc3QaGi5zdGF0b3IudjEuUmVzZXJ2ZVJlc3BvbnNlEj0KBkNvbW1pdBIYLnN0YXRvci52MS5Db21taXRSZXF1ZXN0Ghkuc3RhdG9yLnYxLkNvbW1pdFJlc3BvbnNlEkAKB1JlbGVhc2USGS5zdGF0b3IudjEuUmVsZWFzZVJlcXVlc3QaGi5zdGF0b3IudjEuUmVsZWFzZVJlc3BvbnNlYgZwcm90bzM", [file_stator_v1_fleet]);
 
 /**
- * Describes the message stator.v1.EventsSinceRequest.
- * Use `create(EventsSinceRequestSchema)` to create a new message.
+ * Describes the message stator.v1.KvIndexQuery.
+ * Use `create(KvIndexQuerySchema)` to create a new message.
  */
-export const EventsSinceRequestSchema = /*@__PURE__*/
+export const KvIndexQuerySchema = /*@__PURE__*/
   messageDesc(file_stator_v1_kv, 0);
 
 /**
- * Describes the message stator.v1.DumpRequest.
- * Use `create(DumpRequestSchema)` to create a new message.
+ * Describes the message stator.v1.KvIndexAnswer.
+ * Use `create(KvIndexAnswerSchema)` to create a new message.
  */
-export const DumpRequestSchema = /*@__PURE__*/
+export const KvIndexAnswerSchema = /*@__PURE__*/
   messageDesc(file_stator_v1_kv, 1);
+
+/**
+ * Describes the message stator.v1.KvIndexEvents.
+ * Use `create(KvIndexEventsSchema)` to create a new message.
+ */
+export const KvIndexEventsSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_kv, 2);
+
+/**
+ * Describes the message stator.v1.KvIndexTooNew.
+ * Use `create(KvIndexTooNewSchema)` to create a new message.
+ */
+export const KvIndexTooNewSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_kv, 3);
+
+/**
+ * Describes the message stator.v1.KvIndexInvalidRange.
+ * Use `create(KvIndexInvalidRangeSchema)` to create a new message.
+ */
+export const KvIndexInvalidRangeSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_kv, 4);
+
+/**
+ * Describes the message stator.v1.KvIndexTreeDumpFailed.
+ * Use `create(KvIndexTreeDumpFailedSchema)` to create a new message.
+ */
+export const KvIndexTreeDumpFailedSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_kv, 5);
 
 /**
  * Describes the message stator.v1.TransferMetadataRequest.
  * Use `create(TransferMetadataRequestSchema)` to create a new message.
  */
 export const TransferMetadataRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 2);
+  messageDesc(file_stator_v1_kv, 6);
 
 /**
  * Describes the message stator.v1.TransferMetadataResponse.
  * Use `create(TransferMetadataResponseSchema)` to create a new message.
  */
 export const TransferMetadataResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 3);
+  messageDesc(file_stator_v1_kv, 7);
 
 /**
  * Describes the message stator.v1.TransferBackend.
  * Use `create(TransferBackendSchema)` to create a new message.
  */
 export const TransferBackendSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 4);
+  messageDesc(file_stator_v1_kv, 8);
 
 /**
  * Describes the message stator.v1.ReserveRequest.
  * Use `create(ReserveRequestSchema)` to create a new message.
  */
 export const ReserveRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 5);
+  messageDesc(file_stator_v1_kv, 9);
 
 /**
  * Describes the message stator.v1.ReserveResponse.
  * Use `create(ReserveResponseSchema)` to create a new message.
  */
 export const ReserveResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 6);
+  messageDesc(file_stator_v1_kv, 10);
 
 /**
  * Describes the message stator.v1.CommitRequest.
  * Use `create(CommitRequestSchema)` to create a new message.
  */
 export const CommitRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 7);
+  messageDesc(file_stator_v1_kv, 11);
 
 /**
  * Describes the message stator.v1.CommitResponse.
  * Use `create(CommitResponseSchema)` to create a new message.
  */
 export const CommitResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 8);
+  messageDesc(file_stator_v1_kv, 12);
 
 /**
  * Describes the message stator.v1.ReleaseRequest.
  * Use `create(ReleaseRequestSchema)` to create a new message.
  */
 export const ReleaseRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 9);
+  messageDesc(file_stator_v1_kv, 13);
 
 /**
  * Describes the message stator.v1.ReleaseResponse.
  * Use `create(ReleaseResponseSchema)` to create a new message.
  */
 export const ReleaseResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_kv, 10);
+  messageDesc(file_stator_v1_kv, 14);
 
 /**
  * The worker's own index: for recovery without the fleet socket, and for anyone who watches.
