@@ -1,19 +1,22 @@
-/** `stator bench`: hands over to test/bench, which starts real deployments and measures them. */
+/** `stator bench [WHAT]`: hands over to test/bench, one program for each thing that is measured. */
 
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { defineCommand } from 'citty';
 import { PROJECT_ROOT } from '../paths.ts';
 
+/** What is measured: `test/bench/<name>.ts`. The first is the default. */
+const PROGRAMS = ['serving', 'index'] as const;
+
 export const bench = defineCommand({
   meta: {
     name: 'bench',
-    description: 'Measure the cost per request and per token; --help lists the options.',
+    description: `Measure ${PROGRAMS.join(' or ')}; --help lists the options.`,
   },
   run({ rawArgs }): Promise<number> {
-    const child = spawn(process.execPath, [join(PROJECT_ROOT, 'test', 'bench', 'serving.ts'), ...rawArgs], {
-      stdio: 'inherit',
-    });
+    const named = PROGRAMS.find((name) => name === rawArgs[0]);
+    const file = join(PROJECT_ROOT, 'test', 'bench', `${named ?? PROGRAMS[0]}.ts`);
+    const child = spawn(process.execPath, [file, ...rawArgs.slice(named ? 1 : 0)], { stdio: 'inherit' });
     return new Promise((resolve) => child.on('close', (code) => resolve(code ?? 1)));
   },
 });

@@ -5,7 +5,7 @@ import { type ArgsDef, defineCommand, showUsage } from 'citty';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Cell } from '../replay/plan.ts';
 import { progressBar } from '../replay/progress-bar.ts';
-import { replay as run } from '../replay/replay.ts';
+import { replayThroughObjects, replay as run } from '../replay/replay.ts';
 import { reportText } from '../replay/report-text.ts';
 import { setNames } from '../replay/set-names.ts';
 import { readTrace, TRACE_BLOCK_TOKENS } from '../replay/trace.ts';
@@ -25,6 +25,11 @@ const ARGS = {
   'host-gbps': { type: 'string', description: 'GB/s between device and host. [32]' },
   seed: { type: 'string', description: 'Of all chance; the same seed gives the same bytes. [1]' },
   set: { type: 'string', description: 'name=value: a setting of router or engine, see below; repeatable.' },
+  objects: {
+    type: 'boolean',
+    description: 'Run the whole Router objects, sockets and timers included: slower, the same result.',
+    default: false,
+  },
   json: { type: 'boolean', description: 'The result as one JSON object.', default: false },
 } as const satisfies ArgsDef;
 
@@ -63,7 +68,8 @@ export const replay = defineCommand({
     const bar = progressBar(trace.requests.length);
     let report: ReturnType<typeof run>;
     try {
-      report = run(cell as unknown as Cell, { progress: bar.at });
+      const through = values.objects === true ? replayThroughObjects : run;
+      report = await through(cell as unknown as Cell, { progress: bar.at });
     } finally {
       bar.end();
     }

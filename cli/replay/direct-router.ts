@@ -6,23 +6,13 @@
 import { FleetConnection } from '../../durable/router/fleet-connection.ts';
 import { policyOf } from '../../durable/router/policy.ts';
 import { RouterCore } from '../../durable/router/router.ts';
-import type { RouteAnswer, RouteDecision, RouteRefusal, RouteRequest } from '../../durable/router/rpc.ts';
+import type { RouteAnswer, RouteRequest } from '../../durable/router/rpc.ts';
 import { wasmIndexes } from '../../durable/router/wasm-indexes.ts';
 import { ManualClock } from '../../durable/runtime/clock.ts';
 import type { Settings } from '../../durable/runtime/config.ts';
 import { Logger } from '../../durable/runtime/log.ts';
 import { emptyDumpFrame, registerFrame, type SimWorkerCard } from './fleet-hello.ts';
-
-export type Decided = (answer: RouteDecision | RouteRefusal, nowMs: number) => void;
-
-/** A router as the simulator asks it; time moves only forward. */
-export interface SimRouter {
-  /** A worker joins, with an empty cache; returns how its frames are sent. */
-  join(worker: SimWorkerCard): (frame: Uint8Array, nowMs: number) => void;
-  /** `decided` hears the answer, now or when a request that had to wait may go. */
-  route(request: RouteRequest, nowMs: number, decided: Decided): void;
-  dispose(): void;
-}
+import type { Decided, SimRouter } from './sim-router.ts';
 
 export class DirectRouter implements SimRouter {
   readonly #clock = new ManualClock();

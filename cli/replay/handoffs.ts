@@ -47,12 +47,13 @@ export class Handoffs {
     ];
   }
 
-  /** Prompts that are due arrive, and those just computed are routed. */
-  advance(nowMs: number): void {
+  /** Prompts that are due arrive, and those just computed are routed; true when there were any of these. */
+  advance(nowMs: number): boolean {
     while (this.dueMs <= nowMs) this.#transfers.shift()!.arrive(nowMs);
     const computed = this.#computed;
     this.#computed = [];
     for (const each of computed) this.#handOff(each, nowMs);
+    return computed.length > 0;
   }
 
   #handOff({ request, listener, done }: Computed, nowMs: number): void {

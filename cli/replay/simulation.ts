@@ -1,6 +1,8 @@
 /**
  * The order of things in virtual time. At one moment: what ends has ended and its events are known, prompts move on, then
  * requests arrive and are routed, then idle workers begin.
+ *
+ * The steps are a generator: it yields the time wherever a router that is more than a function call needs to be waited for.
  */
 
 import { Handoffs } from './handoffs.ts';
@@ -21,7 +23,7 @@ export interface SimulationParts {
   progress: (arrived: number) => void;
 }
 
-export function simulate(parts: SimulationParts): void {
+export function* steps(parts: SimulationParts): Generator<number, void, void> {
   const { plan, pools } = parts;
   const decode = pools[1];
   const handoffs = decode === undefined ? null : new Handoffs(decode, plan.handoffMsPerToken);
@@ -30,9 +32,11 @@ export function simulate(parts: SimulationParts): void {
     let nowMs = Math.min(arrivals.dueMs, handoffs?.dueMs ?? Number.POSITIVE_INFINITY);
     for (const pool of pools) nowMs = Math.min(nowMs, pool.dueMs);
     if (nowMs === Number.POSITIVE_INFINITY) break;
+    yield nowMs;
     for (const pool of pools) pool.complete(nowMs);
-    handoffs?.advance(nowMs);
-    arrivals.advance(nowMs);
+    yield nowMs;
+    if (handoffs?.advance(nowMs)) yield nowMs;
+    if (arrivals.advance(nowMs)) yield nowMs;
     for (const pool of pools) pool.drive(nowMs);
   }
 }
@@ -54,8 +58,11 @@ class Arrivals {
     return next === undefined ? Number.POSITIVE_INFINITY : next.atMs / speedup;
   }
 
-  advance(nowMs: number): void {
+  /** True when there were any. */
+  advance(nowMs: number): boolean {
+    const before = this.#next;
     while (this.dueMs <= nowMs) this.#arrive(this.#next++, nowMs);
+    return this.#next > before;
   }
 
   #arrive(at: number, nowMs: number): void {
