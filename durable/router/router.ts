@@ -28,7 +28,7 @@ import { RouterMetrics } from './router-metrics.ts';
 import type { BusyThresholds, RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
 import { type SnapshotNote, type SnapshotOptions, type SnapshotPiece, Snapshots } from './snapshots.ts';
 import { routerStatus } from './status.ts';
-import { type Model, type Rank, type Worker, Workers } from './workers.ts';
+import { type Rank, type Worker, Workers } from './workers.ts';
 
 /** The way back to a worker. */
 export interface WorkerLink {
@@ -117,18 +117,15 @@ export class RouterCore {
     if (!(blocks * model.blockSizeTokens <= request.promptTokens && Number.isInteger(blocks))) {
       return this.#refused(refusal('invalid_request', 'block hashes do not fit the prompt tokens'));
     }
-    return this.#queue.hold(model, request, this.#options.clock.nowMs()) ?? this.#decide(model, request);
-  }
-
-  /** The turn that chooses and counts. */
-  #decide(model: Model, request: RouteRequest): RouteAnswer {
-    return this.#decisions.decide(model, request, this.#options.clock.nowMs());
+    const nowMs = this.#options.clock.nowMs();
+    const held = this.#queue.isOn ? this.#queue.hold(model, request, nowMs) : null;
+    return held ?? this.#decisions.decide(model, request, nowMs);
   }
 
   /** Its turn has come; its model may have gone meanwhile. */
   #decideQueued(request: RouteRequest): RouteAnswer {
     const model = this.#workers.model(request.model);
-    if (model) return this.#decide(model, request);
+    if (model) return this.#decisions.decide(model, request, this.#options.clock.nowMs());
     return this.#refused(refusal('no_workers', `no worker serves model ${request.model} any more`));
   }
 

@@ -7,9 +7,14 @@ import type { PolicyClass } from './policy-profile.ts';
 export const neverWaits = ({ limits }: PolicyClass) => Object.values(limits).includes(0);
 
 /** Strictly above the threshold, so 0 means busy with any prompt token still to compute. Nobody there: not busy. */
-export function allBusy(ranks: readonly Rank[], { busyTokens, busyFraction }: PolicyClass): boolean {
+export function allBusy(
+  ranks: readonly Rank[],
+  { busyTokens, busyFraction }: PolicyClass,
+  nowMs: number,
+): boolean {
   if (busyTokens === null && busyFraction === null) return false;
-  for (const { prefillTokens, worker } of ranks) {
+  for (const { prefillLoad, prefillTokens: counted, worker } of ranks) {
+    const prefillTokens = prefillLoad?.tokensAt(nowMs) ?? counted;
     const busy =
       (busyTokens !== null && prefillTokens > busyTokens) ||
       (busyFraction !== null && prefillTokens > busyFraction * worker.registration.maxNumBatchedTokens);

@@ -4,7 +4,7 @@
  * whatever the number of frontends in front of it.
  *
  * Pure: the clock comes with each call, and `wake` is called in the turn that decides. Off unless a class of some model has a
- * busy threshold; then `hold` is one comparison and the rest does nothing. A ticket's decision is made once, when its turn
+ * busy threshold; then `hold` is not asked and the rest does nothing. A ticket's decision is made once, when its turn
  * comes; who does not fetch it gives it back.
  */
 
@@ -47,6 +47,8 @@ export class RequestQueue {
   #on: boolean;
   #waiting = 0;
   #sequence = 0;
+  /** Of the call that runs. */
+  #nowMs = 0;
   #draining = false;
 
   constructor(options: RequestQueueOptions) {
@@ -59,9 +61,8 @@ export class RequestQueue {
 
   /** Null: no need to wait, decide now. Else a ticket, or what has become of the request in this very turn. */
   hold(model: Model, request: RouteRequest, nowMs: number): RouteAnswer | null {
-    if (!this.#on) return null;
-    // An attempt that follows another one has had its turn.
-    if (request.release !== undefined) return null;
+    // A query waits for nothing, and an attempt that follows another one has had its turn.
+    if (request.queryOnly || request.release !== undefined) return null;
     const queue = this.#queueOf(model);
     if (!queue.profile.queues) return null;
     const ranks = this.#options.eligible(model, request);
@@ -74,7 +75,7 @@ export class RequestQueue {
     const { policyClass, promptTokens } = request;
     const classIndex = queue.profile.classify(policyClass, () => promptTokens - cached());
     const its = queue.classes[classIndex]!;
-    const mustWait = !its.isEmpty || allBusy(ranks, its.policy);
+    const mustWait = !its.isEmpty || allBusy(ranks, its.policy, nowMs);
     // With others waiting it still goes through the ring, so that it does not pass by a class whose turn it is.
     if (!mustWait && (queue.size === 0 || neverWaits(its.policy))) return null;
     const reached = its.reached(model.workers.size) ?? this.#full();
@@ -83,7 +84,7 @@ export class RequestQueue {
       ticket: this.#tickets.number(),
       request,
       modelName: model.name,
-      lane: request.pinned ?? '',
+      lane: laneOf(request),
       enqueuedMs: nowMs,
       sequence: this.#sequence++,
       rawIslTokens: promptTokens,
@@ -137,6 +138,7 @@ export class RequestQueue {
   drain(nowMs: number): void {
     if (this.#tickets.size === 0 || this.#draining) return;
     this.#draining = true;
+    this.#nowMs = nowMs;
     try {
       this.#forget(nowMs);
       if (this.#waiting === 0) return;
@@ -150,6 +152,11 @@ export class RequestQueue {
     } finally {
       this.#draining = false;
     }
+  }
+
+  /** False: nobody ever waits, `hold` need not be asked. */
+  get isOn(): boolean {
+    return this.#on;
   }
 
   get document(): PolicyDocument {
@@ -207,7 +214,7 @@ export class RequestQueue {
   /** Also when nobody could serve it any more: then the decision says why. */
   #canGo(modelName: string, entry: QueueEntry, policy: PolicyClass): boolean {
     const model = this.#options.model(modelName);
-    return model === undefined || !allBusy(this.#options.eligible(model, entry.request), policy);
+    return model === undefined || !allBusy(this.#options.eligible(model, entry.request), policy, this.#nowMs);
   }
 
   #dispatch(queue: ModelQueue, entry: QueueEntry, nowMs: number): void {
@@ -307,6 +314,13 @@ interface Reached {
   kind: QueueLimitKind;
   current: number;
   limit: number;
+}
+
+/** Requests that the same workers may serve wait in one lane. */
+function laneOf(request: RouteRequest): string {
+  const { pinned, dpRank, role, allowedWorkerIds, requiredTaints, lora } = request;
+  const wishes = [pinned, dpRank, role, allowedWorkerIds, requiredTaints, lora];
+  return wishes.every((wish) => wish === undefined) ? '' : JSON.stringify(wishes);
 }
 
 /** Of an earlier life of the object, or dropped: the request has to be routed anew. */

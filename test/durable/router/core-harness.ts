@@ -24,7 +24,7 @@ export class Harness {
   changes = 0;
   readonly core: RouterCore;
 
-  constructor(policy: Partial<Policy> = {}, more: Pick<RouterOptions, 'snapshots'> = {}) {
+  constructor(policy: Partial<Policy> = {}, more: Pick<RouterOptions, 'snapshots' | 'queuePolicy'> = {}) {
     this.core = new RouterCore({
       ...more,
       policy: testPolicy(policy),
