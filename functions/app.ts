@@ -7,7 +7,7 @@ import { readJson } from './body.ts';
 import type { Call, Endpoint } from './call.ts';
 import { REQUEST_ID_HEADER } from './dispatch/response-head.ts';
 import { type Env, overloadStatusOf, settingsOf } from './env.ts';
-import { requireApiKey } from './middleware/api-key.ts';
+import { isOfFleet, requireApiKey } from './middleware/api-key.ts';
 import { errorResponse } from './middleware/errors.ts';
 import { type Arrival, arrive } from './middleware/request-id.ts';
 import { startTrack } from './middleware/track.ts';
@@ -21,6 +21,8 @@ import { page } from './operations/page.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { inference } from './pipeline.ts';
+import { bestWorkerMessage } from './router/messages.ts';
+import { readBestWorker, readGenerate, unary } from './router/service.ts';
 
 interface AppTypes {
   Bindings: Env;
@@ -31,6 +33,8 @@ type AppContext = Context<AppTypes>;
 /** Routes that have their own token, or need none. */
 const OPEN = ['/health', '/live'];
 const FLEET = '/fleet/v1/';
+/** Workers hand native gRPC calls over with their own token. */
+const ROUTER_SERVICE = '/stator.v1.Router/';
 
 export const app = new Hono<AppTypes>();
 
@@ -44,28 +48,32 @@ app.notFound((context) => {
 
 app.use(async (context, next) => {
   context.set('arrival', arrive(context.req.raw, Date.now()));
-  const { path } = context.req;
+  const { path, raw } = context.req;
   if (!OPEN.includes(path) && !path.startsWith(FLEET)) {
-    requireApiKey(context.req.raw, settingsOf(context.env).apiKey);
+    const { apiKey, fleetToken } = settingsOf(context.env);
+    if (!path.startsWith(ROUTER_SERVICE) || !isOfFleet(raw, fleetToken)) requireApiKey(raw, apiKey);
   }
   await next();
 });
 
-const infer = (endpoint: Endpoint) => async (context: AppContext) => {
-  const { env } = context;
-  const request = context.req.raw;
-  const settings = settingsOf(env);
-  // `context.get`, not `context.var`, which builds an object of all variables each time.
-  const arrival = context.get('arrival');
-  const track = startTrack(request, endpoint, settings, arrival.startedMs);
-  const call: Call = { endpoint, request, env, settings, track, ...arrival };
-  try {
-    return await inference.run(await readJson(request, settings.bodyLimitBytes), call);
-  } catch (thrown) {
-    track.ended('error');
-    throw thrown;
-  }
-};
+/** `read` gives the body as JSON. */
+const infer =
+  (endpoint: Endpoint, read = readJson) =>
+  async (context: AppContext) => {
+    const { env } = context;
+    const request = context.req.raw;
+    const settings = settingsOf(env);
+    // `context.get`, not `context.var`, which builds an object of all variables each time.
+    const arrival = context.get('arrival');
+    const track = startTrack(request, endpoint, settings, arrival.startedMs);
+    const call: Call = { endpoint, request, env, settings, track, ...arrival };
+    try {
+      return await inference.run(await read(request, settings.bodyLimitBytes), call);
+    } catch (thrown) {
+      track.ended('error');
+      throw thrown;
+    }
+  };
 
 /** An operation's response with the request's id. */
 const operation =
@@ -123,6 +131,8 @@ app.put(
 );
 app.post('/router/generate', infer('router_generate'));
 app.post('/router/best_worker_id', infer('best_worker_id'));
+app.post(`${ROUTER_SERVICE}Generate`, infer('router_generate', readGenerate));
+app.post(`${ROUTER_SERVICE}BestWorkerId`, unary(infer('best_worker_id', readBestWorker), bestWorkerMessage));
 app.get(
   '/busy_threshold',
   operation(({ env }, nowMs) => listBusyThresholds(env, nowMs)),
@@ -148,6 +158,8 @@ const METHODS: readonly (readonly [path: string, allowed: string])[] = [
   ['/router/queue_policy', 'GET, PUT'],
   ['/router/generate', 'POST'],
   ['/router/best_worker_id', 'POST'],
+  [`${ROUTER_SERVICE}Generate`, 'POST'],
+  [`${ROUTER_SERVICE}BestWorkerId`, 'POST'],
   ['/busy_threshold', 'GET, POST'],
   ['/fleet/v1/:namespace', 'GET'],
 ];

@@ -9,6 +9,12 @@ import { concat } from './bytes.ts';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 const encoder = new TextEncoder();
 
+/** The bare bytes of a body. Throws `body_too_large`. */
+export async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length') ?? 0) > limitBytes) throw tooLarge(limitBytes);
+  return await readBounded(request.body, limitBytes);
+}
+
 /** The parsed JSON body. Throws `body_too_large` or `invalid_json`. */
 export async function readJson(request: Request, limitBytes: number): Promise<unknown> {
   const declared = request.headers.get('content-length');

@@ -9,6 +9,8 @@ export interface SidecarSettings {
   engine: EngineOptions;
   /** `ws(s)://host:port/fleet/v1/{namespace}` */
   fleetUrl: string;
+  /** Base URL of the platform. */
+  platformUrl: string;
   /** Address that both listeners take and that the platform is told. */
   host: string;
   /** 0 = any free port. */
@@ -24,10 +26,12 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function sidecarSettings(env: Environment): SidecarSettings {
   const settings = settingsFromEnv(env);
   if (settings.fleetToken === '') throw invalid('STATOR_FLEET_TOKEN', 'a worker needs the fleet token');
+  const platformUrl = env['STATOR_PLATFORM_URL'] || 'http://127.0.0.1:8787';
   return {
     settings,
     engine: engineOptions(settings),
-    fleetUrl: fleetUrl(env['STATOR_PLATFORM_URL'] || 'http://127.0.0.1:8787', settings.namespace),
+    fleetUrl: fleetUrl(platformUrl, settings.namespace),
+    platformUrl: platformUrl.replace(/\/+$/, ''),
     host: env['STATOR_SIDECAR_HOST'] || '127.0.0.1',
     httpPort: port(env, 'STATOR_SIDECAR_PORT'),
     grpcPort: port(env, 'STATOR_SIDECAR_GRPC_PORT'),

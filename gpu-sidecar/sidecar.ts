@@ -25,6 +25,7 @@ import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
 import { createGrpcServer } from './server/grpc.ts';
 import { createHttpServer } from './server/http.ts';
+import { serveRouter } from './server/router-front.ts';
 import type { Worker } from './server/worker.ts';
 import { workerLimits } from './server/worker-limits.ts';
 import { workerMetrics } from './server/worker-metrics.ts';
@@ -84,6 +85,7 @@ export class Sidecar {
     const bearer = new Bearer(settings.settings.fleetToken);
     this.#http = createHttpServer(this.#worker, bearer);
     this.#grpc = createGrpcServer(this.#worker, bearer);
+    serveRouter(this.#grpc, settings.platformUrl);
     engine.onKvEvents(events);
   }
 

@@ -10,7 +10,7 @@ export interface Explanation {
   dp_rank: number;
   overlap_blocks: number;
   cached_tokens: number;
-  candidates: Record<string, string | number>[];
+  candidates: ReturnType<typeof candidate>[];
 }
 
 export function explanation(decision: RouteDecision): Explanation {

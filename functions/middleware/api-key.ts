@@ -16,10 +16,15 @@ export function requireApiKey(request: Request, apiKey: string): void {
   throw new StatorError('invalid_api_key', message);
 }
 
-/** The fleet token of a worker that dials in. Without one configured nobody is a worker. */
-export function requireFleetToken(request: Request, fleetToken: string): void {
+/** Has the request the fleet token? Without one configured nobody is a worker. */
+export function isOfFleet(request: Request, fleetToken: string): boolean {
   const given = bearerToken(request);
-  if (fleetToken !== '' && given !== null && equalSecrets(given, fleetToken)) return;
+  return fleetToken !== '' && given !== null && equalSecrets(given, fleetToken);
+}
+
+/** Of a worker that dials in. */
+export function requireFleetToken(request: Request, fleetToken: string): void {
+  if (isOfFleet(request, fleetToken)) return;
   throw new StatorError('invalid_api_key', 'The fleet token is missing or wrong.');
 }
 

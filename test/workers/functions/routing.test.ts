@@ -1,8 +1,23 @@
 /** Where requests go and why, as clients see it: wishes, queries, explanations, the router's endpoints, thresholds. */
 
-import { expect, test } from 'vitest';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import {
+  BestWorkerIdRequestSchema,
+  BestWorkerIdResponseSchema,
+  RouterGenerateRequestSchema,
+} from '../../../gpu-sidecar/proto/gen/stator/v1/router_pb.js';
 import { batchFrame } from '../../durable/router/fleet-worker.ts';
-import { errorOf, inFlight, platform, post, type Scenario, scenario } from './scenario.ts';
+import {
+  API_KEY,
+  errorOf,
+  FLEET_TOKEN,
+  inFlight,
+  platform,
+  post,
+  type Scenario,
+  scenario,
+} from './scenario.ts';
 
 const TOKENS = Array.from({ length: 40 }, (_, i) => i + 1);
 const json = async (response: Response) => (await response.json()) as Record<string, never>;
@@ -160,4 +175,89 @@ test('a threshold out of its range, a misspelt one and an unknown model are refu
   const misspelt = await post('/busy_threshold', { model: run.model, active_decode_blocks: 1 });
   expect(await errorOf(misspelt)).toMatchObject({ param: 'active_decode_blocks' });
   expect((await post('/busy_threshold', { model: 'nobody' })).status).toBe(404);
+});
+
+describe('the gRPC service over HTTP/1.1', () => {
+  const packed = new Uint8Array(Uint32Array.from(TOKENS).buffer);
+  const call = (method: string, body: Uint8Array, headers: Record<string, string> = {}) =>
+    platform(`/stator.v1.Router/${method}`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/proto', ...headers },
+    });
+  const bestWorkerBytes = (model: string, routing = {}) =>
+    toBinary(
+      BestWorkerIdRequestSchema,
+      create(BestWorkerIdRequestSchema, { model, tokenIds: packed, routing }),
+    );
+
+  test('BestWorkerId with bare messages, for the fleet and for clients', async () => {
+    const run = await scenario({ steps: [{ kind: 'answer' }], workers: 2 });
+    alive(run);
+    const bytes = bestWorkerBytes(run.model, {
+      backendInstanceId: run.workers[1],
+      routerConfigOverride: { routerTemperature: 1 },
+    });
+    for (const key of [API_KEY, FLEET_TOKEN]) {
+      const response = await call('BestWorkerId', bytes, { authorization: `Bearer ${key}` });
+      expect(response.headers.get('content-type')).toBe('application/proto');
+      const answer = fromBinary(BestWorkerIdResponseSchema, new Uint8Array(await response.arrayBuffer()));
+      expect(answer).toMatchObject({ workerId: run.workers[1], dpRank: 0 });
+      expect(answer.candidates).toHaveLength(1);
+    }
+    expect((await call('BestWorkerId', bytes, { authorization: 'Bearer stranger' })).status).toBe(401);
+    const broken = await call('BestWorkerId', new Uint8Array([0xff]));
+    expect(broken.status).toBe(400);
+    expect(broken.headers.get('x-stator-code')).toBe('invalid_frame');
+  });
+
+  test('BestWorkerId with gRPC-Web: frames both ways, errors as trailers', async () => {
+    const run = await scenario({ steps: [{ kind: 'answer' }] });
+    alive(run);
+    const web = { 'content-type': 'application/grpc-web+proto' };
+    const frameOf = (bytes: Uint8Array) => {
+      const frame = new Uint8Array(5 + bytes.length);
+      new DataView(frame.buffer).setUint32(1, bytes.length);
+      frame.set(bytes, 5);
+      return frame;
+    };
+    const good = await call('BestWorkerId', frameOf(bestWorkerBytes(run.model)), web);
+    const bytes = new Uint8Array(await good.arrayBuffer());
+    const length = new DataView(bytes.buffer).getUint32(1);
+    const answer = fromBinary(BestWorkerIdResponseSchema, bytes.subarray(5, 5 + length));
+    expect(answer.workerId).toBe(run.workers[0]);
+    expect(new TextDecoder().decode(bytes.subarray(10 + length))).toBe('grpc-status:0\r\n');
+    for (const wrong of [frameOf(bestWorkerBytes('nobody')), new Uint8Array(3)]) {
+      const refused = await call('BestWorkerId', wrong, web);
+      expect(refused.status).toBe(200);
+      expect(await refused.text()).toMatch(/grpc-status:[53]\r\ngrpc-message:/);
+    }
+  });
+
+  test("Generate's stream is the body itself", async () => {
+    const run = await scenario({ steps: [{ kind: 'answer' }] });
+    alive(run);
+    const request = create(RouterGenerateRequestSchema, {
+      model: run.model,
+      tokenIds: packed,
+      sampling: { temperature: 0.5, seed: 9n },
+      stop: { maxTokens: 6, stop: ['END'] },
+      routing: { cacheNamespace: 'tenant-1', expectedOutputTokens: 4 },
+    });
+    const response = await call('Generate', toBinary(RouterGenerateRequestSchema, request));
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    expect(await response.text()).toContain('[DONE]');
+    const [seen] = (await run.log()).generate;
+    expect(seen).toMatchObject({
+      tokenIds: TOKENS,
+      maxTokens: 6,
+      seed: '9',
+      stop: ['END'],
+      hashSeed: '13131544620552358486',
+    });
+    const document = create(RouterGenerateRequestSchema, { ...request, unary: true });
+    const unary = await call('Generate', toBinary(RouterGenerateRequestSchema, document));
+    expect(unary.headers.get('content-type')).toBe('application/json');
+    await unary.text();
+  });
 });
