@@ -51,6 +51,19 @@ function describe(url: string, status: RouterStatus): string {
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),
   );
   return (
-    head + rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('')
+    head +
+    queueLines(status) +
+    rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('')
   );
+}
+
+/** One line for each policy class in which somebody waits. */
+function queueLines({ queue }: RouterStatus): string {
+  return queue
+    .filter(({ requests }) => requests > 0)
+    .map(
+      ({ model, policyClass, requests, rawIslTokens }) =>
+        `  queue ${model} ${policyClass}: ${requests} waiting, ${rawIslTokens} prompt tokens\n`,
+    )
+    .join('');
 }

@@ -93,3 +93,49 @@ describe('a mistake is named with its source', () => {
     ).not.toThrow();
   });
 });
+
+describe('policy classes of the queue', () => {
+  const CLASSES = `
+default_policy_family: gold
+uncached_isl_buckets: [{ min_tokens: 0, bucket: any }]
+policy_classes:
+  - { name: gold-any, policy_family: gold, cache_bucket: any, quantum: 4, prefill_busy_threshold_frac: 1.5 }
+`;
+  const policyFile = (name: string, text: string) => {
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const policy = (args: Record<string, string>) =>
+    JSON.parse(readSettings({ config: NO_FILE, ...args }).settings.routerQueuePolicy);
+
+  test('come from a YAML or JSON file, or from a table of stator.toml', () => {
+    const expected = { default_policy_family: 'gold', policy_classes: [{ quantum: 4 }] };
+    const yaml = policy({ 'router-queue-policy': policyFile('classes.yaml', CLASSES) });
+    expect(yaml).toMatchObject(expected);
+    const json = policyFile('classes.json', JSON.stringify(yaml));
+    expect(policy({ 'router-queue-policy': json })).toEqual(yaml);
+    const config = settingsFile(`
+[router_queue_policy]
+default_policy_family = 'gold'
+uncached_isl_buckets = [{ min_tokens = 0, bucket = 'any' }]
+[[router_queue_policy.policy_classes]]
+name = 'gold-any'
+policy_family = 'gold'
+cache_bucket = 'any'
+quantum = 4
+prefill_busy_threshold_frac = 1.5
+`);
+    expect(policy({ config })).toEqual(yaml);
+  });
+
+  test('that are wrong end the start with file and field; so does a word that is no order', () => {
+    const read = (path: string) => () => policy({ 'router-queue-policy': path });
+    expect(read(policyFile('zero.yaml', CLASSES.replace('quantum: 4', 'quantum: 0')))).toThrow(
+      /zero\.yaml: .*policy_classes\[0\]\.quantum/,
+    );
+    expect(read(policyFile('more.yaml', `${CLASSES}\nmore: 1`))).toThrow(/more\.yaml: .*more/);
+    expect(read(join(folder, 'missing.yaml'))).toThrow(/missing\.yaml/);
+    expect(read('sjf')).toThrow(/router_queue_policy/);
+  });
+});
