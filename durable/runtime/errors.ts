@@ -14,7 +14,6 @@ const GRPC = {
   permissionDenied: 7,
   resourceExhausted: 8,
   failedPrecondition: 9,
-  outOfRange: 11,
   unimplemented: 12,
   internal: 13,
   unavailable: 14,

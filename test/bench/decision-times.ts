@@ -40,7 +40,7 @@ export async function decide(
 function answered(url: string, agent: Agent): Promise<void> {
   return new Promise((resolve, reject) => {
     const request = get(url, { agent }, (response) => {
-      if (response.statusCode !== 204) reject(new Error(`${response.statusCode} for ${url}`));
+      if (response.statusCode !== 200) reject(new Error(`${response.statusCode} for ${url}`));
       response.on('end', resolve).resume();
     });
     request.on('error', reject);

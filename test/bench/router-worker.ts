@@ -2,12 +2,12 @@
  * The Worker of `bench:router`: the real objects, and in front of them a function that does nothing but ask for a decision.
  *
  * workerd's clock stands still while code runs and has whole milliseconds, so time is taken outside, per HTTP request.
- * `GET /decide?way=rpc|direct|none&i=&workers=` makes one decision for prompt `i`; `none` makes the same call on the object
+ * `GET /decide?way=rpc|direct|none&i=&workers=[&pinned=]` makes one decision for prompt `i` and says its overlap; `none` makes the same call on the object
  * without a decision, to know what of the time is not ours.
  */
 
 import { nearbyRouter } from '../../durable/router/nearby.ts';
-import type { RouteAnswer, RouteRequest } from '../../durable/router/rpc.ts';
+import type { RouteRequest } from '../../durable/router/rpc.ts';
 import { type Env, routerOf } from '../../functions/env.ts';
 import { BLOCK_TOKENS, MODEL, PROMPT_BLOCKS, prompt } from './router-workload.ts';
 
@@ -18,7 +18,6 @@ const NAMESPACE = 'default';
 const PROMPTS = 300;
 /** Decisions whose requests are in flight at once. */
 const IN_FLIGHT = 256;
-const DONE = { status: 204 };
 
 /** The oldest first. */
 const reservations: number[] = [];
@@ -40,7 +39,7 @@ async function decision(env: Env, query: URLSearchParams): Promise<Response> {
   const router = routerOf(env, NAMESPACE);
   if (way === 'none') {
     await router.release(0);
-    return new Response(null, DONE);
+    return new Response('0');
   }
   const workers = Number(query.get('workers'));
   if (prompts.length === 0) prompts = Array.from({ length: PROMPTS }, (_, i) => prompt(i, workers));
@@ -50,13 +49,12 @@ async function decision(env: Env, query: URLSearchParams): Promise<Response> {
     blockHashes: prompts[Number(query.get('i')) % PROMPTS]!,
     promptTokens: PROMPT_BLOCKS * BLOCK_TOKENS + 8,
   };
+  const pinned = query.get('pinned');
+  if (pinned !== null) request.pinned = pinned;
   if (reservations.length >= IN_FLIGHT) request.release = reservations.shift()!;
   const nearby = way === 'direct' ? nearbyRouter(NAMESPACE) : undefined;
-  reservations.push(reservationOf(await (nearby ?? router).route(request)));
-  return new Response(null, DONE);
-}
-
-function reservationOf(answer: RouteAnswer): number {
-  if (answer.kind !== 'decision') throw new Error(JSON.stringify(answer));
-  return answer.reservation;
+  const answer = await (nearby ?? router).route(request);
+  if (answer.kind !== 'decision') return Response.json(answer, { status: 503 });
+  reservations.push(answer.reservation);
+  return new Response(String(answer.overlapBlocks));
 }

@@ -4,18 +4,16 @@
  * Decisions: 1,000 workers that hold 1M blocks, prompts of 500 blocks, one at a time (p50, p99) and eight at a time
  * (decisions a second). Each is an HTTP request to `router-worker.ts`; what the same request takes without a decision is
  * measured in turn with it, and its median taken off. CPU is that of the platform process, from /proc. Events: batches of stored blocks from eight
- * workers, until the last is acknowledged. Snapshots: p99 of decisions while one is written over p99 while none is.
+ * workers, until the last is acknowledged. Snapshots: p99 of decisions while one is written over p99 while none is, in turn.
+ * Recovery: `recovery.ts`.
  */
 
 import { parseArgs } from 'node:util';
-import { buildBundle } from '../../cli/launch/bundle.ts';
-import { Deployment, workerdLauncher } from '../../cli/launch/deployment.ts';
-import { freePort } from '../../cli/launch/ports.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
-import { resolveSettings } from '../../durable/runtime/config.ts';
 import { decide, type Percentiles, percentiles } from './decision-times.ts';
 import { BenchWorker } from './fleet-socket.ts';
 import { cpuOf, residentMb } from './process-cpu.ts';
+import { BigFleet, benchDeployment } from './recovery.ts';
 import { PROMPT_BLOCKS, PROMPT_KINDS } from './router-workload.ts';
 import { versions } from './versions.ts';
 
@@ -41,62 +39,70 @@ const EVENT_WORKERS = 8;
 const EVENT_BLOCKS = 16;
 const EVENTS_PER_FRAME = 64;
 const DECISION_ROUNDS = 4;
-const SNAPSHOT_ROUNDS = 4;
+const SNAPSHOT_ROUNDS = 8;
 /** Ranks whose snapshot is written while decisions are timed. */
-const SNAPSHOT_RANKS = 300;
+const SNAPSHOT_RANKS = 200;
 const CONCURRENT = 8;
+/** Workers that dial at once. */
+const DIALS = 50;
 
 const say = (text: string): void => {
   if (!args.json) console.log(text);
 };
 
 async function main(): Promise<void> {
+  const result = { ...(await largeFleet()), recovery: await recovery(), versions: versions() };
+  if (args.json) console.log(JSON.stringify(result, null, 2));
+}
+
+async function largeFleet() {
   const workers = Number(args.workers);
-  const settings = {
-    ...resolveSettings([]),
-    port: await freePort(),
-    logLevel: 'error' as const,
-    // Every event makes a snapshot due, so that the bench decides when one is written.
-    snapshotEvents: 1,
-  };
-  const bundle = await buildBundle({ minify: true, entry: 'test/bench/router-worker.ts' });
-  const deployment = new Deployment(settings, workerdLauncher(bundle));
+  const deployment = await benchDeployment();
   const fleet: BenchWorker[] = [];
   try {
     await deployment.startPlatform();
     const { url } = deployment;
     const startedMs = performance.now();
     const each = Math.round(Number(args.blocks) / workers);
-    for (let i = 0; i < workers; i += 50) {
-      const batch = Array.from({ length: Math.min(50, workers - i) }, (_, k) =>
+    for (let i = 0; i < workers; i += DIALS) {
+      const dials = Array.from({ length: Math.min(DIALS, workers - i) }, (_, k) =>
         BenchWorker.join(url, i + k, each),
       );
-      fleet.push(...(await Promise.all(batch)));
+      fleet.push(...(await Promise.all(dials)));
     }
     const joinedMs = performance.now() - startedMs;
     const { indexBlocks, indexBytes } = await status(url);
     say(
-      `${workers} workers, ${indexBlocks} blocks, ${(indexBytes / 1e6).toFixed(0)} MB: ${joinedMs.toFixed(0)} ms`,
+      `${workers} workers, ${indexBlocks} blocks, ${(indexBytes / 1e6).toFixed(0)} MB, joined in ${joinedMs.toFixed(0)} ms`,
     );
     const pid = deployment.platform.pid as number;
     const decisions = await decisionFigures(url, workers, pid);
-    const snapshot = await snapshotFigures(url, workers, fleet);
     const events = await eventFigures(fleet, pid);
-    const result = {
-      workers,
-      indexBlocks,
-      indexBytes,
-      joinedMs,
-      residentMb: residentMb(pid),
-      promptBlocks: PROMPT_BLOCKS,
-      decisions,
-      snapshot,
-      events,
-      versions: versions(),
-    };
-    if (args.json) console.log(JSON.stringify(result, null, 2));
+    const snapshot = await snapshotFigures(url, workers, fleet);
+    const index = { indexBlocks, indexBytes, joinedMs, residentMb: residentMb(pid) };
+    return { workers, promptBlocks: PROMPT_BLOCKS, ...index, decisions, events, snapshot };
   } finally {
     for (const worker of fleet) worker.leave();
+    await deployment.stop(1_000);
+  }
+}
+
+/** workerd killed with a full index: from the workers' dumps alone, and with a snapshot. */
+async function recovery() {
+  const deployment = await benchDeployment();
+  try {
+    await deployment.startPlatform();
+    const fleet = new BigFleet(deployment, Number(args.blocks));
+    await fleet.join();
+    const fromWorkers = await fleet.kill();
+    await fleet.snapshotAfter(new Uint8Array(8).fill(7));
+    const fromSnapshot = await fleet.kill();
+    await fleet.leave();
+    for (const [from, { answersMs, exactMs }] of Object.entries({ fromWorkers, fromSnapshot })) {
+      say(`killed, ${from}: answers after ${answersMs.toFixed(0)} ms, exact after ${exactMs.toFixed(0)} ms`);
+    }
+    return { fromWorkers, fromSnapshot };
+  } finally {
     await deployment.stop(1_000);
   }
 }
