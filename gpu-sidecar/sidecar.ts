@@ -110,7 +110,7 @@ export class Sidecar {
     this.#fleet = new FleetClient({
       url: fleetUrl,
       token: settings.fleetToken,
-      register: registerFrame(identity, this.#engine.info),
+      register: registerFrame(identity, this.#engine.info, settings.workerTaints),
       outbox: this.#outbox,
       dump: () => this.#worker.events.dump(),
       snapshotPiece: (piece) => this.#worker.events.snapshotPiece(piece),

@@ -3,6 +3,7 @@
  * session went. Everything that a decision changes is here, and a query changes nothing.
  */
 
+import type { Clock } from '../runtime/clock.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import type { ActiveSequences } from './active-sequences.ts';
 import { SessionAffinity } from './affinity.ts';
@@ -23,6 +24,14 @@ interface Issuer {
   readonly directoryVersion: number;
 }
 
+interface DecisionsOptions {
+  policy: Policy;
+  issuer: Issuer;
+  clock: Clock;
+  sequences: ActiveSequences;
+  metrics: RouterMetrics;
+}
+
 export class Decisions {
   readonly overload: Overload;
   readonly #policy: Policy;
@@ -31,8 +40,8 @@ export class Decisions {
   readonly #metrics: RouterMetrics;
   readonly #affinity: SessionAffinity | null;
 
-  constructor(policy: Policy, issuer: Issuer, sequences: ActiveSequences, metrics: RouterMetrics) {
-    this.overload = new Overload(policy.busy);
+  constructor({ policy, issuer, clock, sequences, metrics }: DecisionsOptions) {
+    this.overload = new Overload(policy.busy, clock);
     this.#policy = policy;
     this.#issuer = issuer;
     this.#sequences = sequences;

@@ -6,16 +6,19 @@
  * only when both do.
  */
 
+import type { Clock } from '../runtime/clock.ts';
 import type { BusyThresholds } from './rpc.ts';
 import type { Model, Rank, Worker } from './workers.ts';
 
 export class Overload {
   readonly #configured: BusyThresholds;
+  readonly #clock: Clock;
   /** By model name; the models of a namespace are bounded. */
   readonly #changed = new Map<string, BusyThresholds>();
 
-  constructor(configured: BusyThresholds) {
+  constructor(configured: BusyThresholds, clock: Clock) {
     this.#configured = configured;
+    this.#clock = clock;
   }
 
   thresholds(model: string): BusyThresholds {
@@ -35,20 +38,22 @@ export class Overload {
     if (activeDecodeBlocks === null && activePrefillTokens === null && activePrefillTokensFrac === null) {
       return null;
     }
-    return (worker) => worker.ranks.every((rank) => isBusy(rank, thresholds));
+    const nowMs = this.#clock.nowMs();
+    return (worker) => worker.ranks.every((rank) => isBusy(rank, thresholds, nowMs));
   }
 }
 
-function isBusy(rank: Rank, thresholds: BusyThresholds): boolean {
+function isBusy(rank: Rank, thresholds: BusyThresholds, nowMs: number): boolean {
   const { activeDecodeBlocks, activePrefillTokens, activePrefillTokensFrac } = thresholds;
   const { registration, model } = rank.worker;
   if (activeDecodeBlocks !== null && registration.totalKvBlocks > 0) {
     const used = Math.max(model.inFlight.active(rank.slot), rank.kvUsedBlocks);
     if (used > activeDecodeBlocks * registration.totalKvBlocks) return true;
   }
-  if (activePrefillTokens !== null && rank.prefillTokens > activePrefillTokens) return true;
+  const prefillTokens = rank.prefillLoad?.tokensAt(nowMs) ?? rank.prefillTokens;
+  if (activePrefillTokens !== null && prefillTokens > activePrefillTokens) return true;
   return (
     activePrefillTokensFrac !== null &&
-    rank.prefillTokens > activePrefillTokensFrac * registration.maxNumBatchedTokens
+    prefillTokens > activePrefillTokensFrac * registration.maxNumBatchedTokens
   );
 }

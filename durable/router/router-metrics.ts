@@ -100,16 +100,18 @@ export class RouterMetrics {
     const phases = metrics.gauge('router_workers', 'Workers by phase.', ['phase']);
     const blocks = metrics.gauge('router_index_blocks', 'Blocks in the index.', ['model']);
     const bytes = metrics.gauge('router_index_bytes', 'Memory of the index.', ['model']);
+    const routed = metrics.gauge('router_routed_blocks', 'Blocks guessed to be cached.', ['model']);
     const decode = metrics.gauge('worker_active_decode_blocks', 'KV blocks of running requests.', of);
     const prefill = metrics.gauge('worker_active_prefill_tokens', 'Prompt tokens still to compute.', of);
     const active = metrics.gauge('worker_active_requests', 'Requests in flight on the worker.', of);
     const used = metrics.gauge('worker_kv_used_blocks', 'KV blocks in use, as the worker says.', of);
     metrics.onCollect(() => {
       inFlightGauge.set(inFlight());
-      for (const family of [phases, blocks, bytes, decode, prefill, active, used]) family.clear();
+      for (const family of [phases, blocks, bytes, routed, decode, prefill, active, used]) family.clear();
       for (const model of workers.models()) {
         blocks.labels(model.name).set(model.index.blocks);
         bytes.labels(model.name).set(model.index.bytes);
+        if (model.routed) routed.labels(model.name).set(model.routed.size);
       }
       for (const { phase, ranks, model, instanceId } of workers) {
         phases.labels(phase).add(1);

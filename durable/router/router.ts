@@ -87,7 +87,13 @@ export class RouterCore {
     this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock });
     const inFlight = () => this.#sequences.size;
     this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
-    this.#decisions = new Decisions(policy, this, this.#sequences, this.#metrics);
+    this.#decisions = new Decisions({
+      policy,
+      issuer: this,
+      clock,
+      sequences: this.#sequences,
+      metrics: this.#metrics,
+    });
     this.#queue = new RequestQueue({
       document: options.queuePolicy ?? parsePolicyDocument({}),
       metricsPrefix,

@@ -154,6 +154,11 @@ export const SETTINGS = {
     LIMITS.migrations,
     'Most re-dispatches of a request after the loss of its worker.',
   ),
+  workerTaints: setting(
+    text,
+    '',
+    'Words that the workers started here say of themselves, by commas; requests may require or prefer them.',
+  ),
   namespace: setting(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), 'default', 'Namespace of the workers.'),
   apiKey: setting(text, '', 'Clients must send it as a bearer token or x-api-key; empty: no check.', true),
   fleetToken: setting(text, '', 'Shared by platform and workers; made by the launcher when empty.', true),

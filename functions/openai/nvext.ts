@@ -21,7 +21,7 @@ const instanceId = z
   .union([z.string().regex(/^[0-9a-f]{1,16}$/, 'expected a hex instance id'), z.number().int().min(0)])
   .transform((id) => (typeof id === 'string' ? id : id.toString(16).padStart(16, '0')));
 
-export const routerConfigOverride = z.strictObject({
+const routerConfigOverride = z.strictObject({
   overlap_score_credit: weight.nullish(),
   overlap_score_weight: weight.nullish(),
   prefill_load_scale: weight.nullish(),
@@ -31,7 +31,7 @@ export const routerConfigOverride = z.strictObject({
   track_prefill_tokens: z.boolean().nullish(),
 });
 
-export const routingConstraints = z.strictObject({
+const routingConstraints = z.strictObject({
   required_taints: words.nullish(),
   preferred_taints: z.record(text, z.number().min(-1e6).max(1e6)).nullish(),
 });

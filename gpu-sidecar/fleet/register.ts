@@ -17,7 +17,8 @@ export interface WorkerIdentity {
   grpcAddress: string;
 }
 
-export function registerFrame(identity: WorkerIdentity, info: EngineInfo): Register {
+/** `taints`: setting `worker_taints`. */
+export function registerFrame(identity: WorkerIdentity, info: EngineInfo, taints = ''): Register {
   return create(RegisterSchema, {
     ...identity,
     epoch: BigInt(identity.epoch),
@@ -32,6 +33,7 @@ export function registerFrame(identity: WorkerIdentity, info: EngineInfo): Regis
       kvEventPublishingEnabled: true,
       deterministic: info.deterministic,
       engine: info.engine,
+      taints: taints.split(',').flatMap((taint) => taint.trim() || []),
     },
     workerType: WorkerType.AGGREGATED,
     cardChecksum: cardChecksum(info),

@@ -38,3 +38,12 @@ test.each(['mock', 'llama'] as const)('two copies of a model file make one model
     rmSync(directory, { recursive: true });
   }
 });
+
+test('a worker says its taints', async () => {
+  const options = { modelPath: BUILT_IN_MODEL_PATH, modelName: 'm', contextLengthTokens: 64, speedup: 0 };
+  const started = await engineKind('mock').start({ ...options, blockSizeTokens: 16, extra: {} });
+  const { runtime } = registerFrame(identity, started.info, 'zone=a, gpu=h200,');
+  expect(runtime?.taints).toEqual(['zone=a', 'gpu=h200']);
+  expect(registerFrame(identity, started.info).runtime?.taints).toEqual([]);
+  await started.stop();
+});
