@@ -96,6 +96,12 @@ describe('a batch', () => {
     ],
     ['the load of an unknown dp rank', batchFrame({ load: { dpRank: 9 } })],
     ['progress of no phase', batchFrame({ kvEvents: [storedEvent(1, [7])], progress: [{ reservation: 1 }] })],
+    ['an event id over 2^53', batchFrame({ kvEvents: [{ ...storedEvent(0, [7]), eventId: 2n ** 60n }] })],
+    [
+      'a storage tier that is none',
+      batchFrame({ kvEvents: [{ ...storedEvent(1, [7]), storageTier: 9 as never }] }),
+    ],
+    ['a million blocks', stored(new Uint8Array(8_000_000), new Uint8Array(8_000_000))],
     ['a frame that is too large', new Uint8Array(LIMITS.fleetFrameBytes + 1).fill(0x12)],
     ['an unknown frame', Uint8Array.of(0x7a, 0)],
     ['nothing', NONE],
@@ -125,6 +131,20 @@ describe('a batch', () => {
     expect(socket.rejection).toBeUndefined();
     expect(harness.core.status().indexBlocks).toBe(0);
     expect(harness.core.metrics()).toContain('status="parent_block_not_found"} 1');
+  });
+
+  test('whose hashes were signed numbers means the same blocks as one whose were not', () => {
+    const harness = new Harness();
+    const signed = new Uint8Array(BigInt64Array.of(-1n, -(2n ** 63n)).buffer);
+    harness.worker('00000000000000b2').send(
+      batchFrame({
+        kvEvents: [
+          { eventId: 0n, data: { case: 'stored', value: { blockHashes: signed, tokensHashes: signed } } },
+        ],
+      }),
+    );
+    const request = { blockHashes: hashes(2n ** 64n - 1n, 2n ** 63n), promptTokens: 9 };
+    expect(harness.decide(request)).toMatchObject({ worker: '00000000000000b2', overlapBlocks: 2 });
   });
 
   test('of a quarter million blocks in one event is taken', () => {

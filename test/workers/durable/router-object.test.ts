@@ -176,6 +176,23 @@ describe('bad input is answered once and closes the socket', () => {
     });
   }
 
+  test('a frame near the limit is taken; one of a million blocks is refused', async () => {
+    const namespace = newNamespace();
+    const client = await joined(namespace, A);
+    const stored = (blocks: number) => {
+      const many = new Uint8Array(BigUint64Array.from({ length: blocks }, (_, i) => BigInt(i + 1)).buffer);
+      const value = { blockHashes: many, tokensHashes: many };
+      return batchFrame({ kvEvents: [{ eventId: 0n, data: { case: 'stored', value } }] });
+    };
+    client.send(stored(250_000));
+    await heartbeat(client);
+    expect(await routerStub(namespace).status()).toMatchObject({ indexBlocks: 250_000 });
+    client.send(stored(1_000_000));
+    expect(await client.take('rejected')).toMatchObject({ value: { code: 'invalid_frame' } });
+    await client.untilClosed();
+    expect(await routerStub(namespace).metrics()).toContain('fleet_rejected_total{code="invalid_frame"} 1');
+  });
+
   test('later: the worker is gone, with its requests', async () => {
     const namespace = newNamespace();
     const client = await joined(namespace, A, [[1, 2]]);
