@@ -5,6 +5,7 @@
 
 import { FleetConnection } from '../../durable/router/fleet-connection.ts';
 import { policyOf } from '../../durable/router/policy.ts';
+import { configuredPolicy } from '../../durable/router/queue/configured-policy.ts';
 import { RouterCore } from '../../durable/router/router.ts';
 import type { RouteAnswer, RouteRequest } from '../../durable/router/rpc.ts';
 import { wasmIndexes } from '../../durable/router/wasm-indexes.ts';
@@ -26,6 +27,7 @@ export class DirectRouter implements SimRouter {
       log: new Logger({ component: 'replay', write: () => {} }),
       leaseMs: settings.leaseMs,
       metricsPrefix: settings.metricsPrefix,
+      queuePolicy: configuredPolicy(settings),
       changed: () => {},
     });
   }

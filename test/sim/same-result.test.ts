@@ -1,0 +1,76 @@
+/** Is a replay the same whichever way it is run: again, step by step, or through the whole Router objects? */
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Cell } from '../../cli/replay/plan.ts';
+import { replay, replayThroughObjects } from '../../cli/replay/replay.ts';
+import { anyTrace, cut } from './small-trace.ts';
+
+/** Every kind of cell, with too few blocks as a rule. */
+const anyCell: fc.Arbitrary<Cell> = fc
+  .record({
+    trace: anyTrace,
+    pools: fc.constantFrom({ workers: 1 }, { workers: 3 }, { prefillWorkers: 2, decodeWorkers: 2 }),
+    blocks: fc.constantFrom(16, 24, 60, 500),
+    hostBlocks: fc.constantFrom(0, 0, 20, 200),
+    router: fc.constantFrom('round-robin', 'random', 'kv', 'kv'),
+    seed: fc.integer({ min: 0, max: 1000 }),
+    set: fc.constantFrom(
+      {},
+      { max_num_batched_tokens: 40 },
+      { max_num_seqs: 2 },
+      { router_track_output_blocks: true },
+      { router_queue_threshold: 0.01 },
+      { router_temperature: 0.5 },
+      { speedup_ratio: 0 },
+      { kv_transfer_bandwidth: 1, kv_transfer_bytes_per_token: 100_000 },
+      { use_kv_events: false },
+      { enable_prefix_caching: false },
+    ),
+  })
+  .map(({ pools, ...rest }) => ({ ...rest, ...pools, blockSize: 16 }));
+
+test('skipping equal decode steps changes nothing', () => {
+  fc.assert(
+    fc.property(anyCell, (cell) => {
+      expect(replay(cell)).toEqual(replay(cell, { skipsSteps: false }));
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('every request ends, once', () => {
+  fc.assert(
+    fc.property(anyCell, (cell) => {
+      const report = replay(cell);
+      expect(report.requests + report.rejected).toBe(cell.trace.requests.length);
+      expect(report.ttft_ms.mean).toBeGreaterThanOrEqual(0);
+      expect(report.e2e_ms.mean).toBeGreaterThanOrEqual(report.ttft_ms.mean);
+      expect(report.reuse).toBeLessThanOrEqual(1);
+    }),
+    { numRuns: 150 },
+  );
+});
+
+test('the whole Router objects decide what the core alone decides', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyCell, async (cell) => {
+      expect(await replayThroughObjects(cell)).toEqual(replay(cell));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('on a piece of a real trace, too', async () => {
+  const cell = { trace: cut('synthetic', 400), blocks: 1024, router: 'kv', speedup: 4 };
+  for (const pools of [{ workers: 4 }, { prefillWorkers: 2, decodeWorkers: 2, hostBlocks: 2048 }]) {
+    expect(await replayThroughObjects({ ...cell, ...pools })).toEqual(replay({ ...cell, ...pools }));
+  }
+});
+
+test('the same seed gives the same bytes, another seed another run', () => {
+  const cell = { trace: cut('synthetic', 400), workers: 4, blocks: 2048, router: 'kv', speedup: 4 };
+  const bytes = (seed: number) => JSON.stringify(replay({ ...cell, seed }));
+  expect(bytes(1)).toBe(bytes(1));
+  expect(new Set([1, 2, 3, 4].map(bytes)).size).toBeGreaterThan(1);
+});
