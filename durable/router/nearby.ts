@@ -10,7 +10,12 @@
 
 import type { RouterRpc } from './rpc.ts';
 
-export type NearbyRouter = Pick<RouterRpc, 'route' | 'release'>;
+export interface NearbyRouter extends Pick<RouterRpc, 'route' | 'release'> {
+  /** False: no request ever waits in a queue. */
+  readonly queues: boolean;
+  /** Somebody waits in the queue. */
+  readonly hasWaiting: boolean;
+}
 
 /** By namespace. Set by the objects themselves; bounded by the number of namespaces, which configuration bounds. */
 const routers = new Map<string, NearbyRouter>();
@@ -19,6 +24,11 @@ export function announceRouter(namespace: string, router: NearbyRouter): void {
   routers.set(namespace, router);
 }
 
+/**
+ * Undefined also while somebody waits in its queue: then a turn may wake them, and workerd lets the promise of an object's
+ * RPC be settled in the context of that object only.
+ */
 export function nearbyRouter(namespace: string): NearbyRouter | undefined {
-  return routers.get(namespace);
+  const router = routers.get(namespace);
+  return router?.hasWaiting ? undefined : router;
 }

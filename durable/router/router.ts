@@ -125,7 +125,10 @@ export class RouterCore {
     }
     const nowMs = this.#options.clock.nowMs();
     const held = this.#queue.isOn ? this.#queue.hold(model, request, nowMs) : null;
-    return held ?? this.#decisions.decide(model, request, nowMs);
+    const answer = held ?? this.#decisions.decide(model, request, nowMs);
+    // What the attempt before had held is for others, unless this one took it.
+    if (request.release !== undefined) this.#queue.drain(nowMs);
+    return answer;
   }
 
   /** Its turn has come; its model may have gone meanwhile. */
@@ -153,6 +156,15 @@ export class RouterCore {
   /** How long to wait for a ticket before asking again. */
   waitMs(ticket: number): number {
     return this.#queue.waitMs(ticket, this.#options.clock.nowMs());
+  }
+
+  /** Whether anybody may have to wait; false: policy classes mean nothing. */
+  get queues(): boolean {
+    return this.#queue.isOn;
+  }
+
+  get hasWaiting(): boolean {
+    return this.#queue.hasWaiting;
   }
 
   get queuePolicy(): PolicyDocument {

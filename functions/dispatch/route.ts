@@ -69,8 +69,11 @@ function routeRequest(call: Call, prepared: PreparedRequest, again: Again | unde
     const { cacheNamespace: _, ...wishes } = asked.routing;
     Object.assign(request, wishes);
   }
-  const policyClass = call.request.headers.get(POLICY_CLASS_HEADER);
-  if (policyClass !== null) request.policyClass = policyClass;
+  // Where nobody queues the class means nothing; looking for it is not free.
+  if (nearbyRouter(model.namespace)?.queues !== false) {
+    const policyClass = call.request.headers.get(POLICY_CLASS_HEADER);
+    if (policyClass !== null) request.policyClass = policyClass;
+  }
   if (again !== undefined) {
     request.exclude = again.exclude;
     request.release = again.release;

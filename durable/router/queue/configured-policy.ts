@@ -2,7 +2,7 @@
 
 import type { Settings } from '../../runtime/config.ts';
 import { type PolicyDocument, parsePolicyDocument, policyError } from './policy-document.ts';
-import { policyProfile } from './policy-profile.ts';
+import { checkProfiles } from './policy-profile.ts';
 
 /** Throws `invalid_request` naming the field that is not valid. */
 export function configuredPolicy(
@@ -18,7 +18,7 @@ export function configuredPolicy(
 /** A document whose fields also fit together. Throws `invalid_request`. */
 export function checkedPolicy(json: unknown): PolicyDocument {
   const document = parsePolicyDocument(json);
-  for (const model of ['', ...Object.keys(document.models)]) policyProfile(document, model);
+  checkProfiles(document);
   return document;
 }
 

@@ -6,8 +6,8 @@
  * A pick begins with the class that has credit left, then walks the ring from behind the last pick. If nobody can afford
  * its head, all that could send are given the least number of whole rounds that lets one. Classes that are empty forget
  * their credit; those whose head cannot be sent now neither earn nor lose, and a pick that found nobody has changed nothing:
- * a busy fleet is asked often between two requests that can go (Dynamo 1.6.1 forgets there whose turn it was, and with
- * quanta 4:1 and random costs comes to 2.9:1).
+ * a busy fleet is asked often between two requests that can go (forgetting there whose turn it was, as Dynamo 1.6.1's rule
+ * does, gave 2.9:1 for quanta 4:1 and mixed costs).
  */
 
 /** One class as the ring sees it; an entry of it costs `cost`. */

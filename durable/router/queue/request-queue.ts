@@ -159,6 +159,10 @@ export class RequestQueue {
     return this.#on;
   }
 
+  get hasWaiting(): boolean {
+    return this.#waiting > 0;
+  }
+
   get document(): PolicyDocument {
     return this.#document;
   }

@@ -1,7 +1,8 @@
 /**
  * One wait for a ticket, as a promise: its answer, or the ticket again after at most `LIMITS.ticketWaitMs`. It runs inside
- * the object, whose waits, timers and sockets are one context, so the promise may be settled by any of its events; a
- * function that waits does so by this RPC and never on a promise of another request (docs/decisions/0002).
+ * the object, whose calls, timers and sockets are one context, so any of its events may settle the promise. Nothing else may:
+ * settled from a function, workerd throws "Cannot perform I/O on behalf of a different Durable Object", so nobody calls the
+ * object directly while somebody waits (nearby.ts).
  */
 
 import type { Host } from '../../platform/host.ts';
