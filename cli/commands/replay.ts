@@ -11,7 +11,7 @@ import { setNames } from '../replay/set-names.ts';
 import { readTrace, TRACE_BLOCK_TOKENS } from '../replay/trace.ts';
 
 const ARGS = {
-  trace: { type: 'string', required: true, description: 'Trace in the Mooncake format (JSON lines).' },
+  trace: { type: 'string', description: 'Trace in the Mooncake format (JSON lines); must be given.' },
   workers: { type: 'string', description: 'Workers that do prefill and decode. [1]' },
   'prefill-workers': { type: 'string', description: 'Workers for prompts only; with --decode-workers.' },
   'decode-workers': { type: 'string', description: 'Workers for answers only.' },
@@ -25,9 +25,9 @@ const ARGS = {
   'host-gbps': { type: 'string', description: 'GB/s between device and host. [32]' },
   seed: { type: 'string', description: 'Of all chance; the same seed gives the same bytes. [1]' },
   set: { type: 'string', description: 'name=value: a setting of router or engine, see below; repeatable.' },
-  objects: {
+  direct: {
     type: 'boolean',
-    description: 'Run the whole Router objects, sockets and timers included: slower, the same result.',
+    description: "Call the router's core without its object, sockets and timers: faster, the same result.",
     default: false,
   },
   json: { type: 'boolean', description: 'The result as one JSON object.', default: false },
@@ -68,7 +68,7 @@ export const replay = defineCommand({
     const bar = progressBar(trace.requests.length);
     let report: ReturnType<typeof run>;
     try {
-      const through = values.objects === true ? replayThroughObjects : run;
+      const through = values.direct === true ? run : replayThroughObjects;
       report = await through(cell as unknown as Cell, { progress: bar.at });
     } finally {
       bar.end();
