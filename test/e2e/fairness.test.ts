@@ -2,6 +2,8 @@
  * Fairness end to end: two ingress addresses with skewed load, one Router object behind them. Classes with quanta 4:1 get
  * service 4:1 while both are backlogged; then limits, deadlines, clients that leave, and a policy that changes under way.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { freePort } from '../../cli/launch/ports.ts';
@@ -202,6 +204,10 @@ describe('the policy', () => {
     expect((await put(policyOf([classOf('gold', 1)]))).status).toBe(400);
     expect(await (await fetch(`${deployment.url}/router/queue_policy`)).json()).toEqual(before);
   });
+});
+
+test("workerd's log has no uncaught error", () => {
+  expect(readFileSync(join(deployment.directory, 'platform.log'), 'utf8')).not.toMatch(/uncaught/i);
 });
 
 /** Holds the one worker in prefill: a sidecar that stands still, until `release`. */
