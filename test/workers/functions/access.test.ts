@@ -10,6 +10,8 @@ const ROUTES: [string, string][] = [
   ['GET', '/metrics'],
   ['GET', '/stator/v1/status'],
   ['POST', '/stator/v1/clear_kv_blocks'],
+  ['GET', '/router/queue_policy'],
+  ['PUT', '/router/queue_policy'],
   ['POST', '/v1/chat/completions'],
   ['POST', '/v1/completions'],
   ['GET', '/no-such-thing'],
