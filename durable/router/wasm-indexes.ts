@@ -14,6 +14,8 @@ const STATUS: Readonly<Record<number, StoreStatus>> = {
   [storeStatus.invalid]: 'invalid_block',
 };
 
+const NONE = new Uint32Array(0);
+
 /** Depths by slot. */
 class BySlot {
   #depths = new Uint32Array(16);
@@ -25,8 +27,9 @@ class BySlot {
     return this.#depths;
   }
 
+  /** Empty when no slot has anything, so that readers can leave it out. */
   get depths(): Uint32Array {
-    return this.#depths;
+    return this.#touched.length === 0 ? NONE : this.#depths;
   }
 
   wipe(): void {

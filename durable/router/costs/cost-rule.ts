@@ -19,6 +19,8 @@ export interface CostInputs {
   role: RouterRole | undefined;
   /** False: prompts cost nothing here (decode workers). */
   tracksPrefill: boolean;
+  /** `host`, `disk` and `sharedBeyond` are 0 and `preference` is 1 for all. */
+  isNeutral: boolean;
   /** Leading prompt blocks on the device: dev(w); then further ones in host memory and on disk. */
   device: Float64Array;
   host: Float64Array;

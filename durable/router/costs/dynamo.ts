@@ -15,33 +15,53 @@ import type { CostInputs, CostRule } from './cost-rule.ts';
 export const dynamo: CostRule = {
   name: 'dynamo',
   price(inputs, weights, costs) {
-    const { count, promptTokens, blockSizeTokens, tracksPrefill, role } = inputs;
-    const { overlapScoreCredit, hostCacheHitWeight, diskCacheHitWeight, sharedCacheMultiplier } = weights;
-    const { device, host, disk, sharedBeyond, prefillTokens, decodeBlocks, activeRequests, preference } =
-      inputs;
-    const decays = weights.overlapScoreCreditDecay > 0 && tracksPrefill;
-    const idlest = decays ? lowest(prefillTokens, count) : 0;
-    const requestBlocks = Math.max(Math.ceil(promptTokens / blockSizeTokens), 1);
-    for (let i = 0; i < count; i++) {
-      let deviceCredit = overlapScoreCredit * device[i]!;
-      if (decays) {
-        const busier = (prefillTokens[i]! - idlest) / blockSizeTokens / requestBlocks;
-        deviceCredit /= 1 + weights.overlapScoreCreditDecay * busier;
-      }
-      const credit =
-        deviceCredit +
-        hostCacheHitWeight * host[i]! +
-        diskCacheHitWeight * disk[i]! +
-        sharedCacheMultiplier * sharedBeyond[i]!;
-      const rawBlocks = tracksPrefill ? (prefillTokens[i]! + promptTokens) / blockSizeTokens : 0;
-      const offsetsDecode = role === 'decode' && !tracksPrefill;
-      const work = offsetsDecode
-        ? Math.max(decodeBlocks[i]! - credit, 0)
-        : weights.prefillLoadScale * Math.max(rawBlocks - credit, 0) + decodeBlocks[i]!;
-      costs[i] = (work + weights.decodeActiveRequestWeight * activeRequests[i]!) * preference[i]!;
-    }
+    const { tracksPrefill, role, isNeutral } = inputs;
+    const decays = weights.overlapScoreCreditDecay > 0;
+    if (isNeutral && tracksPrefill && !decays) priceOrdinary(inputs, weights, costs);
+    else price(inputs, weights, costs, { decays: decays && tracksPrefill, isDecode: role === 'decode' });
   },
 };
+
+/** The formula with nothing below the device, no preference and no decay: what nearly every decision is. */
+function priceOrdinary(inputs: CostInputs, weights: CostWeights, costs: Float64Array): void {
+  const { count, promptTokens, blockSizeTokens } = inputs;
+  const { device, prefillTokens, decodeBlocks, activeRequests } = inputs;
+  const { overlapScoreCredit, prefillLoadScale, decodeActiveRequestWeight } = weights;
+  for (let i = 0; i < count; i++) {
+    const blocks = (prefillTokens[i]! + promptTokens) / blockSizeTokens - overlapScoreCredit * device[i]!;
+    const prefill = blocks > 0 ? prefillLoadScale * blocks : 0;
+    costs[i] = prefill + decodeBlocks[i]! + decodeActiveRequestWeight * activeRequests[i]!;
+  }
+}
+
+function price(
+  inputs: CostInputs,
+  weights: CostWeights,
+  costs: Float64Array,
+  { decays, isDecode }: { decays: boolean; isDecode: boolean },
+): void {
+  const { count, promptTokens, blockSizeTokens, tracksPrefill } = inputs;
+  const idlest = decays ? lowest(inputs.prefillTokens, count) : 0;
+  const requestBlocks = Math.max(Math.ceil(promptTokens / blockSizeTokens), 1);
+  for (let i = 0; i < count; i++) {
+    const prefillTokens = inputs.prefillTokens[i]!;
+    const busier = decays ? (prefillTokens - idlest) / blockSizeTokens / requestBlocks : 0;
+    const decay = 1 / (1 + weights.overlapScoreCreditDecay * busier);
+    const credit =
+      weights.overlapScoreCredit * decay * inputs.device[i]! +
+      weights.hostCacheHitWeight * inputs.host[i]! +
+      weights.diskCacheHitWeight * inputs.disk[i]! +
+      weights.sharedCacheMultiplier * inputs.sharedBeyond[i]!;
+    const rawBlocks = tracksPrefill ? (prefillTokens + promptTokens) / blockSizeTokens : 0;
+    const decodeBlocks = inputs.decodeBlocks[i]!;
+    const work =
+      isDecode && !tracksPrefill
+        ? Math.max(decodeBlocks - credit, 0)
+        : weights.prefillLoadScale * Math.max(rawBlocks - credit, 0) + decodeBlocks;
+    const requests = weights.decodeActiveRequestWeight * inputs.activeRequests[i]!;
+    costs[i] = (work + requests) * inputs.preference[i]!;
+  }
+}
 
 function lowest(values: CostInputs['prefillTokens'], count: number): number {
   let least = values[0]!;

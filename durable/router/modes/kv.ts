@@ -58,50 +58,73 @@ function gather(
   inputs.blockSizeTokens = model.blockSizeTokens;
   inputs.role = request.role;
   inputs.tracksPrefill = policy.trackPrefillTokens;
-  gatherLoads(candidates, model, request, policy, nowMs);
-  gatherMatches(candidates, model, request.blockHashes);
-  gatherPreferences(candidates, request);
+  const match = model.index.find(request.blockHashes);
+  const blocks = request.blockHashes.length / HASH_BYTES;
+  gatherOrdinary(candidates, model, policy, match.device, sharedBlocks(model, request, policy), blocks);
+  gatherSpecial(candidates, model, request, match);
 }
 
-function gatherLoads(
+/** What every decision reads, in one walk. */
+function gatherOrdinary(
   candidates: readonly Rank[],
-  model: Model,
-  { blockHashes }: RouteRequest,
-  policy: Policy,
-  nowMs: number,
+  { inFlight }: Model,
+  { trackActiveBlocks }: Policy,
+  matched: Uint32Array,
+  shared: Uint32Array,
+  blocks: number,
 ): void {
-  const { prefillTokens, decodeBlocks, activeRequests } = inputs;
-  const blocks = blockHashes.length / HASH_BYTES;
-  const shared = policy.trackActiveBlocks && policy.assumeKvReuse ? model.inFlight.shared(blockHashes) : null;
+  const { device, prefillTokens, decodeBlocks, activeRequests, nowMs } = inputs;
   for (let i = 0; i < candidates.length; i++) {
     const rank = candidates[i]!;
-    const { slot } = rank;
-    prefillTokens[i] = rank.prefillLoad?.tokensAt(nowMs) ?? rank.prefillTokens;
+    const { slot, prefillLoad, fadedBlocks } = rank;
+    device[i] = slot < matched.length ? matched[slot]! : 0;
+    prefillTokens[i] = prefillLoad === null ? rank.prefillTokens : prefillLoad.tokensAt(nowMs);
     activeRequests[i] = rank.activeRequests;
-    if (!policy.trackActiveBlocks) decodeBlocks[i] = 0;
-    else {
-      const active = model.inFlight.active(slot) - rank.fadedBlocks;
-      decodeBlocks[i] = Math.round(active) + blocks - (shared?.[slot] ?? 0);
+    if (!trackActiveBlocks) {
+      decodeBlocks[i] = 0;
+      continue;
     }
+    const active = inFlight.active(slot);
+    const counted = fadedBlocks === 0 ? active : Math.round(active - fadedBlocks);
+    decodeBlocks[i] = counted + blocks - (slot < shared.length ? shared[slot]! : 0);
   }
 }
 
-function gatherMatches(candidates: readonly Rank[], model: Model, blockHashes: Uint8Array): void {
-  const { device, host, disk, sharedBeyond } = inputs;
-  const match = model.index.find(blockHashes);
-  const plain = match.host.length === 0 && match.disk.length === 0;
-  for (let i = 0; i < candidates.length; i++) {
-    const { slot } = candidates[i]!;
-    device[i] = match.device[slot] ?? 0;
-    host[i] = plain ? 0 : (match.host[slot] ?? 0);
-    disk[i] = plain ? 0 : (match.disk[slot] ?? 0);
-    sharedBeyond[i] = 0;
+const NONE = new Uint32Array(0);
+
+/** Blocks of the prompt that are active by slot. */
+const sharedBlocks = (model: Model, { blockHashes }: RouteRequest, policy: Policy): Uint32Array =>
+  policy.trackActiveBlocks && policy.assumeKvReuse ? model.inFlight.shared(blockHashes) : NONE;
+
+/** What few decisions have: tiers below the device, guesses, preferences. Elsewhere the columns keep their neutral values. */
+function gatherSpecial(
+  candidates: readonly Rank[],
+  model: Model,
+  request: RouteRequest,
+  match: PrefixMatch,
+): void {
+  const { preferredTaints } = request;
+  const special = match.host.length + match.disk.length + match.external.length > 0;
+  if (special || preferredTaints !== undefined) {
+    inputs.isNeutral = false;
+    for (let i = 0; i < candidates.length; i++) {
+      const { slot, worker } = candidates[i]!;
+      inputs.host[i] = match.host[slot] ?? 0;
+      inputs.disk[i] = match.disk[slot] ?? 0;
+      inputs.sharedBeyond[i] = 0;
+      inputs.preference[i] =
+        preferredTaints === undefined ? 1 : preferenceOf(preferredTaints, worker.registration.taints);
+    }
+  } else if (!inputs.isNeutral) {
+    inputs.isNeutral = true;
+    for (const column of [inputs.host, inputs.disk, inputs.sharedBeyond]) column.fill(0);
+    inputs.preference.fill(1);
   }
   if (match.external.length > 0) gatherShared(match);
   if (model.predicted) {
-    const sent = model.predicted.find(blockHashes).device;
+    const sent = model.predicted.find(request.blockHashes).device;
     for (let i = 0; i < candidates.length; i++) {
-      device[i] = Math.max(device[i]!, sent[candidates[i]!.slot] ?? 0);
+      inputs.device[i] = Math.max(inputs.device[i]!, sent[candidates[i]!.slot] ?? 0);
     }
   }
 }
@@ -121,16 +144,6 @@ function gatherShared({ device, host, disk, external }: PrefixMatch): void {
   }
   for (let i = 0; i < inputs.count; i++) {
     inputs.sharedBeyond[i] = Math.max(end - Math.max(start, inputs.device[i]!), 0);
-  }
-}
-
-function gatherPreferences(candidates: readonly Rank[], { preferredTaints }: RouteRequest): void {
-  const { preference } = inputs;
-  for (let i = 0; i < candidates.length; i++) {
-    preference[i] =
-      preferredTaints === undefined
-        ? 1
-        : preferenceOf(preferredTaints, candidates[i]!.worker.registration.taints);
   }
 }
 
@@ -158,6 +171,7 @@ function emptyInputs(length: number): CostInputs {
     blockSizeTokens: 0,
     role: undefined,
     tracksPrefill: true,
+    isNeutral: true,
     device: column(),
     host: column(),
     disk: column(),
@@ -165,6 +179,6 @@ function emptyInputs(length: number): CostInputs {
     prefillTokens: column(),
     decodeBlocks: column(),
     activeRequests: column(),
-    preference: column(),
+    preference: column().fill(1),
   };
 }

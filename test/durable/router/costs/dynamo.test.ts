@@ -36,6 +36,9 @@ function costsOf(
     blockSizeTokens: 16,
     role: undefined,
     tracksPrefill: true,
+    isNeutral: rows.every(
+      ({ host, disk, sharedBeyond, preference }) => !host && !disk && !sharedBeyond && !preference,
+    ),
     device: column('device'),
     host: column('host'),
     disk: column('disk'),
@@ -163,6 +166,16 @@ test('more load never costs less, more overlap never more', () => {
       for (const term of ['prefillTokens', 'decodeBlocks', 'activeRequests'] as const) {
         expect(cost({ ...load, [term]: load[term] + 1 })).toBeGreaterThanOrEqual(base);
       }
+    }),
+  );
+});
+
+test('the short way of the ordinary case gives what the whole formula gives', () => {
+  const row = fc.record({ device: fc.nat(100), prefillTokens: fc.nat(9_999), decodeBlocks: fc.nat(999) });
+  fc.assert(
+    fc.property(fc.array(row, { minLength: 1, maxLength: 9 }), fc.nat(5_000), (rows, promptTokens) => {
+      const whole = costsOf([...rows, { preference: 1 }], DEFAULT, { promptTokens });
+      expect(costsOf(rows, DEFAULT, { promptTokens })).toEqual(whole.slice(0, -1));
     }),
   );
 });
