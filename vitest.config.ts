@@ -1,6 +1,7 @@
 /**
- * Three projects: `node` (pure cores, wasm, sidecar, cli), `workers` (functions and objects inside workerd's test pool),
- * `e2e` (real processes). `servers` needs real servers, browsers and Python clients and runs only with --servers.
+ * Four projects: `node` (pure cores, wasm, sidecar, cli), `workers` (functions and objects inside workerd's test pool),
+ * `objects` (what objects rely on, in workerd; `node` runs the same suite on the polyfill), `e2e` (real processes).
+ * `servers` needs real servers, browsers and Python clients and runs only with --servers.
  */
 import { cloudflareTest } from '@cloudflare/vitest-pool-workers';
 import { defineConfig } from 'vitest/config';
@@ -37,6 +38,18 @@ export default defineConfig({
           globalSetup: ['test/workers/functions/scripted-sidecar.ts'],
           testTimeout: 30_000,
         },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            main: './test/contract/durable-object.probe.ts',
+            miniflare: {
+              compatibilityDate: '2026-08-15',
+              durableObjects: { PROBE: { className: 'Probe', useSQLite: true } },
+            },
+          }),
+        ],
+        test: { name: 'objects', include: ['test/objects/**/*.test.ts'], testTimeout: 30_000 },
       },
       {
         test: {

@@ -1,7 +1,7 @@
 /**
  * `stator test`: runs the test projects and closes with `N passed, N failed` (and `N skipped` where there are any).
  *
- * Default: everything that needs only Node (`node`, `workers`, `e2e`). `--servers`: what needs real servers and Python
+ * Default: everything that needs only Node (`node`, `workers`, `objects`, `e2e`). `--servers`: what needs real servers and Python
  * clients, installed by test/servers' own scripts. A project that ran no test is a failure: a suite that silently does
  * not run would otherwise look green.
  */
@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { defineCommand } from 'citty';
 import { PROJECT_ROOT, packageBin } from '../paths.ts';
 
-const DEFAULT_PROJECTS = ['node', 'workers', 'e2e'];
+const DEFAULT_PROJECTS = ['node', 'workers', 'objects', 'e2e'];
 
 interface VitestReport {
   numPassedTests: number;
@@ -73,7 +73,7 @@ function readReport(file: string): VitestReport | null {
 export const test = defineCommand({
   meta: { name: 'test', description: 'Run the tests.' },
   args: {
-    only: { type: 'string', description: 'Only this project: node, workers, e2e or servers.' },
+    only: { type: 'string', description: 'Only this project: node, workers, objects, e2e or servers.' },
     servers: {
       type: 'boolean',
       description: 'The tests that need real servers and other clients.',

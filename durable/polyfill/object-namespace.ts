@@ -90,7 +90,7 @@ export class ObjectNamespace<T extends object> {
       const given = method === 'fetch' ? args : structuredClone(args);
       await null;
       const life = this.#life(id);
-      const answer = life.state.ready.then(() => {
+      const answer = life.state.begin(() => {
         const member = life.instance[method];
         if (typeof member !== 'function') throw new TypeError(`the object has no method ${method}`);
         return member.apply(life.instance, given);
@@ -133,12 +133,11 @@ export class ObjectNamespace<T extends object> {
 
   async #ring(key: string, number: number, attempt: number): Promise<void> {
     const { instance, state } = this.#life(this.#ids.get(key)!);
-    await state.ready;
-    await state.storage.deleteAlarm();
+    const alarm = instance['alarm'] as (info: unknown) => Promise<void>;
     try {
-      await (instance['alarm'] as (info: unknown) => Promise<void>).call(instance, {
-        isRetry: attempt > 0,
-        retryCount: attempt,
+      await state.begin(async () => {
+        await state.storage.deleteAlarm();
+        await alarm.call(instance, { isRetry: attempt > 0, retryCount: attempt });
       });
     } catch (thrown) {
       // A handler that failed is called again, unless it set another alarm or failed too often.

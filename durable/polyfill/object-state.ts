@@ -16,6 +16,8 @@ export class ObjectState {
   readonly #sockets = new Set<PairedSocket>();
   #alive = true;
   #gate: Promise<unknown> = Promise.resolve();
+  /** Events begin in the order in which they came. */
+  #line: Promise<unknown> = Promise.resolve();
 
   constructor(id: ObjectId, storage: ObjectStorage, host: Host) {
     this.id = id;
@@ -37,9 +39,15 @@ export class ObjectState {
   /** Objects live as long as the process: there is nothing to extend. */
   waitUntil(_promise: Promise<unknown>): void {}
 
-  /** Resolves when events may be delivered. */
-  get ready(): Promise<unknown> {
-    return this.#gate;
+  /**
+   * Begins an event when it may be delivered: after those that came before it have begun, the object has prepared itself, and
+   * nobody waits for its storage. Messages of sockets are delivered as they come.
+   */
+  begin<T>(event: () => T): Promise<Awaited<T>> {
+    const turn = this.#line.then(() => this.#gate).then(() => this.storage.quiet());
+    const begun = turn.then(() => ({ outcome: event() }));
+    this.#line = begun.catch(() => {});
+    return begun.then(({ outcome }) => outcome) as Promise<Awaited<T>>;
   }
 
   /** The object's end of a socket, which breaks when the object does. */

@@ -21,12 +21,17 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS _cf_ALARM (id INTEGER PRIMARY KEY CHECK (id = 0), time_ms INTEGER);
 `;
 
+/** Microtasks between the end of an operation and the first step of whoever awaited it, with some to spare. */
+const GATE_TURNS = 4;
+
 export class ObjectStorage {
   readonly sql: SqlStorage;
   readonly #db: DatabaseSync;
   /** Called when the alarm was set or deleted. */
   readonly #alarmChanged: (dueMs: number | null) => void;
   #depth = 0;
+  /** Operations that somebody still waits for. */
+  #awaited = 0;
 
   constructor(db: DatabaseSync, alarmChanged: (dueMs: number | null) => void) {
     db.exec(SCHEMA);
@@ -39,14 +44,46 @@ export class ObjectStorage {
     return new DatabaseSync(':memory:');
   }
 
+  /**
+   * Resolves when nobody waits for an operation any more: until then no other event of the object may begin (workerd's
+   * input gate).
+   */
+  async quiet(): Promise<void> {
+    while (this.#awaited > 0) await null;
+  }
+
+  /** Runs an operation at once; its result comes later, and until after that the gate is closed. */
+  async #operation<T>(run: () => T): Promise<T> {
+    this.#awaited++;
+    try {
+      return run();
+    } finally {
+      void this.#settle();
+    }
+  }
+
+  /** Whoever awaits the operation goes on within these turns. */
+  async #settle(): Promise<void> {
+    for (let turn = 0; turn < GATE_TURNS; turn++) await null;
+    this.#awaited--;
+  }
+
   /** One value, or a map of those that are there. */
-  async get(keys: string | string[]): Promise<unknown> {
+  get(keys: string | string[]): Promise<unknown> {
+    return this.#operation(() => this.#get(keys));
+  }
+
+  #get(keys: string | string[]): unknown {
     if (typeof keys === 'string') return this.#read(keys);
     const found = keys.map((key) => [key, this.#read(key)] as const);
     return new Map(found.filter(([, value]) => value !== undefined).sort(([a], [b]) => compareUtf8(a, b)));
   }
 
-  async put(keyOrEntries: string | Record<string, unknown>, value?: unknown): Promise<void> {
+  put(keyOrEntries: string | Record<string, unknown>, value?: unknown): Promise<void> {
+    return this.#operation(() => this.#put(keyOrEntries, value));
+  }
+
+  #put(keyOrEntries: string | Record<string, unknown>, value: unknown): void {
     const entries = typeof keyOrEntries === 'string' ? { [keyOrEntries]: value } : keyOrEntries;
     this.transactionSync(() => {
       for (const [key, each] of Object.entries(entries)) {
@@ -56,14 +93,22 @@ export class ObjectStorage {
   }
 
   /** Whether it was there; for several keys, how many were. */
-  async delete(keys: string | string[]): Promise<boolean | number> {
+  delete(keys: string | string[]): Promise<boolean | number> {
+    return this.#operation(() => this.#delete(keys));
+  }
+
+  #delete(keys: string | string[]): boolean | number {
     const remove = (key: string) =>
       Number(this.#db.prepare('DELETE FROM _cf_KV WHERE key = ?').run(key).changes);
     if (typeof keys === 'string') return remove(keys) > 0;
     return keys.reduce((count, key) => count + remove(key), 0);
   }
 
-  async list(options: ListOptions = {}): Promise<Map<string, unknown>> {
+  list(options: ListOptions = {}): Promise<Map<string, unknown>> {
+    return this.#operation(() => this.#list(options));
+  }
+
+  #list(options: ListOptions): Map<string, unknown> {
     const { prefix = '', start = '', startAfter, end, limit = -1, reverse = false } = options;
     const rows = this.#db
       .prepare(
@@ -75,7 +120,11 @@ export class ObjectStorage {
   }
 
   /** Everything but the alarm, tables of the object's own included. */
-  async deleteAll(): Promise<void> {
+  deleteAll(): Promise<void> {
+    return this.#operation(() => this.#deleteAll());
+  }
+
+  #deleteAll(): void {
     const tables = this.sql.exec(
       "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%'",
     );
@@ -101,20 +150,26 @@ export class ObjectStorage {
     }
   }
 
-  async getAlarm(): Promise<number | null> {
-    const row = this.#db.prepare('SELECT time_ms FROM _cf_ALARM').get();
-    return row === undefined ? null : Number(row['time_ms']);
+  getAlarm(): Promise<number | null> {
+    return this.#operation(() => {
+      const row = this.#db.prepare('SELECT time_ms FROM _cf_ALARM').get();
+      return row === undefined ? null : Number(row['time_ms']);
+    });
   }
 
-  async setAlarm(time: number | Date): Promise<void> {
-    const dueMs = Number(time);
-    this.#db.prepare('INSERT OR REPLACE INTO _cf_ALARM VALUES (0, ?)').run(dueMs);
-    this.#alarmChanged(dueMs);
+  setAlarm(time: number | Date): Promise<void> {
+    return this.#operation(() => {
+      const dueMs = Number(time);
+      this.#db.prepare('INSERT OR REPLACE INTO _cf_ALARM VALUES (0, ?)').run(dueMs);
+      this.#alarmChanged(dueMs);
+    });
   }
 
-  async deleteAlarm(): Promise<void> {
-    this.#db.exec('DELETE FROM _cf_ALARM');
-    this.#alarmChanged(null);
+  deleteAlarm(): Promise<void> {
+    return this.#operation(() => {
+      this.#db.exec('DELETE FROM _cf_ALARM');
+      this.#alarmChanged(null);
+    });
   }
 
   /** Everything is on disk at once here. */

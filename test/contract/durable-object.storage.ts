@@ -1,7 +1,4 @@
-/**
- * What an object may rely on in its storage: one suite for workerd (`test/workers/durable/storage.test.ts`) and for the Node
- * runtime (`storage.test.ts` beside this file).
- */
+/** What an object may rely on in its storage: part of the contract suite of `durable-object.contract.ts`. */
 
 import { expect, test } from 'vitest';
 
