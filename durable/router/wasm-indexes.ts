@@ -19,7 +19,9 @@ const NONE = new Uint32Array(0);
 /** Depths by slot. */
 class BySlot {
   #depths = new Uint32Array(16);
-  #touched: number[] = [];
+  /** The slots whose depth is not 0; the array never shrinks, for a shrunk one is allocated anew. */
+  readonly #touched: number[] = [];
+  #count = 0;
 
   spread({ count, pairs }: Matches): Uint32Array {
     this.wipe();
@@ -29,18 +31,18 @@ class BySlot {
 
   /** Empty when no slot has anything, so that readers can leave it out. */
   get depths(): Uint32Array {
-    return this.#touched.length === 0 ? NONE : this.#depths;
+    return this.#count === 0 ? NONE : this.#depths;
   }
 
   wipe(): void {
-    for (const slot of this.#touched) this.#depths[slot] = 0;
-    this.#touched.length = 0;
+    for (let i = 0; i < this.#count; i++) this.#depths[this.#touched[i]!] = 0;
+    this.#count = 0;
   }
 
   set(slot: number, depth: number): void {
     if (slot >= this.#depths.length) this.#grow(slot + 1);
     this.#depths[slot] = depth;
-    this.#touched.push(slot);
+    this.#touched[this.#count++] = slot;
   }
 
   #grow(slots: number): void {
