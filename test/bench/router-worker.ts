@@ -2,8 +2,9 @@
  * The Worker of `bench:router`: the real objects, and in front of them a function that does nothing but ask for a decision.
  *
  * workerd's clock stands still while code runs and has whole milliseconds, so time is taken outside, per HTTP request.
- * `GET /decide?way=rpc|direct|none&i=&workers=[&pinned=]` makes one decision for prompt `i` and says its overlap; `none` makes the same call on the object
- * without a decision, to know what of the time is not ours.
+ * `GET /decide?way=direct|rpc|none&i=&workers=[&pinned=]` makes one decision for prompt `i` and says its overlap. `direct` is
+ * how a function beside the object calls it (docs/decisions/0002), `rpc` any other; `none` asks nobody, to know what of the
+ * time is the request's.
  */
 
 import { nearbyRouter } from '../../durable/router/nearby.ts';
@@ -36,11 +37,7 @@ export default {
 
 async function decision(env: Env, query: URLSearchParams): Promise<Response> {
   const way = query.get('way');
-  const router = routerOf(env, NAMESPACE);
-  if (way === 'none') {
-    await router.release(0);
-    return new Response('0');
-  }
+  if (way === 'none') return new Response('0');
   const workers = Number(query.get('workers'));
   if (prompts.length === 0) prompts = Array.from({ length: PROMPTS }, (_, i) => prompt(i, workers));
   const request: RouteRequest = {
@@ -53,7 +50,7 @@ async function decision(env: Env, query: URLSearchParams): Promise<Response> {
   if (pinned !== null) request.pinned = pinned;
   if (reservations.length >= IN_FLIGHT) request.release = reservations.shift()!;
   const nearby = way === 'direct' ? nearbyRouter(NAMESPACE) : undefined;
-  const answer = await (nearby ?? router).route(request);
+  const answer = await (nearby ?? routerOf(env, NAMESPACE)).route(request);
   if (answer.kind !== 'decision') return Response.json(answer, { status: 503 });
   reservations.push(answer.reservation);
   return new Response(String(answer.overlapBlocks));

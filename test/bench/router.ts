@@ -2,8 +2,8 @@
  * `npm run bench:router`: what one Router object does in a real workerd with a large fleet on real sockets.
  *
  * Decisions: 1,000 workers that hold 1M blocks, prompts of 500 blocks, one at a time (p50, p99) and eight at a time
- * (decisions a second). Each is an HTTP request to `router-worker.ts`; what the same request takes without a decision is
- * measured in turn with it, and its median taken off. CPU is that of the platform process, from /proc. Events: batches of stored blocks from eight
+ * (decisions a second), as functions beside the object ask and by RPC. Each is an HTTP request to `router-worker.ts`; the
+ * same request without a decision is measured in turn with it, and its median taken off. CPU is that of the platform process, from /proc. Events: batches of stored blocks from eight
  * workers, until the last is acknowledged. Snapshots: p99 of decisions while one is written over p99 while none is, in turn.
  * Recovery: `recovery.ts`.
  */
@@ -112,7 +112,7 @@ const status = async (url: string) => (await (await fetch(`${url}/status`)).json
 async function decisionFigures(url: string, workers: number, pid: number) {
   const times = { rpc: [] as number[], direct: [] as number[], none: [] as number[] };
   const cpuMs = { rpc: 0, direct: 0, none: 0 };
-  const ways = ['none', 'rpc', 'direct'] as const;
+  const ways = ['none', 'direct', 'rpc'] as const;
   const count = Math.ceil(Number(args.decisions) / DECISION_ROUNDS / 3) * 3;
   await decide(url, { count: 1_500, way: 'rpc', workers });
   for (let round = 0; round < DECISION_ROUNDS; round++) {
@@ -122,24 +122,29 @@ async function decisionFigures(url: string, workers: number, pid: number) {
       cpuMs[way] += (cpuMsOf(pid) - before) / (count * DECISION_ROUNDS);
     }
   }
-  const startedMs = performance.now();
-  await decide(url, { count: count * DECISION_ROUNDS, way: 'rpc', workers, concurrency: CONCURRENT });
-  const perSecond = (count * DECISION_ROUNDS) / ((performance.now() - startedMs) / 1_000);
-  const empty = percentiles(times.none);
+  const perSecond = async (way: 'direct' | 'rpc') => {
+    const startedMs = performance.now();
+    await decide(url, { count: count * DECISION_ROUNDS, way, workers, concurrency: CONCURRENT });
+    return (count * DECISION_ROUNDS) / ((performance.now() - startedMs) / 1_000);
+  };
+  const request = { ...percentiles(times.none), cpuMs: cpuMs.none };
   const net = (values: number[]): Percentiles => {
     const { p50Ms, p90Ms, p99Ms } = percentiles(values);
-    return { p50Ms: p50Ms - empty.p50Ms, p90Ms: p90Ms - empty.p50Ms, p99Ms: p99Ms - empty.p50Ms };
+    return { p50Ms: p50Ms - request.p50Ms, p90Ms: p90Ms - request.p50Ms, p99Ms: p99Ms - request.p50Ms };
   };
-  const byKind = Object.fromEntries(
-    PROMPT_KINDS.map((kind, k) => [kind, net(times.rpc.filter((_, i) => i % 3 === k))]),
-  );
-  const rpc = { ...net(times.rpc), cpuMs: cpuMs.rpc - cpuMs.none };
-  const direct = { ...net(times.direct), cpuMs: cpuMs.direct - cpuMs.none };
-  say(`decision: ${inWords(rpc)}; CPU ${rpc.cpuMs.toFixed(3)} ms; ${perSecond.toFixed(0)}/s`);
-  for (const [kind, figures] of Object.entries(byKind)) say(`  ${kind}: ${inWords(figures)}`);
-  say(`  without RPC: ${inWords(direct)}; CPU ${direct.cpuMs.toFixed(3)} ms`);
-  say(`  an empty call, taken off: ${inWords(empty)}; CPU ${cpuMs.none.toFixed(3)} ms`);
-  return { ...rpc, perSecond, byKind, direct, empty: { ...empty, cpuMs: cpuMs.none } };
+  const figures = async (way: 'direct' | 'rpc') => {
+    const byKind = Object.fromEntries(
+      PROMPT_KINDS.map((kind, k) => [kind, net(times[way].filter((_, i) => i % 3 === k))]),
+    );
+    const all = { ...net(times[way]), cpuMs: cpuMs[way] - cpuMs.none, perSecond: await perSecond(way) };
+    say(
+      `decision, ${way}: ${inWords(all)}; CPU ${all.cpuMs.toFixed(3)} ms; ${all.perSecond.toFixed(0)}/s with the request`,
+    );
+    for (const [kind, one] of Object.entries(byKind)) say(`  ${kind}: ${inWords(one)}`);
+    return { ...all, byKind };
+  };
+  say(`a request without a decision, taken off: ${inWords(request)}; CPU ${request.cpuMs.toFixed(3)} ms`);
+  return { direct: await figures('direct'), rpc: await figures('rpc'), request };
 }
 
 const inWords = ({ p50Ms, p99Ms }: Percentiles) => `p50 ${p50Ms.toFixed(3)} ms, p99 ${p99Ms.toFixed(3)} ms`;
