@@ -13,9 +13,10 @@ import { hashes, naiveIndexes } from './naive-indexes.ts';
 
 export const BLOCK = 4;
 
-/** The default policy with chance that is none. */
+/** The default policy, with Dynamo's cost and without chance. */
 export const testPolicy = (overrides: Partial<Policy> = {}): Policy => ({
   ...policyOf(resolveSettings([]), () => 0.5),
+  rule: 'dynamo',
   ...overrides,
 });
 
