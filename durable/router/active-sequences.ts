@@ -30,6 +30,8 @@ export interface InFlight {
   suspect: boolean;
   /** No other prompt was waiting on the rank when this one came. */
   readonly alone: boolean;
+  /** When its first token was told; 0 before. */
+  firstTokenMs: number;
   /** Kept only while its blocks may fade. */
   readonly fading: { blockHashes: Uint8Array; outputTokens: number } | null;
   fadedBlocks: number;
@@ -95,6 +97,7 @@ export class ActiveSequences {
       heardMs: nowMs,
       suspect: false,
       alone: rank.prefillTokens === 0,
+      firstTokenMs: 0,
       fading: fades ? { blockHashes: blockHashes.slice(), outputTokens: expectedOutputTokens } : null,
       fadedBlocks: 0,
     };
@@ -119,9 +122,13 @@ export class ActiveSequences {
   /** `ttftMs` as the worker measured it; 0: unknown. */
   firstToken(entry: InFlight, nowMs: number, ttftMs = 0): void {
     this.accepted(entry, nowMs);
+    if (entry.phase !== 'decoding') entry.firstTokenMs = nowMs;
     entry.phase = 'decoding';
     if (entry.prefillTokens === 0) return;
-    if (entry.alone) entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
+    if (entry.alone) {
+      entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
+      entry.rank.timing.learnPrefill(entry.prefillTokens, ttftMs);
+    }
     this.#endPrefill(entry, nowMs);
   }
 
@@ -135,6 +142,18 @@ export class ActiveSequences {
     model.inFlight.grow(entry.reservation, blocks - entry.totalBlocks);
     entry.totalBlocks = blocks;
     if (entry.fading) this.#fade(entry, entry.fading, outputTokens);
+  }
+
+  /** The worker says that it is over, after so many tokens. */
+  ended(entry: InFlight, outputTokens: number, nowMs: number): void {
+    const { rank, firstTokenMs, phase } = entry;
+    const { model, registration } = rank.worker;
+    if (phase === 'decoding' && outputTokens > 0) {
+      const share = model.inFlight.active(rank.slot) / registration.totalKvBlocks;
+      rank.timing.learnDecode(outputTokens - 1, nowMs - firstTokenMs, share);
+      model.answers.learn(outputTokens);
+    }
+    this.free(entry.reservation);
   }
 
   /** The end, whatever the reason. False when the number means nothing (any more). */
@@ -181,6 +200,7 @@ export class ActiveSequences {
   }
 
   #addPrefill({ reservation, rank, prefillTokens: tokens }: InFlight, nowMs: number): void {
+    if (rank.prefillTokens === 0) rank.prefillSinceMs = nowMs;
     rank.prefillTokens += tokens;
     if (!rank.prefillLoad) return;
     const expectedMs = rank.worker.model.prefillSpeed?.expectedMs(tokens) ?? null;
@@ -190,6 +210,7 @@ export class ActiveSequences {
   #endPrefill(entry: InFlight, nowMs: number): void {
     entry.rank.prefillTokens -= entry.prefillTokens;
     entry.prefillTokens = 0;
+    entry.rank.prefillSinceMs = nowMs;
     entry.rank.prefillLoad?.remove(entry.reservation, nowMs);
   }
 

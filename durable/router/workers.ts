@@ -9,8 +9,10 @@
 
 import { StatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
+import { AnswerLength } from './answer-length.ts';
 import { ApproximateCache } from './approximate.ts';
 import type { BlocksInFlight, Indexes, PrefixIndex } from './blocks.ts';
+import { EngineTiming } from './engine-timing.ts';
 import type { KvStream } from './kv-events.ts';
 import type { Policy } from './policy.ts';
 import { PrefillLoad } from './prefill-load.ts';
@@ -26,6 +28,10 @@ export interface Rank {
   stream: KvStream | null;
   /** P(w): prompt tokens of requests without a first token, cached ones excluded. */
   prefillTokens: number;
+  /** When the oldest of those could begin. */
+  prefillSinceMs: number;
+  /** What its engine takes for them. */
+  readonly timing: EngineTiming;
   /** R(w) */
   activeRequests: number;
   /** Set where prefill load shrinks with time (`prefill-load.ts`). */
@@ -64,6 +70,8 @@ export interface Model {
   readonly routed: ApproximateCache | null;
   readonly predicted: PrefixIndex | null;
   readonly prefillSpeed: PrefillSpeed | null;
+  /** Lengths of its answers. */
+  readonly answers: AnswerLength;
   readonly workers: Set<Worker>;
   /** Ranks by slot. */
   readonly slots: (Rank | null)[];
@@ -211,6 +219,7 @@ export class Workers {
       blockSizeTokens: card.blockSizeTokens,
       ...this.#prefixes(),
       inFlight: this.#indexes.blocksInFlight(),
+      answers: new AnswerLength(),
       prefillSpeed: prefillLoadModel === 'none' ? null : new PrefillSpeed(),
       workers: new Set(),
       slots: [],
@@ -257,6 +266,8 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
     stream: null,
     prefillTokens: 0,
     activeRequests: 0,
+    prefillSinceMs: 0,
+    timing: new EngineTiming(),
     prefillLoad: model.prefillSpeed && new PrefillLoad(),
     fadedBlocks: 0,
     kvUsedBlocks: 0,

@@ -65,7 +65,11 @@ export const SETTINGS = {
     'kv',
     'How a worker is chosen.',
   ),
-  routerPolicy: setting(z.enum(['dynamo']), 'dynamo', 'Rule that prices the workers in mode kv.'),
+  routerPolicy: setting(
+    z.enum(['stator', 'dynamo']),
+    'stator',
+    "What mode kv minimises: predicted latency (stator) or Dynamo's weighted blocks.",
+  ),
   overlapScoreCredit: setting(weight, 1, 'Credit per cached prompt block in the cost; may exceed 1.'),
   overlapScoreCreditDecay: setting(weight, 0, 'How fast that credit shrinks on workers busier than others.'),
   overlapScoreWeight: setting(
@@ -138,6 +142,11 @@ export const SETTINGS = {
     orOff(weight),
     'off',
     'Requests wait in the router while every worker has more prompt tokens to compute than this share of a batch.',
+  ),
+  routerQueueWaitMs: setting(
+    orOff(weight),
+    30,
+    'With policy stator: requests wait in the router while every worker would let them wait longer than this.',
   ),
   routerQueuePolicy: setting(
     z.union([text.min(1), z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),

@@ -14,6 +14,8 @@ export interface CostInputs {
   nowMs: number;
   /** The request's side. */
   promptTokens: number;
+  /** Expected length of the answer. */
+  outputTokens: number;
   blockSizeTokens: number;
   /** Undefined: one worker does both phases. */
   role: RouterRole | undefined;
@@ -31,6 +33,8 @@ export interface CostInputs {
   prefillTokens: Float64Array;
   /** Unique active blocks if this request went there: D(w). */
   decodeBlocks: Float64Array;
+  /** Of those, the ones that only this request would add. */
+  ownBlocks: Float64Array;
   /** R(w) */
   activeRequests: Float64Array;
   /** Factor by the taints that the request prefers: τ(w); 1 without. */

@@ -55,6 +55,7 @@ function gather(
   inputs.ranks = candidates;
   inputs.nowMs = nowMs;
   inputs.promptTokens = request.promptTokens;
+  inputs.outputTokens = request.expectedOutputTokens ?? model.answers.meanTokens;
   inputs.blockSizeTokens = model.blockSizeTokens;
   inputs.role = request.role;
   inputs.tracksPrefill = policy.trackPrefillTokens;
@@ -73,7 +74,7 @@ function gatherOrdinary(
   shared: Uint32Array,
   blocks: number,
 ): void {
-  const { device, prefillTokens, decodeBlocks, activeRequests, nowMs } = inputs;
+  const { device, prefillTokens, decodeBlocks, ownBlocks, activeRequests, nowMs } = inputs;
   for (let i = 0; i < candidates.length; i++) {
     const rank = candidates[i]!;
     const { slot, prefillLoad, fadedBlocks } = rank;
@@ -82,11 +83,14 @@ function gatherOrdinary(
     activeRequests[i] = rank.activeRequests;
     if (!trackActiveBlocks) {
       decodeBlocks[i] = 0;
+      ownBlocks[i] = 0;
       continue;
     }
     const active = inFlight.active(slot);
     const counted = fadedBlocks === 0 ? active : Math.round(active - fadedBlocks);
-    decodeBlocks[i] = counted + blocks - (slot < shared.length ? shared[slot]! : 0);
+    const own = blocks - (slot < shared.length ? shared[slot]! : 0);
+    ownBlocks[i] = own;
+    decodeBlocks[i] = counted + own;
   }
 }
 
@@ -168,6 +172,7 @@ function emptyInputs(length: number): CostInputs {
     ranks: [],
     nowMs: 0,
     promptTokens: 0,
+    outputTokens: 0,
     blockSizeTokens: 0,
     role: undefined,
     tracksPrefill: true,
@@ -178,6 +183,7 @@ function emptyInputs(length: number): CostInputs {
     sharedBeyond: column(),
     prefillTokens: column(),
     decodeBlocks: column(),
+    ownBlocks: column(),
     activeRequests: column(),
     preference: column().fill(1),
   };

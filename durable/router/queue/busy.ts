@@ -1,5 +1,6 @@
 /** When a request has to wait (semantics §1.7): all workers that may serve it are busy, by the standards of its class. */
 
+import { prefillWaitMs } from '../prefill-wait.ts';
 import type { Rank } from '../workers.ts';
 import type { PolicyClass } from './policy-profile.ts';
 
@@ -9,15 +10,17 @@ export const neverWaits = ({ limits }: PolicyClass) => Object.values(limits).inc
 /** Strictly above the threshold, so 0 means busy with any prompt token still to compute. Nobody there: not busy. */
 export function allBusy(
   ranks: readonly Rank[],
-  { busyTokens, busyFraction }: PolicyClass,
+  { busyTokens, busyFraction, busyWaitMs }: PolicyClass,
   nowMs: number,
 ): boolean {
-  if (busyTokens === null && busyFraction === null) return false;
-  for (const { prefillLoad, prefillTokens: counted, worker } of ranks) {
+  for (const rank of ranks) {
+    const { prefillLoad, prefillTokens: counted, worker } = rank;
+    if (counted === 0) return false;
     const prefillTokens = prefillLoad?.tokensAt(nowMs) ?? counted;
     const busy =
       (busyTokens !== null && prefillTokens > busyTokens) ||
-      (busyFraction !== null && prefillTokens > busyFraction * worker.registration.maxNumBatchedTokens);
+      (busyFraction !== null && prefillTokens > busyFraction * worker.registration.maxNumBatchedTokens) ||
+      (busyWaitMs !== null && prefillWaitMs(rank, nowMs) > busyWaitMs);
     if (!busy) return false;
   }
   return ranks.length > 0;

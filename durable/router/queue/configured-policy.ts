@@ -6,11 +6,18 @@ import { checkProfiles } from './policy-profile.ts';
 
 /** Throws `invalid_request` naming the field that is not valid. */
 export function configuredPolicy(
-  settings: Pick<Settings, 'routerQueueThreshold' | 'routerQueuePolicy'>,
+  settings: Pick<
+    Settings,
+    'routerMode' | 'routerPolicy' | 'routerQueueThreshold' | 'routerQueueWaitMs' | 'routerQueuePolicy'
+  >,
 ): PolicyDocument {
   const { routerQueueThreshold: threshold, routerQueuePolicy: policy } = settings;
+  const { routerQueueWaitMs: waitMs, routerMode, routerPolicy } = settings;
+  // Waits are predicted for the rule that predicts.
+  const predicts = routerMode === 'kv' && routerPolicy === 'stator';
   return checkedPolicy({
     router_queue_threshold: threshold === 'off' ? null : threshold,
+    router_queue_wait_ms: waitMs === 'off' || !predicts ? null : waitMs,
     ...(policy.startsWith('{') ? jsonObject(policy) : { router_queue_policy: policy }),
   });
 }

@@ -24,6 +24,8 @@ const policyClass = z.strictObject({
   quantum: z.number().int().min(1),
   prefill_busy_threshold: tokens.optional(),
   prefill_busy_threshold_frac: z.number().min(0).optional(),
+  /** Not in Dynamo: busy when a prompt would wait there longer than this. */
+  prefill_busy_wait_ms: z.number().min(0).optional(),
   request_queue_limit_per_worker: tokens.optional(),
   raw_isl_token_queue_limit_per_worker: tokens.optional(),
   cached_token_queue_limit_per_worker: tokens.optional(),
@@ -44,6 +46,8 @@ const profile = z.strictObject(profileFields);
 const policyDocument = z.strictObject({
   /** Busy above this share of max_num_batched_tokens; null: no queue. For models that have no classes here. */
   router_queue_threshold: z.number().min(0).nullable().default(null),
+  /** Busy when a prompt would wait there longer than this; null: no queue for that reason. The same models. */
+  router_queue_wait_ms: z.number().min(0).nullable().default(null),
   router_queue_policy: queuePolicy.default('fcfs'),
   default_policy_family: profileFields.default_policy_family.optional(),
   uncached_isl_buckets: profileFields.uncached_isl_buckets.optional(),

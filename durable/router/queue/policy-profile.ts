@@ -15,9 +15,11 @@ export interface PolicyClass {
   readonly name: string;
   readonly queuePolicy: QueuePolicyName;
   readonly quantum: number;
-  /** A worker is busy when its prefill tokens are above this number, or above this share of a pass. Both null: never. */
+  /** A worker is busy when its prefill tokens are above this number, or above this share of a pass. All null: never. */
   readonly busyTokens: number | null;
   readonly busyFraction: number | null;
+  /** Or when a prompt that came now would wait longer than this for those ahead of it. */
+  readonly busyWaitMs: number | null;
   /** Per worker. */
   readonly limits: { requests: number | null; rawIslTokens: number | null; cachedTokens: number | null };
   /** Longest wait. */
@@ -44,7 +46,7 @@ export function policyProfile(document: PolicyDocument, modelName: string): Poli
     const message = 'default_policy_family, uncached_isl_buckets and policy_classes belong together';
     throw policyError('policy_classes', message);
   }
-  return singleProfile(document.router_queue_threshold, document.router_queue_policy);
+  return singleProfile(document);
 }
 
 /** Checks every profile of the document. */
@@ -54,17 +56,19 @@ export function checkProfiles(document: PolicyDocument): void {
 }
 
 /** One class for all, as a fleet without a class file has it. */
-function singleProfile(threshold: number | null, queuePolicy: QueuePolicyName): PolicyProfile {
+function singleProfile(document: PolicyDocument): PolicyProfile {
+  const { router_queue_threshold: threshold, router_queue_wait_ms: busyWaitMs } = document;
   const only: PolicyClass = {
     name: 'default',
-    queuePolicy,
+    queuePolicy: document.router_queue_policy,
     quantum: 1,
     busyTokens: null,
     busyFraction: threshold,
+    busyWaitMs,
     limits: { requests: null, rawIslTokens: null, cachedTokens: null },
     sloMs: null,
   };
-  return { classes: [only], queues: threshold !== null, classify: () => 0 };
+  return { classes: [only], queues: threshold !== null || busyWaitMs !== null, classify: () => 0 };
 }
 
 function tableProfile(document: ProfileDocument, where: string): PolicyProfile {
@@ -109,7 +113,7 @@ function tableProfile(document: ProfileDocument, where: string): PolicyProfile {
   }
   return {
     classes,
-    queues: classes.some(({ busyTokens, busyFraction }) => busyTokens !== null || busyFraction !== null),
+    queues: classes.some(canBeBusy),
     classify(requested, uncachedTokens) {
       const explicit = requested === undefined ? undefined : byName.get(requested);
       if (explicit !== undefined) return explicit;
@@ -122,6 +126,9 @@ function tableProfile(document: ProfileDocument, where: string): PolicyProfile {
     },
   };
 }
+
+const canBeBusy = ({ busyTokens, busyFraction, busyWaitMs }: PolicyClass) =>
+  busyTokens !== null || busyFraction !== null || busyWaitMs !== null;
 
 function bucketNames({ uncached_isl_buckets: buckets }: ProfileDocument, where: string): string[] {
   const at = `${where}uncached_isl_buckets`;
@@ -144,6 +151,7 @@ function policyClass(entry: ClassDocument): PolicyClass {
     quantum: entry.quantum,
     busyTokens: entry.prefill_busy_threshold ?? null,
     busyFraction: entry.prefill_busy_threshold_frac ?? null,
+    busyWaitMs: entry.prefill_busy_wait_ms ?? null,
     limits: {
       requests: entry.request_queue_limit_per_worker ?? null,
       rawIslTokens: entry.raw_isl_token_queue_limit_per_worker ?? null,

@@ -1,0 +1,77 @@
+/**
+ * How long a rank's engine takes, learnt from its own reports: a prompt is a fixed time per pass plus a time per token, a
+ * decode step a line over the share of KV blocks in use. Until it has spoken, the times are those of Dynamo's mocker, made
+ * straight (semantics §10.3); a router that compares workers needs their proportion more than their size.
+ *
+ * Pure. Cost: a few operations a report; a prediction is a division and two products.
+ */
+
+/** Weight of what was known before, at every report. */
+const FORGETTING = 0.95;
+/** Milliseconds per pass and per prompt token, and the prompts by which they are known at first. */
+const PASS_MS = 16.5;
+const TOKEN_MS = 0.0184;
+const FIRST_PROMPTS = [256, 2_048, 8_192];
+/** Milliseconds of a decode step with an empty and, added, with a full cache. */
+const STEP_MS = 6;
+const FULL_STEP_MS = 45;
+const FIRST_STEPS = 256;
+
+export class EngineTiming {
+  /** Decayed sums over prompts: 1, tokens, milliseconds, tokens², tokens · milliseconds. */
+  #count = 0;
+  #x = 0;
+  #y = 0;
+  #xx = 0;
+  #xy = 0;
+  #passMs = PASS_MS;
+  #tokenMs = TOKEN_MS;
+  /** Milliseconds of steps, and what they would take by the numbers above. */
+  #stepsMs = FIRST_STEPS * STEP_MS;
+  #expectedStepsMs = FIRST_STEPS * STEP_MS;
+
+  constructor() {
+    for (const tokens of FIRST_PROMPTS) this.learnPrefill(tokens, PASS_MS + TOKEN_MS * tokens);
+  }
+
+  /** Milliseconds per prompt token, the passes apart. */
+  get tokenMs(): number {
+    return this.#tokenMs;
+  }
+
+  /** Milliseconds to compute so many prompt tokens, `passTokens` of them at a time. */
+  prefillMs(tokens: number, passTokens: number): number {
+    return Math.ceil(tokens / passTokens) * this.#passMs + tokens * this.#tokenMs;
+  }
+
+  /** Milliseconds of a decode step while that share (0…1) of the KV blocks is in use. */
+  stepMs(share: number): number {
+    return ((STEP_MS + FULL_STEP_MS * Math.min(share, 1)) * this.#stepsMs) / this.#expectedStepsMs;
+  }
+
+  /** A prompt that nothing else delayed. */
+  learnPrefill(tokens: number, ms: number): void {
+    if (!(tokens > 0 && ms > 0)) return;
+    this.#count = this.#count * FORGETTING + 1;
+    this.#x = this.#x * FORGETTING + tokens;
+    this.#y = this.#y * FORGETTING + ms;
+    this.#xx = this.#xx * FORGETTING + tokens * tokens;
+    this.#xy = this.#xy * FORGETTING + tokens * ms;
+    const meanTokens = this.#x / this.#count;
+    const meanMs = this.#y / this.#count;
+    const variance = this.#xx / this.#count - meanTokens ** 2;
+    const covariance = this.#xy / this.#count - meanTokens * meanMs;
+    // Prompts of one length tell no line; neither does noise: then all of the time is the tokens'.
+    const slope = variance > 1e-3 * meanTokens ** 2 ? covariance / variance : 0;
+    this.#tokenMs = slope > 0 ? Math.min(slope, meanMs / meanTokens) : meanMs / meanTokens;
+    this.#passMs = Math.max(meanMs - this.#tokenMs * meanTokens, 0);
+  }
+
+  /** Decode steps of one request, taken while that share of the KV blocks was in use. */
+  learnDecode(steps: number, ms: number, share: number): void {
+    if (!(steps > 0 && ms > 0)) return;
+    const expectedMs = steps * (STEP_MS + FULL_STEP_MS * Math.min(share, 1));
+    this.#stepsMs = this.#stepsMs * FORGETTING + ms;
+    this.#expectedStepsMs = this.#expectedStepsMs * FORGETTING + expectedMs;
+  }
+}
