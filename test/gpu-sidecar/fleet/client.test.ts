@@ -250,3 +250,21 @@ test('a wrong token is a refusal for good, a platform that is not ready is not',
   await passing(time, 20, () => expect(refusals).toHaveLength(1));
   expect(refusals[0]!.error.code).toBe('invalid_api_key');
 });
+
+test('a dump to keep goes out piece by piece, as it is asked for, and takes nothing from the events', async () => {
+  await using router = await ScriptedRouter.open({ boot: 7 });
+  const { client, store, time } = await live(router);
+  for (let i = 1; i <= 6; i++) store(i);
+  const ask = (snapshotPiece: number) =>
+    router.send({ case: 'sendDump', value: { $typeName: 'stator.v1.SendDump', dpRank: 0, snapshotPiece } });
+  const pieces = () => router.of('dump').map(({ value }) => value.snapshotPiece);
+  ask(0);
+  await soon(() => expect(pieces()).toEqual([0]));
+  ask(5);
+  ask(1);
+  await soon(() => expect(pieces()).toEqual([0, 1]));
+  expect(router.of('dump').at(-1)!.value.last).toBe(true);
+  const told = () => router.of('batch').flatMap(({ value }) => value.kvEvents.map(({ eventId }) => eventId));
+  await passing(time, 5, () => expect(told()).toContain(5n));
+  await client.leave();
+});

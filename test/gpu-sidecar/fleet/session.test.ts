@@ -135,6 +135,10 @@ describe('a session', () => {
     expect(
       machine.frame({ case: 'sendDump', value: { $typeName: 'stator.v1.SendDump', dpRank: 0 } }),
     ).toEqual([{ do: 'dump', dpRank: 0 }]);
+    const piece = { $typeName: 'stator.v1.SendDump', dpRank: 0, snapshotPiece: 3 } as const;
+    expect(machine.frame({ case: 'sendDump', value: piece })).toEqual([
+      { do: 'snapshot', dpRank: 0, piece: 3 },
+    ]);
     expect(machine.frame({ case: 'drain', value: { $typeName: 'stator.v1.Drain' } })).toEqual([
       { do: 'drain' },
     ]);
