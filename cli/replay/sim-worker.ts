@@ -40,6 +40,8 @@ export class SimWorker {
   /** Prompts computed elsewhere that wait for room here, in order. */
   readonly #arriving: Arriving[] = [];
   #arrivals = 0;
+  /** There was none for the first of them; equal decode steps do not change that. */
+  #noRoom = false;
   #run: SteadySteps | null = null;
   #runStartMs = 0;
   /** Start of the time without a pause that the worker is in; −1 while it is idle. */
@@ -80,6 +82,7 @@ export class SimWorker {
   activate(sequence: PlannedSequence, nowMs: number): void {
     if (this.#run !== null) this.#interrupt(nowMs);
     this.#core.activate(sequence);
+    this.#reserve(nowMs);
   }
 
   /** Another worker has the blocks of a request that ended here. */
@@ -110,7 +113,8 @@ export class SimWorker {
   /** Begins the next pass, where there is anything to do and none is under way. */
   drive(nowMs: number): void {
     if (this.#inPass) return;
-    const steady = this.#parts.skipsSteps ? this.#core.steady() : null;
+    const promises = this.#arriving.length > 0 && !this.#noRoom;
+    const steady = this.#parts.skipsSteps && !promises ? this.#core.steady() : null;
     if (steady !== null && steady.passes > 1) this.#beginRun(steady, nowMs);
     else if (!this.#core.idle) this.#beginPass(nowMs);
   }
@@ -119,9 +123,13 @@ export class SimWorker {
     return this.#endMs !== Number.POSITIVE_INFINITY;
   }
 
+  /** One promise at a time: the next follows when that prompt is here, or at the end of a pass (as Dynamo's engine has it). */
   #reserve(nowMs: number): void {
-    while (this.#arriving.length > 0 && this.#core.reserve(this.#arriving[0]!.sequence)) {
-      this.#arriving.shift()!.reserved(nowMs);
+    const first = this.#arriving[0];
+    this.#noRoom = first !== undefined && !this.#core.reserve(first.sequence);
+    if (first !== undefined && !this.#noRoom) {
+      this.#arriving.shift();
+      first.reserved(nowMs);
     }
     this.#core.freshMustWait = this.#arriving.length > 0;
   }

@@ -16,6 +16,7 @@ interface Recorded {
   dynamo: { requests: number; ttft_ms: Figure; e2e_ms: Figure; itl_ms: Figure; reuse: Figure };
 }
 
+const DYNAMO = { routerPolicy: 'dynamo' };
 const FILE = new URL('../fixtures/replay_peer.json', import.meta.url).pathname;
 const { cells } = JSON.parse(readFileSync(FILE, 'utf8')) as { cells: Recorded[] };
 
@@ -32,7 +33,7 @@ const named = cells.map((recorded) => [JSON.stringify(recorded.cell).replaceAll(
 
 test.each(named)('%s', (_name, { cell, dynamo }) => {
   const { trace, requests, handoff = {}, set = {}, ...rest } = cell;
-  const report = replay({ trace: cut(trace, requests), ...rest, set: { ...set, ...handoff } });
+  const report = replay({ ...rest, ...DYNAMO, trace: cut(trace, requests), set: { ...set, ...handoff } });
   expect(report.requests).toBe(dynamo.requests);
   near(report.ttft_ms.mean, dynamo.ttft_ms, { share: 0.03 });
   near(report.e2e_ms.mean, dynamo.e2e_ms, { share: 0.03 });
@@ -43,7 +44,7 @@ test.each(named)('%s', (_name, { cell, dynamo }) => {
 test('round robin over an untouched queue agrees to a millionth', () => {
   const exact = cells.find(({ cell }) => cell.router === 'round-robin' && cell.hostBlocks === 4096)!;
   const { trace, requests, ...rest } = exact.cell;
-  const report = replay({ trace: cut(trace, requests), ...rest });
+  const report = replay({ ...rest, ...DYNAMO, trace: cut(trace, requests) });
   near(report.ttft_ms.mean, exact.dynamo.ttft_ms, { share: 1e-6 });
   near(report.e2e_ms.mean, exact.dynamo.e2e_ms, { share: 1e-6 });
 });
