@@ -54,7 +54,10 @@ export class ObjectRouter implements SimRouter {
       if (worker.publishesKvEvents) socket.send(emptyDumpFrame());
       this.#beat(socket);
     };
-    this.#joined.push(connect());
+    const joined = connect();
+    // Another router's failure may end the simulation before anybody asks for this one.
+    joined.catch(() => {});
+    this.#joined.push(joined);
     return (frame) => socket!.send(frame);
   }
 

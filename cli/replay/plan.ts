@@ -125,10 +125,17 @@ function poolsOf({ workers, prefillWorkers, decodeWorkers }: Parsed, settings: S
     throw invalid('--prefill-workers and --decode-workers go together');
   }
   return [
-    { role: 'prefill', workers: prefillWorkers, settings: { ...settings, routerTrackActiveBlocks: false } },
+    { role: 'prefill', workers: prefillWorkers, settings: prefillSettings(settings) },
     { role: 'decode', workers: decodeWorkers, settings: decodeSettings(settings) },
   ];
 }
+
+/** A prompt's blocks leave with it: what is in flight says nothing of what a worker will hold. */
+const prefillSettings = (settings: Settings): Settings => ({
+  ...settings,
+  routerTrackActiveBlocks: false,
+  routerTrackOutputBlocks: false,
+});
 
 /** Prompts come with their blocks: only load counts (semantics §1.3, plain disaggregated decode). */
 const decodeSettings = (settings: Settings): Settings => ({
