@@ -8,6 +8,7 @@
  * Recovery: `recovery.ts`.
  */
 
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { decide, type Percentiles, percentiles } from './decision-times.ts';
@@ -51,7 +52,12 @@ const say = (text: string): void => {
 };
 
 async function main(): Promise<void> {
-  const result = { ...(await largeFleet()), recovery: await recovery(), versions: versions() };
+  const result = {
+    ...(await largeFleet()),
+    recovery: await recovery(),
+    versions: versions(),
+    load: loadavg(),
+  };
   if (args.json) console.log(JSON.stringify(result, null, 2));
 }
 
