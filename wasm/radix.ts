@@ -133,9 +133,10 @@ export class RadixIndex {
     if (2 * n + parents > maxWords) return storeStatus.invalid;
     if (parentHash != null && parentHash.length !== 8) return storeStatus.invalid;
     const offset = this.#inputFor(2 * n + parents);
-    if (parentHash != null) put(offset, parentHash);
     put(offset + 8 * parents, blockHashes);
     put(offset + 8 * (parents + n), tokensHashes);
+    // A call of `set` costs more than eight bytes do.
+    if (parentHash != null) for (let i = 0; i < 8; i += 1) heap[offset + i] = parentHash[i]!;
     this.#hasLower ||= tier !== 0;
     return this.#core.store(slot, tier, parents === 1, n) as StoreStatus;
   }

@@ -3,7 +3,7 @@
  * (`Cargo.toml`, `src/main.rs`, one JSON line a measurement). It is copied into the state folder and built there once,
  * with cargo: as it is for the times, and with its counting allocator for the memory.
  *
- * The copy gets three additions; its timed code is left alone. The same finds again after the removals, where the program
+ * The copy gets four additions; its timed code is left alone. The CPU time of the stores beside their wall time. The same finds again after the removals, where the program
  * stops, because their checksums must agree as well. What reading the clock costs. And each query is read once before its
  * time begins: a router has just hashed the prompt, so what is measured is the index and not the list of queries.
  */
@@ -14,7 +14,9 @@ import { join, resolve } from 'node:path';
 import { STATE_DIR } from '../../cli/paths.ts';
 
 export interface PeerRun {
+  /** CPU time a block. */
   store_ns: number;
+  store_wall_ns: number;
   remove_ns: number;
   clock_ns: number;
   /** p50 in ns, clock included, and checksum by query length. */
@@ -42,6 +44,14 @@ interface Line {
 }
 
 const LOOP = / {4}for \(kind, len\) in CASES \{[\s\S]*?\n {4}\}\n/;
+const STORED = 'r0, "store");';
+/** What Linux says this thread has run, in ns. */
+const CPU_NS = `
+fn cpu_ns() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0.0)
+}
+`;
 const CALL = 'let a = Instant::now(); let o = t.find_matches';
 const READ = 'std::hint::black_box(q.iter().fold(0u64, |all, hash| all ^ hash.0)); ';
 const END = 'r0, "remove");\n}';
@@ -82,7 +92,14 @@ function extended(main: string): string {
   if (!plain || !loop || loop === plain || !main.includes(END))
     throw new Error('--peer: main.rs is not the program that is known here');
   const again = `    let h = Hdr { backend: "after removal".into(), total, workers: w.workers };\n`;
-  return main.replace(plain, loop).replace(END, `r0, "remove");\n${again}${loop}${CLOCK}}`);
+  const stores = '    for e in evs { t.apply_event(e).unwrap(); }';
+  if (!main.includes(stores) || !main.includes(STORED))
+    throw new Error('--peer: main.rs stores in another way');
+  const cpu = `println!("{{\\"op\\":\\"store_cpu\\",\\"blocks\\":{},\\"s\\":{}}}", n * EV, cpu / 1e9);`;
+  const timed = main
+    .replace(stores, `    let cpu = cpu_ns();\n${stores}\n    let cpu = cpu_ns() - cpu;`)
+    .replace(STORED, `${STORED}\n    ${cpu}`);
+  return timed.concat(CPU_NS).replace(plain, loop).replace(END, `r0, "remove");\n${again}${loop}${CLOCK}}`);
 }
 
 function build(home: string, target: string, features: string[]): string {
@@ -109,7 +126,8 @@ function timesOf(all: Line[]): PeerRun {
     return (line.s * 1e9) / line.blocks;
   };
   return {
-    store_ns: perBlock('store'),
+    store_ns: perBlock('store_cpu'),
+    store_wall_ns: perBlock('store'),
     remove_ns: perBlock('remove'),
     clock_ns: all.find(({ op }) => op === 'find_clock')!.p50_ns,
     find: Object.fromEntries(

@@ -2,7 +2,8 @@
  * `npm run bench:index`: our prefix index, as WebAssembly in Node, against Dynamo's RadixTree, native, on the same workload.
  *
  * Both sides run in turn, each time in a process of its own, `--rounds` times; a figure is the best of its side's rounds,
- * because what else runs on a machine only ever adds. Finds are p50 of single calls without the clock's own p50, which is
+ * because what else runs on a machine only ever adds. A store is CPU time (two million of them cannot run undisturbed on a
+ * shared machine; the wall time of each round stands beside). Finds are p50 of single calls without the clock's own p50, which is
  * measured on each side. Checksums cover who has how much of every query, before and after the removals.
  */
 
@@ -37,7 +38,7 @@ const { values: args } = parseArgs({
   },
 });
 
-type Run = Pick<PeerRun, 'store_ns' | 'remove_ns' | 'clock_ns' | 'find' | 'after_removal'>;
+type Run = Pick<PeerRun, 'store_ns' | 'store_wall_ns' | 'remove_ns' | 'clock_ns' | 'find' | 'after_removal'>;
 
 interface Figures {
   store_ns: number;
@@ -116,6 +117,7 @@ function measured(peer: IndexPeer | null, size: readonly number[], rounds: numbe
 
 const row = (run: Run) => ({
   store_ns: rounded(run.store_ns),
+  store_wall_ns: rounded(run.store_wall_ns),
   clock_ns: Math.round(run.clock_ns),
   find_p50_ns: byLength((length) => run.find[length]!.p50_ns),
 });
