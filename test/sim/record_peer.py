@@ -17,7 +17,7 @@ KV_RUNS = 8
 
 
 def cell_of(cell, folder):
-    engine = {"block_size": 512, "num_gpu_blocks": cell["blocks"]}
+    engine = {"block_size": cell.get("blockSize", 512), "num_gpu_blocks": cell["blocks"]}
     if "hostBlocks" in cell:
         engine["native_host_offload"] = {"num_host_blocks": cell["hostBlocks"]}
         engine["kv_cache_bytes_per_token"] = 131072
