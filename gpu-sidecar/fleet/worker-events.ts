@@ -53,16 +53,17 @@ export class WorkerEvents implements KvEventSink {
     return this.#index.blocks;
   }
 
-  stored(path: StoredPath): void {
-    this.#index.stored(path);
-    this.#add({ case: 'stored', value: toMessage(path) });
+  stored(path: StoredPath, tier = StorageTier.DEVICE): void {
+    this.#index.stored(path, tier);
+    this.#add({ case: 'stored', value: toMessage(path) }, tier);
   }
 
-  removed(blockHashes: Uint8Array): void {
-    this.#index.removed(blockHashes);
-    this.#add({ case: 'removed', value: { $typeName: 'stator.v1.KvRemoved', blockHashes } });
+  removed(blockHashes: Uint8Array, tier = StorageTier.DEVICE): void {
+    this.#index.removed(blockHashes, tier);
+    this.#add({ case: 'removed', value: { $typeName: 'stator.v1.KvRemoved', blockHashes } }, tier);
   }
 
+  /** Of all tiers. */
   cleared(): void {
     this.#index.cleared();
     this.#cleared = this.#next;
@@ -111,9 +112,10 @@ export class WorkerEvents implements KvEventSink {
   *#frames(): Generator<KvDump, undefined> {
     const lastEventId = this.#next - 1;
     let waiting: KvDump | null = null;
-    for (const paths of this.#index.dump(this.#options.dumpBlocksPerFrame)) {
+    for (const { tier, paths } of this.#index.dump(this.#options.dumpBlocksPerFrame)) {
       if (waiting) yield waiting;
-      waiting = create(KvDumpSchema, { first: waiting === null, stored: paths.map(toMessage) });
+      const stored = paths.map(toMessage);
+      waiting = create(KvDumpSchema, { first: waiting === null, storageTier: tier, stored });
     }
     if (!waiting) return;
     waiting.last = true;
@@ -121,8 +123,8 @@ export class WorkerEvents implements KvEventSink {
     yield waiting;
   }
 
-  #add(data: KvEvent['data']): void {
-    const event = create(KvEventSchema, { storageTier: StorageTier.DEVICE });
+  #add(data: KvEvent['data'], storageTier = StorageTier.DEVICE): void {
+    const event = create(KvEventSchema, { storageTier });
     event.eventId = BigInt(this.#next);
     event.data = data;
     this.#ring[this.#next % this.#options.ring] = event;

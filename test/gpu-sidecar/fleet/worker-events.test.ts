@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RadixIndex } from '#wasm/radix';
 import { WorkerEvents } from '../../../gpu-sidecar/fleet/worker-events.ts';
+import { StorageTier } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 
 const hashes = (...values: (bigint | number)[]) =>
   new Uint8Array(BigUint64Array.from(values.map(BigInt)).buffer);
@@ -69,6 +70,39 @@ test('a dump can be taken piece by piece, each once and in order, with events in
   events.snapshotPiece(0);
   events.dump();
   expect(events.snapshotPiece(1)).toBeNull();
+});
+
+test('blocks of every tier are told and dumped with it, parents in earlier tiers first', () => {
+  const { events } = make(8, 4);
+  const path = (parent: number | null, ...blocks: number[]) => ({
+    parentHash: parent === null ? null : hashes(parent),
+    blockHashes: hashes(...blocks),
+    tokensHashes: hashes(...blocks.map((block) => block + 1_000)),
+  });
+  events.stored(path(null, 1, 2));
+  events.stored(path(2, 3, 4), StorageTier.HOST_PINNED);
+  events.stored(path(4, 5), StorageTier.DISK);
+  events.removed(hashes(4), StorageTier.HOST_PINNED);
+  expect(events.since(0)!.map(({ storageTier }) => storageTier)).toEqual([0, 1, 2, 1]);
+  const dumped = () =>
+    events
+      .dump()
+      .map(({ storageTier, stored }) => [
+        storageTier,
+        stored.reduce((blocks, { blockHashes }) => blocks + blockHashes.length / 8, 0),
+      ]);
+  // What is behind the removed block cannot be said.
+  expect(dumped()).toEqual([
+    [0, 2],
+    [1, 1],
+    [2, 0],
+  ]);
+  events.stored(path(3, 4), StorageTier.HOST_PINNED);
+  expect(dumped()).toEqual([
+    [0, 2],
+    [1, 2],
+    [2, 1],
+  ]);
 });
 
 test('the dump of a worker without events is one empty frame that names no event', () => {
