@@ -149,8 +149,8 @@ export class ActiveSequences {
     const { rank, firstTokenMs, phase } = entry;
     const { model, registration } = rank.worker;
     if (phase === 'decoding' && outputTokens > 0) {
-      const share = model.inFlight.active(rank.slot) / registration.totalKvBlocks;
-      rank.timing.learnDecode(outputTokens - 1, nowMs - firstTokenMs, share);
+      const usedBlocks = model.inFlight.active(rank.slot);
+      rank.timing.learnDecode(outputTokens - 1, nowMs - firstTokenMs, usedBlocks, registration.totalKvBlocks);
       model.answers.learn(outputTokens);
     }
     this.free(entry.reservation);

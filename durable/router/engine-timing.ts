@@ -44,9 +44,9 @@ export class EngineTiming {
     return Math.ceil(tokens / passTokens) * this.#passMs + tokens * this.#tokenMs;
   }
 
-  /** Milliseconds of a decode step while that share (0…1) of the KV blocks is in use. */
-  stepMs(share: number): number {
-    return ((STEP_MS + FULL_STEP_MS * Math.min(share, 1)) * this.#stepsMs) / this.#expectedStepsMs;
+  /** Milliseconds of a decode step while so many of the KV blocks are in use; a worker that never said its total has 0. */
+  stepMs(usedBlocks: number, totalBlocks: number): number {
+    return (priorStepMs(usedBlocks, totalBlocks) * this.#stepsMs) / this.#expectedStepsMs;
   }
 
   /** A prompt that nothing else delayed. */
@@ -67,11 +67,13 @@ export class EngineTiming {
     this.#passMs = Math.max(meanMs - this.#tokenMs * meanTokens, 0);
   }
 
-  /** Decode steps of one request, taken while that share of the KV blocks was in use. */
-  learnDecode(steps: number, ms: number, share: number): void {
+  /** Decode steps of one request, taken while so many of the KV blocks were in use. */
+  learnDecode(steps: number, ms: number, usedBlocks: number, totalBlocks: number): void {
     if (!(steps > 0 && ms > 0)) return;
-    const expectedMs = steps * (STEP_MS + FULL_STEP_MS * Math.min(share, 1));
     this.#stepsMs = this.#stepsMs * FORGETTING + ms;
-    this.#expectedStepsMs = this.#expectedStepsMs * FORGETTING + expectedMs;
+    this.#expectedStepsMs = this.#expectedStepsMs * FORGETTING + steps * priorStepMs(usedBlocks, totalBlocks);
   }
 }
+
+const priorStepMs = (usedBlocks: number, totalBlocks: number) =>
+  totalBlocks > 0 ? STEP_MS + FULL_STEP_MS * Math.min(usedBlocks / totalBlocks, 1) : STEP_MS;

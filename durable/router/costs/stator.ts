@@ -1,5 +1,5 @@
 /**
- * Stator's cost, in milliseconds of predicted latency instead of weighted blocks (docs/decisions/0005): what the request
+ * Stator's cost, in milliseconds of predicted latency instead of weighted blocks (docs/decisions/0006): what the request
  * would wait for its first token on each worker, what its prompt pushes out of the cache there, and a small part of what
  * its decoding takes and takes from the others.
  *
@@ -15,12 +15,21 @@
 import { prefillWaitMs } from '../prefill-wait.ts';
 import type { CostInputs, CostRule } from './cost-rule.ts';
 
-/** A busy worker's wait is longer than its prompts: others come meanwhile. */
-const WAIT_RISK = 1.2;
-const DECODING = 1 / 26;
-const OTHERS = 2;
+interface StatorConstants {
+  /** A busy worker's wait is longer than its prompts: others come meanwhile. */
+  waitRisk: number;
+  /** Times the computing of the tokens that are pushed out. */
+  eviction: number;
+  /** Of decoding, beside a first token. */
+  decoding: number;
+  /** A delay of somebody else, beside one's own. */
+  others: number;
+}
 
-export const stator: CostRule = {
+export const STATOR_CONSTANTS: StatorConstants = { waitRisk: 1.2, eviction: 1, decoding: 1 / 26, others: 2 };
+
+/** Other constants are for `bench:policy --ablate`. */
+export const statorRule = (constants: StatorConstants): CostRule => ({
   name: 'stator',
   price(inputs, weights, costs) {
     const { count, promptTokens, blockSizeTokens, tracksPrefill, isNeutral } = inputs;
@@ -34,13 +43,16 @@ export const stator: CostRule = {
           sharedCacheMultiplier * inputs.sharedBeyond[i]!;
       }
       const tokens = tracksPrefill ? Math.max(promptTokens - cachedBlocks * blockSizeTokens, 1) : 0;
-      costs[i] = latencyMs(inputs, i, tokens) * inputs.preference[i]!;
+      costs[i] = latencyMs(constants, inputs, i, tokens) * inputs.preference[i]!;
     }
   },
-};
+});
+
+export const stator = statorRule(STATOR_CONSTANTS);
 
 /** On candidate `i`, which has to compute so many tokens of the prompt; none: only the decoding counts. */
 function latencyMs(
+  { waitRisk, eviction, decoding, others }: StatorConstants,
   { ranks, nowMs, decodeBlocks, ownBlocks, outputTokens }: CostInputs,
   i: number,
   tokens: number,
@@ -48,18 +60,18 @@ function latencyMs(
   const rank = ranks[i]!;
   const { timing, activeRequests, prefillTokens } = rank;
   const { maxNumBatchedTokens, totalKvBlocks } = rank.worker.registration;
-  const others = decodeBlocks[i]! - ownBlocks[i]!;
-  const stepBeforeMs = timing.stepMs(others / totalKvBlocks);
-  const stepMs = timing.stepMs((others + ownBlocks[i]!) / totalKvBlocks);
+  const otherBlocks = decodeBlocks[i]! - ownBlocks[i]!;
+  const stepBeforeMs = timing.stepMs(otherBlocks, totalKvBlocks);
+  const stepMs = timing.stepMs(decodeBlocks[i]!, totalKvBlocks);
   const longerMs = (stepMs - stepBeforeMs) * outputTokens * 0.5;
-  if (tokens === 0) return outputTokens * stepMs + OTHERS * longerMs * activeRequests;
+  if (tokens === 0) return outputTokens * stepMs + others * longerMs * activeRequests;
   // Prompts may share passes with those ahead of them.
   const all = prefillTokens + tokens;
   const prefillMs =
     timing.prefillMs(all, maxNumBatchedTokens) - timing.prefillMs(prefillTokens, maxNumBatchedTokens);
   const passes = activeRequests === 0 ? 0 : Math.ceil(all / maxNumBatchedTokens) + 0.5;
-  const firstTokenMs = prefillMs + WAIT_RISK * prefillWaitMs(rank, nowMs) + passes * stepBeforeMs;
-  const evictionMs = timing.tokenMs * tokens;
-  const decodingMs = outputTokens * stepMs + OTHERS * (prefillMs + longerMs) * activeRequests;
-  return firstTokenMs + evictionMs + decodingMs * DECODING;
+  const firstTokenMs = prefillMs + waitRisk * prefillWaitMs(rank, nowMs) + passes * stepBeforeMs;
+  const evictionMs = eviction * timing.tokenMs * tokens;
+  const decodingMs = outputTokens * stepMs + others * (prefillMs + longerMs) * activeRequests;
+  return firstTokenMs + evictionMs + decodingMs * decoding;
 }
