@@ -111,7 +111,7 @@ describe('RadixIndex', () => {
       }),
       { numRuns: sequences },
     );
-  });
+  }, 600_000);
 
   test('says why a store changed nothing', () => {
     using index = new RadixIndex({ capacityBytes });
