@@ -3,7 +3,7 @@
  * would wait for its first token on each worker, what its prompt pushes out of the cache there, and a small part of what
  * its decoding takes and takes from the others.
  *
- *   first token = own prefill + 1.2 · prompts ahead + the decode steps in between
+ *   first token = own prefill + 1.4 · prompts ahead + the decode steps in between
  *   eviction    = own new tokens, which push out as many that somebody will have to compute again
  *   decoding    = output · step + 2 · (own prefill + half of what the steps get longer) for everyone who decodes there
  *   cost        = [first token + eviction + decoding / 26] · τ
@@ -26,7 +26,7 @@ interface StatorConstants {
   others: number;
 }
 
-export const STATOR_CONSTANTS: StatorConstants = { waitRisk: 1.2, eviction: 1, decoding: 1 / 26, others: 2 };
+export const STATOR_CONSTANTS: StatorConstants = { waitRisk: 1.4, eviction: 1, decoding: 1 / 26, others: 2 };
 
 /** Other constants are for `bench:policy --ablate`. */
 export const statorRule = (constants: StatorConstants): CostRule => ({
