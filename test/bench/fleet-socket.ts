@@ -5,7 +5,7 @@
 
 import WebSocket from 'ws';
 import { batchFrame, parseRouterFrame, registerFrame, workerFrame } from '../durable/router/fleet-worker.ts';
-import { BLOCK_TOKENS, holdings, instanceOf, MODEL } from './router-workload.ts';
+import { holdings, registration } from './router-workload.ts';
 
 const DUMP_PATHS_PER_FRAME = 64;
 const HEARTBEAT_MS = 2_000;
@@ -38,8 +38,7 @@ export class BenchWorker {
     });
     socket.send(
       registerFrame({
-        instanceId: instanceOf(worker),
-        card: { name: MODEL, contextLengthTokens: 131_072, kvCacheBlockSize: BLOCK_TOKENS },
+        ...registration(worker),
       }),
     );
     await dumped;

@@ -10,7 +10,7 @@ import { freePort } from '../../cli/launch/ports.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { resolveSettings } from '../../durable/runtime/config.ts';
 import { SyntheticWorker } from '../harness/synthetic-worker.ts';
-import { BLOCK_TOKENS, holdings, instanceOf, MODEL } from './router-workload.ts';
+import { holdings, instanceOf, registration } from './router-workload.ts';
 
 const WORKERS = 8;
 const TIMEOUT_MS = 60_000;
@@ -49,8 +49,7 @@ export class BigFleet {
         url: deployment.url,
         token: deployment.settings.fleetToken,
         register: {
-          instanceId: instanceOf(i),
-          card: { name: MODEL, contextLengthTokens: 131_072, kvCacheBlockSize: BLOCK_TOKENS },
+          ...registration(i),
         },
       });
       for (const path of holdings(i, Math.round(blocks / WORKERS))) worker.hold(path);

@@ -47,11 +47,12 @@ async function decision(env: Env, query: URLSearchParams): Promise<Response> {
     promptTokens: PROMPT_BLOCKS * BLOCK_TOKENS + 8,
   };
   const pinned = query.get('pinned');
-  if (pinned !== null) request.pinned = pinned;
+  // Who asks of one worker only wants to know; that never waits.
+  if (pinned !== null) Object.assign(request, { pinned, queryOnly: true });
   if (reservations.length >= IN_FLIGHT) request.release = reservations.shift()!;
   const nearby = way === 'direct' ? nearbyRouter(NAMESPACE) : undefined;
   const answer = await (nearby ?? routerOf(env, NAMESPACE)).route(request);
   if (answer.kind !== 'decision') return Response.json(answer, { status: 503 });
-  reservations.push(answer.reservation);
+  if (pinned === null) reservations.push(answer.reservation);
   return new Response(String(answer.overlapBlocks));
 }

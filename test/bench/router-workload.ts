@@ -18,6 +18,13 @@ const FRESH = 1_000_000_007;
 
 export const instanceOf = (worker: number): string => (worker + 1).toString(16).padStart(16, '0');
 
+/** What a worker says of itself: room for any number of these prompts. */
+export const registration = (worker: number) => ({
+  instanceId: instanceOf(worker),
+  card: { name: MODEL, contextLengthTokens: 131_072, kvCacheBlockSize: BLOCK_TOKENS },
+  runtime: { engine: 'bench', totalKvBlocks: 10_000_000, kvEventPublishingEnabled: true },
+});
+
 /** `count` 64-bit hashes of a seed (xorshift32, two words each). */
 function hashes(seed: number, count: number): Uint8Array {
   const words = new Uint32Array(2 * count);

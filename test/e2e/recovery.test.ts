@@ -22,7 +22,11 @@ it('knows all blocks again, with a snapshot and without', async () => {
   await deployment.startPlatform();
   const fleet = new BigFleet(deployment, BLOCKS);
   await fleet.join();
-  const overlaps = () => Promise.all(ASKED.map(([i, worker]) => fleet.overlap(i, worker)));
+  const overlaps = async () => {
+    const all: number[] = [];
+    for (const [i, worker] of ASKED) all.push(await fleet.overlap(i, worker));
+    return all;
+  };
   const before = await overlaps();
   expect(before).toEqual([0, 32, 332, 332, 32]);
 
