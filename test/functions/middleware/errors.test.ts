@@ -1,0 +1,24 @@
+/** Does a failure leave with the status of its code, overload with the one that was configured, and no unforeseen words? */
+
+import { expect, test } from 'vitest';
+import { settingsFromEnv } from '../../../durable/runtime/config.ts';
+import { StatorError } from '../../../durable/runtime/errors.ts';
+import { type Env, overloadStatusOf } from '../../../functions/env.ts';
+import { errorResponse } from '../../../functions/middleware/errors.ts';
+
+const env = (variables: Record<string, string>) => variables as unknown as Env;
+
+test('overload has the configured status, other refusals keep theirs', () => {
+  const status = overloadStatusOf(env({ STATOR_OVERLOAD_STATUS_CODE: '503' }));
+  const overloaded = new StatorError('overloaded', 'all busy', { retryAfterS: 1 });
+  expect(errorResponse(overloaded, 'req_1', status).status).toBe(503);
+  expect(errorResponse(overloaded, 'req_1').status).toBe(529);
+  expect(errorResponse(overloaded, 'req_1').headers.get('retry-after')).toBe('1');
+  expect(errorResponse(new StatorError('no_workers', 'none'), 'req_1', 429).status).toBe(503);
+});
+
+test('settings that contradict each other still leave as their own error', () => {
+  const broken = { STATOR_USE_KV_EVENTS: 'false', STATOR_ROUTER_PREDICTED_TTL_SECS: '2' };
+  expect(overloadStatusOf(env(broken))).toBe(529);
+  expect(() => settingsFromEnv(broken)).toThrow('STATOR_USE_KV_EVENTS');
+});
