@@ -125,10 +125,8 @@ export class ActiveSequences {
     if (entry.phase !== 'decoding') entry.firstTokenMs = nowMs;
     entry.phase = 'decoding';
     if (entry.prefillTokens === 0) return;
-    if (entry.alone) {
-      entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
-      entry.rank.timing.learnPrefill(entry.prefillTokens, ttftMs);
-    }
+    if (entry.alone) entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
+    learnPrefill(entry, nowMs);
     this.#endPrefill(entry, nowMs);
   }
 
@@ -236,4 +234,16 @@ export class ActiveSequences {
     while (this.#next === 0 || this.#requests.has(this.#next));
     return this.#next;
   }
+}
+
+/**
+ * What the rank has computed since the last first token, and how long that took: exact while prompts wait there, and for one
+ * that came alone. Prompts that were done together count with the first of them that is told after.
+ */
+function learnPrefill({ rank, prefillTokens }: InFlight, nowMs: number): void {
+  rank.prefilledTokens += prefillTokens;
+  const ms = nowMs - rank.prefillSinceMs;
+  if (ms <= 0) return;
+  rank.timing.learnPrefill(rank.prefilledTokens, ms);
+  rank.prefilledTokens = 0;
 }

@@ -30,6 +30,8 @@ export interface Rank {
   prefillTokens: number;
   /** When the oldest of those could begin. */
   prefillSinceMs: number;
+  /** Prompt tokens computed, and not yet part of what `timing` has learnt. */
+  prefilledTokens: number;
   /** What its engine takes for them. */
   readonly timing: EngineTiming;
   /** R(w) */
@@ -266,6 +268,7 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
     stream: null,
     prefillTokens: 0,
     activeRequests: 0,
+    prefilledTokens: 0,
     prefillSinceMs: 0,
     timing: new EngineTiming(),
     prefillLoad: model.prefillSpeed && new PrefillLoad(),

@@ -98,16 +98,18 @@ function load(side: Side, plan: CellPlan, requests: number, text: () => string):
   });
 }
 
-/** Warms up, chooses the number of requests for `plan.seconds`, measures. */
+/** Warms up, chooses the number of requests for `plan.seconds`, measures. `count`: words of a prompt, where known. */
 export async function runCell(
   side: Side,
   plan: CellPlan,
   words: readonly string[],
   seed: number,
+  count?: number,
 ): Promise<CellResult> {
-  const count = await calibrate(side, words, plan.promptTokens);
+  count ??= await calibrate(side, words, plan.promptTokens);
   const random = randomSource(seed);
-  const text = () => randomText(words, count, random);
+  const length = count;
+  const text = () => randomText(words, length, random);
   const requestsFor = (rate: number, seconds: number) =>
     Math.max(plan.concurrency * 2, Math.min(200_000, Math.ceil(rate * seconds * 1000)));
   const probe = await load(side, plan, plan.concurrency * 2, text);

@@ -13,8 +13,9 @@ import { createDeployment } from '../../cli/launch/deployment.ts';
 import { freePort } from '../../cli/launch/ports.ts';
 import { PROJECT_ROOT } from '../../cli/paths.ts';
 import { resolveSettings, type Settings } from '../../durable/runtime/config.ts';
-import { type CellPlan, type CellResult, runCell, type Side, sideOf } from './cells.ts';
+import { type CellPlan, type CellResult, calibrate, runCell, type Side, sideOf } from './cells.ts';
 import { profileRequests } from './cpu-profile.ts';
+import { type Floor, startFloor } from './floor.ts';
 import { type Peer, preparePeer, startPeer } from './peer.ts';
 import { singleTokenWords } from './prompts.ts';
 import { versions } from './versions.ts';
@@ -84,6 +85,7 @@ function statorSettings(tokenizer: string, paced: boolean): Settings {
 async function measureAll(tokenizer: string, home: string | null, words: readonly string[]) {
   const ours: CellResult[] = [];
   const theirs: CellResult[] = [];
+  const floors: CellResult[] = [];
   for (const paced of [false, true]) {
     const wanted = plans().filter(({ stream }) => stream === paced);
     if (wanted.length === 0) continue;
@@ -92,26 +94,37 @@ async function measureAll(tokenizer: string, home: string | null, words: readonl
       port: await freePort(),
     });
     let peer: Peer | null = null;
+    let floor: Floor | null = null;
     try {
       await deployment.start();
       const speedup = paced ? 1 : 1_000_000;
       if (home) peer = await startPeer(home, { workers: Number(args.workers), speedup });
+      if (!paced) floor = await startFloor();
       for (const plan of wanted) {
-        ours.push(await measure(sideOf(deployment), plan, words));
+        const side = sideOf(deployment);
+        const count = await calibrate(side, words, plan.promptTokens);
+        ours.push(await measure(side, plan, words, count));
+        if (floor) floors.push(await measure(floor.side, plan, words, count));
         if (peer) theirs.push(await measure(peer.side, plan, words));
       }
     } finally {
+      floor?.stop();
       peer?.stop();
       await deployment.stop(2_000);
     }
   }
-  return { ours, theirs };
+  return { ours, theirs, floors };
 }
 
 let seed = Number(args.seed);
-async function measure(side: Side, plan: CellPlan, words: readonly string[]): Promise<CellResult> {
+async function measure(
+  side: Side,
+  plan: CellPlan,
+  words: readonly string[],
+  count?: number,
+): Promise<CellResult> {
   seed += 1;
-  const result = await runCell(side, plan, words, seed);
+  const result = await runCell(side, plan, words, seed, count);
   const token =
     result.frontend_cpu_us_per_token === null ? '' : ` ${result.frontend_cpu_us_per_token} µs/token`;
   process.stderr.write(
@@ -167,13 +180,25 @@ if (args.help) {
   const tokenizer = home ? join(home, 'model', 'tokenizer.json') : BUILT_IN_TOKENIZER;
   if (!existsSync(tokenizer)) throw new Error(`there is no ${tokenizer}`);
   const words = singleTokenWords(tokenizer);
-  const { ours, theirs } = await measureAll(tokenizer, home, words);
+  const { ours, theirs, floors } = await measureAll(tokenizer, home, words);
   if (args.profile)
     process.stderr.write(
       await profileRequests(statorSettings(tokenizer, false), words, list(args.prompts)[0] ?? 26),
     );
   const report = {
     ...summary(ours),
+    floor: floors.map(
+      ({ prompt_tokens, concurrency, req_per_s, p99_ms, frontend_cpu_ms_per_request }, at) => ({
+        prompt_tokens,
+        concurrency,
+        req_per_s,
+        p99_ms,
+        frontend_cpu_ms_per_request,
+        stator_over_floor: Number(
+          (ours[at]!.frontend_cpu_ms_per_request / frontend_cpu_ms_per_request).toFixed(2),
+        ),
+      }),
+    ),
     ...(home ? { peer: summary(theirs), ratio: ratios(ours, theirs) } : {}),
     versions: versions(),
     // A path of this machine says nothing to a reader.
