@@ -4,7 +4,7 @@
 //! block hashes, `count` token hashes. Behind the header that is the input of a store, so no value is reserved.
 //!
 //! Tiers are loaded from the device on: a block's parent is in the same dump or in that of a tier before it. What lies
-//! behind a removed block cannot be expressed as a store and is not dumped. The cursor is the next node id; the state beside it (two bits an id: decided, dumped) belongs to one dump at a
+//! behind a removed block cannot be expressed as a store and is not dumped. The cursor is one more than the next node id; the state beside it (two bits an id: decided, dumped) belongs to one dump at a
 //! time and starts anew with cursor 0. The index may change between pieces: each piece tells the truth of its moment, and
 //! replaying the events since the dump began on top of it gives the exact state.
 //! Cost: a scan over the owner words, and a look at each block's parent.
@@ -27,8 +27,9 @@ pub struct DumpState {
 }
 
 impl DumpState {
+    /// Never 0 while a dump goes on: that would start it anew.
     pub fn cursor(&self) -> u32 {
-        self.cursor
+        self.cursor.saturating_add(1)
     }
 
     pub fn bytes(&self) -> usize {
@@ -82,7 +83,7 @@ impl Index {
         let mut state = std::mem::take(&mut self.dump);
         if cursor == 0 {
             state.start(slot, tier, self.nodes.places());
-        } else if cursor != state.cursor || slot != state.slot || tier != state.tier {
+        } else if cursor != state.cursor() || slot != state.slot || tier != state.tier {
             state.cursor = DONE;
         }
         let mut run = Run { parent: None, names: Vec::new(), tokens: Vec::new(), last: NONE };
