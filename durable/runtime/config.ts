@@ -150,8 +150,8 @@ export const SETTINGS = {
   ),
   routerQueuePolicy: setting(
     z.union([text.min(1), z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),
-    'fcfs',
-    'Who is next of those who wait: fcfs, lcfs or wspt, or a file of policy classes (YAML, TOML, JSON).',
+    'auto',
+    'Who is next of those who wait: fcfs, lcfs, wspt or aged, or a file of policy classes (YAML, TOML, JSON); auto: aged while only predicted waits hold requests, else fcfs.',
   ),
   overloadStatusCode: setting(
     z.coerce.number().int().min(400).max(599),

@@ -14,11 +14,13 @@ export function configuredPolicy(
   const { routerQueueThreshold: threshold, routerQueuePolicy: policy } = settings;
   const { routerQueueWaitMs: waitMs, routerMode, routerPolicy } = settings;
   // Waits are predicted for the rule that predicts.
-  const predicts = routerMode === 'kv' && routerPolicy === 'stator';
+  const holds = waitMs !== 'off' && routerMode === 'kv' && routerPolicy === 'stator';
+  const order = holds && threshold === 'off' ? 'aged' : 'fcfs';
   return checkedPolicy({
     router_queue_threshold: threshold === 'off' ? null : threshold,
-    router_queue_wait_ms: waitMs === 'off' || !predicts ? null : waitMs,
-    ...(policy.startsWith('{') ? jsonObject(policy) : { router_queue_policy: policy }),
+    router_queue_wait_ms: holds ? waitMs : null,
+    router_queue_policy: policy === 'auto' || policy.startsWith('{') ? order : policy,
+    ...(policy.startsWith('{') ? jsonObject(policy) : {}),
   });
 }
 

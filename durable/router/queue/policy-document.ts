@@ -13,7 +13,8 @@ const identifier = z
   .max(LIMITS.policyNameLength)
   .regex(/^[A-Za-z0-9_.-]+$/, 'wants letters, digits, "_", "." and "-"');
 const tokens = z.number().int().min(0);
-const queuePolicy = z.enum(['fcfs', 'lcfs', 'wspt']);
+/** The first three are Dynamo's. */
+const queuePolicy = z.enum(['fcfs', 'lcfs', 'wspt', 'aged']);
 
 const policyClass = z.strictObject({
   name: identifier,

@@ -89,6 +89,7 @@ export class RequestQueue {
       sequence: this.#sequence++,
       rawIslTokens: promptTokens,
       cachedTokens: Math.min(cached(), promptTokens),
+      prefillMs: prefillMs(ranks[0]!, promptTokens - cached()),
       strictPriority: request.strictPriority ?? 0,
       classIndex,
       score: 0,
@@ -313,6 +314,10 @@ export class RequestQueue {
     return { kind: 'requests', current: this.#waiting, limit: LIMITS.queuedRequests };
   }
 }
+
+/** Workers of one model differ little, and only the order counts. */
+const prefillMs = ({ timing, worker }: Rank, tokens: number) =>
+  timing.prefillMs(Math.max(tokens, 1), worker.registration.maxNumBatchedTokens);
 
 interface Reached {
   kind: QueueLimitKind;
