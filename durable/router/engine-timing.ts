@@ -12,6 +12,8 @@ const FORGETTING = 0.95;
 const PASS_MS = 16.5;
 const TOKEN_MS = 0.0184;
 const FIRST_PROMPTS = [256, 2_048, 8_192];
+/** No engine computes faster; without it a simulated one would make cached prompts worth nothing. */
+const LEAST_TOKEN_MS = 0.001;
 /** Milliseconds of a decode step with an empty and, added, with a full cache. */
 const STEP_MS = 6;
 const FULL_STEP_MS = 45;
@@ -63,7 +65,8 @@ export class EngineTiming {
     const covariance = this.#xy / this.#count - meanTokens * meanMs;
     // Prompts of one length tell no line; neither does noise: then all of the time is the tokens'.
     const slope = variance > 1e-3 * meanTokens ** 2 ? covariance / variance : 0;
-    this.#tokenMs = slope > 0 ? Math.min(slope, meanMs / meanTokens) : meanMs / meanTokens;
+    const tokenMs = slope > 0 ? Math.min(slope, meanMs / meanTokens) : meanMs / meanTokens;
+    this.#tokenMs = Math.max(tokenMs, LEAST_TOKEN_MS);
     this.#passMs = Math.max(meanMs - this.#tokenMs * meanTokens, 0);
   }
 

@@ -28,8 +28,6 @@ it('one prefix, one worker: HTTP and native gRPC agree on it and say why', async
     engine: 'mock',
     modelName: MODEL,
     engineSpeedup: 0,
-    // An engine that takes no time teaches the other rule that a cached prefix is worth nothing.
-    routerPolicy: 'dynamo',
     apiKey,
   });
   const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
