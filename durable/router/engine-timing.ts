@@ -36,6 +36,11 @@ export class EngineTiming {
     for (const tokens of FIRST_PROMPTS) this.learnPrefill(tokens, PASS_MS + TOKEN_MS * tokens);
   }
 
+  /** Mean of what its prompts took of late. */
+  get promptMs(): number {
+    return this.#y / this.#count;
+  }
+
   /** Milliseconds per prompt token, the passes apart. */
   get tokenMs(): number {
     return this.#tokenMs;

@@ -145,7 +145,7 @@ export const SETTINGS = {
   ),
   routerQueueWaitMs: setting(
     orOff(weight),
-    100,
+    20,
     'With policy stator: requests wait in the router while every worker would let them wait longer than this.',
   ),
   routerQueuePolicy: setting(

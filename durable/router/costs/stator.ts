@@ -6,7 +6,7 @@
  *   first token = own prefill + 1.4 · prompts ahead + the decode steps in between
  *   eviction    = own new tokens, which push out as many that somebody will have to compute again
  *   decoding    = output · step + 2 · (own prefill + half of what the steps get longer) for everyone who decodes there
- *   cost        = [first token + eviction + decoding / 26] · τ
+ *   cost        = [first token + eviction + decoding / 32] · τ
  *
  * The times are the worker's own (`engine-timing.ts`). The constants were chosen once over 32 cells of two traces and hold
  * when the times are wrong by a factor of two.
@@ -26,7 +26,7 @@ interface StatorConstants {
   others: number;
 }
 
-export const STATOR_CONSTANTS: StatorConstants = { waitRisk: 1.4, eviction: 1, decoding: 1 / 26, others: 2 };
+export const STATOR_CONSTANTS: StatorConstants = { waitRisk: 1.4, eviction: 1, decoding: 1 / 32, others: 2 };
 
 /** Other constants are for `bench:policy --ablate`. */
 export const statorRule = (constants: StatorConstants): CostRule => ({

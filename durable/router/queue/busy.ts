@@ -4,6 +4,9 @@ import { prefillWaitMs } from '../prefill-wait.ts';
 import type { Rank } from '../workers.ts';
 import type { PolicyClass } from './policy-profile.ts';
 
+/** A place in the queue costs about a millisecond: with prompts that take less than this, waiting for the best worker gains nothing. */
+const WORTH_WAITING_MS = 5;
+
 /** A limit of 0: the class takes a free worker or nothing. */
 export const neverWaits = ({ limits }: PolicyClass) => Object.values(limits).includes(0);
 
@@ -14,13 +17,13 @@ export function allBusy(
   nowMs: number,
 ): boolean {
   for (const rank of ranks) {
-    const { prefillLoad, prefillTokens: counted, worker } = rank;
+    const { prefillLoad, prefillTokens: counted, worker, timing } = rank;
     if (counted === 0) return false;
     const prefillTokens = prefillLoad?.tokensAt(nowMs) ?? counted;
     const busy =
       (busyTokens !== null && prefillTokens > busyTokens) ||
       (busyFraction !== null && prefillTokens > busyFraction * worker.registration.maxNumBatchedTokens) ||
-      (busyWaitMs !== null && prefillWaitMs(rank, nowMs) > busyWaitMs);
+      (busyWaitMs !== null && timing.promptMs > WORTH_WAITING_MS && prefillWaitMs(rank, nowMs) > busyWaitMs);
     if (!busy) return false;
   }
   return ranks.length > 0;

@@ -2,8 +2,7 @@
  * A request in the queue, and which of two in one class goes first (semantics §1.7): the higher tier, then the higher
  * score, then who came first. A class's deadline sheds; it does not order, or it would undo priorities and wspt.
  *
- * `aged` is the shortest first for as long as nobody waits too long for it: a request is passed by those that came up to
- * twice its own computing time after it, and by nobody later. Scores never change while they wait, so a heap holds them.
+ * Scores never change while requests wait, so a heap holds them: `aged`, too, is a point in time (patience.ts).
  */
 
 import type { RouteRequest } from '../rpc.ts';
@@ -21,8 +20,8 @@ export interface QueueEntry {
   readonly rawIslTokens: number;
   /** Of the eligible worker that has most of the prompt, when the request came. */
   readonly cachedTokens: number;
-  /** Predicted time to compute what is not cached. */
-  readonly prefillMs: number;
+  /** Others that come up to so much later may go first (policy `aged`). */
+  readonly patienceMs: number;
   readonly strictPriority: number;
   classIndex: number;
   score: number;
@@ -36,8 +35,6 @@ export interface QueueEntry {
 export const costTokens = ({ rawIslTokens, cachedTokens }: QueueEntry): number =>
   Math.max(rawIslTokens - cachedTokens, 1);
 
-const AGE_PER_PREFILL = 2;
-
 /** In milliseconds, or requests per token. */
 export function scoreOf(policy: QueuePolicyName, entry: QueueEntry): number {
   const jumpS = Math.max(entry.request.priorityJump ?? 0, 0);
@@ -49,7 +46,7 @@ export function scoreOf(policy: QueuePolicyName, entry: QueueEntry): number {
     case 'wspt':
       return (1 + jumpS) / costTokens(entry);
     case 'aged':
-      return jumpS * 1000 - entry.enqueuedMs - AGE_PER_PREFILL * entry.prefillMs;
+      return jumpS * 1000 - entry.enqueuedMs - entry.patienceMs;
   }
 }
 

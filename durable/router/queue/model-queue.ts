@@ -6,10 +6,12 @@
 import { type CanGo, ClassQueue } from './class-queue.ts';
 import { DeficitRoundRobin } from './deficit-round-robin.ts';
 import type { QueueEntry } from './entry.ts';
+import { Patience } from './patience.ts';
 import type { PolicyProfile } from './policy-profile.ts';
 
 export class ModelQueue {
   readonly modelName: string;
+  readonly patience = new Patience();
   readonly #canGo: CanGo;
   #profile: PolicyProfile;
   #classes: readonly ClassQueue[];

@@ -89,7 +89,7 @@ export class RequestQueue {
       sequence: this.#sequence++,
       rawIslTokens: promptTokens,
       cachedTokens: Math.min(cached(), promptTokens),
-      prefillMs: prefillMs(ranks[0]!, promptTokens - cached()),
+      patienceMs: queue.patience.of(prefillMs(ranks[0]!, promptTokens - cached())),
       strictPriority: request.strictPriority ?? 0,
       classIndex,
       score: 0,
