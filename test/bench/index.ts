@@ -3,7 +3,7 @@
  *
  * Both sides run in turn, each time in a process of its own, `--rounds` times; a figure is the best of its side's rounds,
  * because what else runs on a machine only ever adds. A store is CPU time (two million of them cannot run undisturbed on a
- * shared machine; the wall time of each round stands beside). Finds are p50 of single calls without the clock's own p50, which is
+ * shared machine; the wall time of each round stands beside). Finds are p50 without the clock's own p50, which is
  * measured on each side. Checksums cover who has how much of every query, before and after the removals.
  */
 
@@ -24,7 +24,7 @@ const HELP = `npm run bench:index -- [options]
   --blocks N    distinct blocks [1000000]
   --workers N   workers [8]
   --queries N   queries of each length [20000]
-  --rounds N    how often each side runs [5]`;
+  --rounds N    how often each side runs [8]`;
 
 const { values: args } = parseArgs({
   options: {
@@ -33,7 +33,7 @@ const { values: args } = parseArgs({
     blocks: { type: 'string', default: '1000000' },
     workers: { type: 'string', default: '8' },
     queries: { type: 'string', default: '20000' },
-    rounds: { type: 'string', default: '5' },
+    rounds: { type: 'string', default: '8' },
     help: { type: 'boolean', short: 'h', default: false },
   },
 });

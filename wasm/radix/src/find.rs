@@ -6,8 +6,6 @@
 //! the block where that tier ends: the tiers of a slot are then read off one path, and none is ever gone back to.
 //! Cost: a table look-up for each place where the path is not contiguous, and a scan in between.
 
-use std::hint::black_box;
-
 use crate::index::Index;
 use crate::nodes::{CONTIGUOUS, SET_MASK, TOUCHED};
 use crate::owners::{DEVICE, TIERS};
@@ -48,10 +46,7 @@ impl Index {
         out.clear();
         lower.clear();
         let Some(&first) = query.first() else { return 0 };
-        let at = self.child(NONE, first);
-        if at != NONE {
-            black_box(self.nodes.touch(at, query.len()));
-        }
+        let at = self.child_to_follow(NONE, first, query.len());
         if at == NONE || self.nodes.set(at) == EMPTY {
             return 0;
         }
@@ -75,11 +70,10 @@ impl Index {
             if depth == query.len() {
                 break;
             }
-            let child = self.child(at, query[depth]);
+            let child = self.child_to_follow(at, query[depth], query.len() - depth);
             if child == NONE {
                 break;
             }
-            black_box(self.nodes.touch(child, query.len() - depth));
             let set = self.nodes.set(child);
             if set != running.set() && !running.meet(&self.sets, set, depth as u32, out) {
                 break;

@@ -1,12 +1,12 @@
 //! A hash table of 26-bit ids. It holds no keys: the owner of the ids compares.
 //!
-//! Why: a key of 8 bytes is stored once, in the node, and the table costs 64 bytes for 10 ids (6.4 bytes an id, 7.5 to 11.3
+//! Why: a key of 8 bytes is stored once, in the node, and the table costs 64 bytes for 10 ids (6.4 bytes an id, 7.5 to 15
 //! with its slack). A bucket is one cache line: ten 16-bit tags, a count of entries that had to pass over it, ten ids with
 //! six more bits of the hash above each. So a look-up reads one line of the table and, where all 22 bits agree, the key in the
 //! node. Those 22 bits also say where an entry belongs, so growing reads no key: old and new buckets are both read in order.
 //!
 //! Invariants: `overflow` of a bucket is the exact number of entries whose home is before it and that lie behind it, so a
-//! look-up stops at the first bucket with `overflow == 0` and a removal needs no tombstone. 64 shards grow by half, each
+//! look-up stops at the first bucket with `overflow == 0` and a removal needs no tombstone. 64 shards double, each
 //! on its own, so no single insertion moves more than a 64th of the table.
 
 /// No id: what look-ups return for "not there".
@@ -20,8 +20,8 @@ const SIGN_BITS: u32 = 32 - ID_BITS;
 const WAYS: usize = 10;
 const SHARDS: usize = 64;
 const LANES: u32 = (1 << WAYS) - 1;
-/// Upper bound of the bytes a single entry can cost: a bucket's share at the lowest load that growing by half leaves.
-pub const ENTRY_COST_BYTES: usize = 12;
+/// Upper bound of the bytes a single entry can cost: a bucket's share at the lowest load that doubling leaves.
+pub const ENTRY_COST_BYTES: usize = 16;
 
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -241,7 +241,7 @@ fn place(buckets: &mut [Bucket], tag: u16, entry: u32) {
 #[cold]
 fn grow(shard: &mut Shard) -> usize {
     let before = shard.buckets.len();
-    let after = (before + before / 2).max(before + 1);
+    let after = (2 * before).max(1);
     let mut buckets = Vec::new();
     buckets.reserve_exact(after);
     buckets.resize(after, EMPTY);
