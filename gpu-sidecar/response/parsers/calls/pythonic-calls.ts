@@ -1,0 +1,74 @@
+/** `[get_weather(city="Zürich", days=2), now()]`: Python calls with literals by keyword (Llama 4, Olmo 3, LFM2). */
+
+import type { PartSink } from '../part-sink.ts';
+import type { CallReader } from './call-reader.ts';
+import { PythonValue } from './python-value.ts';
+
+type State = 'list' | 'between' | 'name' | 'key' | 'value' | 'after value' | 'broken';
+
+export class PythonicCalls implements CallReader {
+  done = false;
+  #state: State = 'list';
+  #word = '';
+  #parameters = 0;
+  #value = new PythonValue();
+
+  read(text: string, from: number, out: PartSink): number {
+    let at = from;
+    while (at < text.length && !this.done) {
+      if (this.#state === 'broken') return text.length;
+      if (this.#state === 'value') {
+        at = this.#value.scan(text, at);
+        out.args(this.#value.passed);
+        if (this.#value.done) this.#state = 'after value';
+        if (this.#value.broken) this.#state = 'broken';
+      } else at += this.#char(text[at]!, out);
+    }
+    return at;
+  }
+
+  /** How many characters were consumed. */
+  #char(char: string, out: PartSink): 0 | 1 {
+    if (char <= ' ') return 1;
+    const state = this.#state;
+    if (state === 'list') {
+      if (char === '[') this.#state = 'between';
+      else this.done = true;
+      return char === '[' ? 1 : 0;
+    }
+    if (state === 'between') {
+      if (char === ']') this.done = true;
+      else if (char !== ',') this.#startWord('name', char);
+    } else if (state === 'name') {
+      if (char === '(') this.#open(out);
+      else this.#word += char;
+    } else if (char === ')' && (state === 'after value' || this.#word === '')) {
+      out.args(this.#parameters === 0 ? '{}' : '}');
+      this.#state = 'between';
+    } else if (state === 'after value') {
+      this.#state = char === ',' ? 'key' : 'broken';
+      this.#word = '';
+    } else if (char === '=') this.#startValue(out);
+    else if (/^\w$/.test(char)) this.#word += char;
+    else this.#state = 'broken';
+    return 1;
+  }
+
+  #startWord(state: State, char: string): void {
+    this.#word = char;
+    this.#state = state;
+  }
+
+  #open(out: PartSink): void {
+    out.call(this.#word);
+    this.#word = '';
+    this.#parameters = 0;
+    this.#state = 'key';
+  }
+
+  #startValue(out: PartSink): void {
+    out.args(`${this.#parameters++ === 0 ? '{' : ', '}${JSON.stringify(this.#word)}: `);
+    this.#value = new PythonValue();
+    this.#state = 'value';
+  }
+}
