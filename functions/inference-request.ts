@@ -3,6 +3,7 @@
  */
 
 import type { RouteRequest } from '../durable/router/rpc.ts';
+import type { GrammarKind } from '../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 
 /** One chat message as the template sees it. */
 export interface ChatMessage {
@@ -31,6 +32,17 @@ export interface Sampling {
   repetitionPenalty: number;
   /** Token id and added logit; empty = none. */
   logitBias: readonly (readonly [tokenId: number, bias: number])[];
+  /** Answers wanted. */
+  n: number;
+  /** Likely tokens named beside each chosen one; null: no log probabilities. */
+  topLogprobs: number | null;
+}
+
+/** What the answer must look like. */
+export interface Grammar {
+  kind: GrammarKind;
+  /** The JSON schema; empty where the kind says all. */
+  text: string;
 }
 
 export interface StopConditions {
@@ -70,6 +82,14 @@ export interface RoutingWishes
   cacheNamespace?: string;
 }
 
+/** The tools that the answer may call. */
+export interface ToolUse {
+  /** OpenAI's `tools`, as the template sees them. */
+  tools: readonly unknown[];
+  /** At most one call. */
+  one: boolean;
+}
+
 export interface InferenceRequest {
   model: string;
   prompt: Prompt;
@@ -81,6 +101,8 @@ export interface InferenceRequest {
   echo: boolean;
   priority: number;
   agentHints: AgentHints | null;
+  tools: ToolUse | null;
+  grammar: Grammar | null;
   /** null: none. */
   routing: RoutingWishes | null;
 }

@@ -101,6 +101,8 @@ const GREEDY: EngineRequest['sampling'] = {
   topK: 0,
   minP: 0,
   seed: 0n,
+  choice: 0,
+  topLogprobs: null,
   presencePenalty: 0,
   frequencyPenalty: 0,
   repetitionPenalty: 1,

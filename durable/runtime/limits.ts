@@ -13,6 +13,9 @@ export const LIMITS = {
   /** max_tokens when the client gives none: what is left of the context, at most this. */
   defaultMaxTokens: 4096,
   logitBiasEntries: 1024,
+  /** Answers to one prompt (`n`), and likely tokens named beside each chosen one. */
+  choices: 16,
+  topLogprobs: 20,
   modelNameLength: 256,
   nearModelNames: 3,
 

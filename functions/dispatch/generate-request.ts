@@ -5,7 +5,7 @@
  * The bytes are written into one buffer per isolate, from front to back without a pause, and copied out once. A nested
  * message is moved when its length needs more than one byte, which few do.
  */
-import type { Sampling, StopConditions } from '../inference-request.ts';
+import type { Grammar, Sampling, StopConditions } from '../inference-request.ts';
 
 export interface ResumeState {
   /** Packed LE u32. */
@@ -38,6 +38,10 @@ export interface GenerateFields {
   /** Unix seconds. */
   created: number;
   echo: boolean;
+  /** JSON; empty: none. */
+  tools: string;
+  oneToolCall: boolean;
+  grammar: Grammar | null;
   resume: ResumeState | null;
   priority: number;
 }
@@ -68,6 +72,8 @@ export function encodeGenerateRequest(fields: GenerateFields): Uint8Array {
   if (fields.resume !== null) writeResume(fields.resume);
   if (fields.hashSeed !== undefined) writeFixed64(11, fields.hashSeed);
   if (fields.priority !== 0) writeUint(12, (fields.priority << 1) ^ (fields.priority >> 31));
+  const { grammar } = fields;
+  if (grammar !== null) writeMessage(13, () => writeGrammar(grammar));
   return buffer.slice(0, at);
 }
 
@@ -89,6 +95,17 @@ function writeSampling(sampling: Sampling, seed: bigint): void {
       at += 4;
     });
   }
+  if (sampling.n !== 1) writeUint(10, sampling.n);
+  if (sampling.topLogprobs !== null) {
+    // Optional, so 0 is said.
+    writeTag(11, VARINT);
+    writeVarint(sampling.topLogprobs);
+  }
+}
+
+function writeGrammar(grammar: Grammar): void {
+  writeUint(1, grammar.kind);
+  writeString(2, grammar.text);
 }
 
 function writeStop(stop: StopConditions, maxTokens: number): void {
@@ -109,6 +126,8 @@ function writeOutput(fields: GenerateFields): void {
   writeString(4, fields.responseId);
   writeUint(5, fields.created);
   if (fields.echo) writeUint(6, 1);
+  writeString(7, fields.tools);
+  if (fields.oneToolCall) writeUint(8, 1);
 }
 
 function writeResume(resume: ResumeState): void {
@@ -231,6 +250,7 @@ function sizeBound(fields: GenerateFields): number {
   const { sampling, stop, resume } = fields;
   let bytes = SPARE_BYTES + fields.tokenIds.byteLength + fields.blockHashes.byteLength;
   bytes += 3 * (fields.requestId.length + fields.model.length + fields.responseId.length);
+  bytes += 3 * (fields.tools.length + (fields.grammar?.text.length ?? 0));
   bytes += sampling.logitBias.length * 16 + stop.stopTokenIds.length * 4;
   for (const text of stop.stop) bytes += text.length * 3 + 8;
   return resume === null ? bytes : bytes + resume.tokenIds.byteLength + resume.partialEvent.byteLength;

@@ -4,21 +4,25 @@ import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
 import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
-import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
+import { samplingOf, stopOf } from './sampling-request.ts';
 
 export function chatRequest(json: unknown): InferenceRequest {
   const body = parseBody(chatSchema, json);
   refuseUnserved(body);
+  const sampling = samplingOf(body);
+  if (body.logprobs) sampling.topLogprobs = body.top_logprobs ?? 0;
   return {
     model: body.model,
     prompt: { kind: 'messages', messages: body.messages.map(messageOf) },
-    sampling: samplingOf(body),
+    sampling,
     stop: stopOf(body, body.max_completion_tokens ?? body.max_tokens ?? null),
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
     echo: false,
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
+    tools: null,
+    grammar: null,
     routing: routingOf(body),
   };
 }
@@ -55,8 +59,10 @@ function textOfParts(
 }
 
 function refuseUnserved(body: ChatBody): void {
-  requireOneChoice(body.n, 'n');
-  if (body.logprobs) throw unsupported('logprobs', "'logprobs' is not served.");
+  if (body.top_logprobs != null && !body.logprobs) {
+    const message = "Invalid value for 'top_logprobs': 'logprobs' must be true.";
+    throw new StatorError('invalid_request', message, { param: 'top_logprobs' });
+  }
   if (body.response_format != null && body.response_format.type !== 'text') {
     throw unsupported(
       'response_format.type',

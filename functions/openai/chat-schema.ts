@@ -16,7 +16,7 @@ export const chatSchema = z.looseObject({
   messages: z.array(message).min(1).max(LIMITS.messages),
   max_completion_tokens: tokenCount.nullish(),
   logprobs: z.boolean().nullish(),
-  top_logprobs: z.number().int().min(0).max(20).nullish(),
+  top_logprobs: z.number().int().min(0).max(LIMITS.topLogprobs).nullish(),
   response_format: z.looseObject({ type: z.string() }).nullish(),
   tools: z.array(z.unknown()).nullish(),
 });

@@ -3,7 +3,7 @@ import type { InferenceRequest, Prompt } from '../inference-request.ts';
 import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
 import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
-import { requireOneChoice, samplingOf, stopOf } from './sampling-request.ts';
+import { samplingOf, stopOf } from './sampling-request.ts';
 import { invalidPrompt, tokenPrompt } from './token-prompt.ts';
 
 /** What OpenAI generates when a completion names no limit. */
@@ -12,16 +12,20 @@ const DEFAULT_MAX_TOKENS = 16;
 export function completionsRequest(json: unknown): InferenceRequest {
   const body = parseBody(completionsSchema, json);
   refuseUnserved(body);
+  const sampling = samplingOf(body);
+  if (body.logprobs != null) sampling.topLogprobs = body.logprobs;
   return {
     model: body.model,
     prompt: promptOf(body.prompt),
-    sampling: samplingOf(body),
+    sampling,
     stop: stopOf(body, body.max_tokens ?? DEFAULT_MAX_TOKENS),
     stream: body.stream ?? false,
     includeUsage: body.stream_options?.include_usage ?? false,
     echo: body.echo ?? false,
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
+    tools: null,
+    grammar: null,
     routing: routingOf(body),
   };
 }
@@ -42,8 +46,11 @@ function textPrompt(text: string): Prompt {
 }
 
 function refuseUnserved(body: CompletionsBody): void {
-  requireOneChoice(body.n, 'n');
-  requireOneChoice(body.best_of, 'best_of');
-  if (body.logprobs != null) throw unsupported('logprobs', "'logprobs' is not served.");
+  if (body.best_of != null && body.best_of !== (body.n ?? 1)) {
+    throw unsupported('best_of', "'best_of' must be as many as 'n': all candidates are returned.");
+  }
+  if (body.logprobs != null && body.echo) {
+    throw unsupported('logprobs', "'logprobs' of an echoed prompt are not served.");
+  }
   if (body.suffix) throw unsupported('suffix', "'suffix' is not served.");
 }

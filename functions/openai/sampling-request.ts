@@ -2,7 +2,6 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Sampling, StopConditions } from '../inference-request.ts';
-import { unsupported } from './parse.ts';
 import type { SamplingBody } from './sampling-schema.ts';
 
 const NONE: readonly never[] = [];
@@ -18,6 +17,8 @@ export function samplingOf(body: SamplingBody): Sampling {
     frequencyPenalty: body.frequency_penalty ?? 0,
     repetitionPenalty: body.repetition_penalty ?? 1,
     logitBias: body.logit_bias ? logitBiasOf(body.logit_bias) : NONE,
+    n: body.n ?? 1,
+    topLogprobs: null,
   };
 }
 
@@ -44,9 +45,4 @@ export function stopOf(body: SamplingBody, maxTokens: number | null): StopCondit
     stopTokenIds: body.stop_token_ids ?? NONE,
     ignoreEos: body.ignore_eos ?? false,
   };
-}
-
-/** One choice per request, for now. */
-export function requireOneChoice(n: number | null | undefined, param: string): void {
-  if (n != null && n !== 1) throw unsupported(param, `'${param}' must be 1: several choices are not served.`);
 }

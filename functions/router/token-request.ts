@@ -114,6 +114,8 @@ function requestOf(
     echo: false,
     priority: 0,
     agentHints: null,
+    tools: null,
+    grammar: null,
     routing: wishes,
   };
 }

@@ -11,7 +11,7 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { BlockCache } from './block-cache.ts';
-import type { EngineLoad, EngineRequest, FinishReason } from './engine.ts';
+import type { EngineLoad, EngineRequest, FinishReason, TokenLogprobs } from './engine.ts';
 import type { Sequence } from './sequence.ts';
 
 export interface SchedulerShape {
@@ -240,12 +240,12 @@ export class BatchScheduler<S extends Sequence> {
   }
 
   /** Gives a request its next token, and ends it when that was the last it may have. */
-  append(sequence: S, id: number): void {
+  append(sequence: S, id: number, logprobs?: TokenLogprobs): void {
     const index = sequence.generated++;
     sequence.known++;
     const full = this.#isFull(sequence);
     if (!full) sequence.blocks.push(id);
-    sequence.sink.token(id, index);
+    sequence.sink.token(id, index, logprobs);
     if (full && sequence.state === 'running') this.end(sequence, 'length');
   }
 

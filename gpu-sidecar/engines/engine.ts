@@ -41,12 +41,26 @@ export interface SamplingOptions {
   minP: number;
   /** The uniform number of token i is hash(seed, choice, i). */
   seed: bigint;
+  /** Which of the answers to one prompt this is, from 0. */
+  choice: number;
+  /** Likely tokens to name beside each chosen one; null: no log probabilities. */
+  topLogprobs: number | null;
   presencePenalty: number;
   frequencyPenalty: number;
   /** 1 = off. */
   repetitionPenalty: number;
   logitBias: ReadonlyMap<number, number>;
 }
+
+/** How likely a token was before bias, penalties and temperature; natural logarithms, never below `LEAST_LOGPROB`. */
+export interface TokenLogprobs {
+  logprob: number;
+  /** The likeliest tokens, falling; equal ones by id. */
+  top: readonly (readonly [id: number, logprob: number])[];
+}
+
+/** In place of minus infinity, which JSON has not; OpenAI's number. */
+export const LEAST_LOGPROB = -9999;
 
 export interface EngineRequest {
   requestId: string;
@@ -73,8 +87,11 @@ export type FinishReason = 'stop' | 'length' | 'cancelled' | 'error';
 export interface EngineSink {
   /** Prefill is over: prompt tokens that were found in the cache. Called before the first token. */
   started(cachedTokens: number): void;
-  /** Token number `index` of the response (0-based, resumed tokens counted). An end-of-generation token is not reported. */
-  token(id: number, index: number): void;
+  /**
+   * Token number `index` of the response (0-based, resumed tokens counted), with log probabilities when they were asked
+   * for. An end-of-generation token is not reported.
+   */
+  token(id: number, index: number, logprobs?: TokenLogprobs): void;
   /** `error` is set for the reason `error` only. */
   end(reason: FinishReason, error?: Error): void;
 }

@@ -1,37 +1,58 @@
-/** A response that is not streamed: the text is collected and one JSON document comes at the end. */
+/** A response that is not streamed: the text of every choice is collected and one JSON document comes at the end. */
 
 import type { StatorError } from '../../durable/runtime/errors.ts';
+import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
+import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import { errorDocument } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
+import { type LoggedToken, TokenLog } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
+
+interface CollectedChoice {
+  readonly answer: Answer;
+  readonly log: TokenLog | null;
+  text: string;
+  reason: AnswerEnd;
+}
 
 export class DocumentResponse implements ResponseFold {
   readonly contentType = 'application/json';
   readonly failed = null;
+  readonly turns: ChoiceTurns | null;
   readonly #facts: ResponseFacts;
-  readonly #answer: Answer;
-  #text = '';
+  readonly #texts: TokenTexts;
+  readonly #choices: readonly CollectedChoice[];
+  #choice: CollectedChoice;
+  #tokens = 0;
   #cachedTokens = 0;
-  #done = false;
+  #reason: AnswerEnd | null = null;
 
   constructor(facts: ResponseFacts, texts: TokenTexts) {
     this.#facts = facts;
-    this.#answer = new Answer(texts, facts);
+    this.#texts = texts;
+    const choices: CollectedChoice[] = [];
+    for (let index = 0; index < facts.choices; index++) {
+      const log = facts.logprobs ? new TokenLog(texts) : null;
+      choices.push({ answer: new Answer(texts, facts), log, text: '', reason: 'stop' });
+    }
+    this.#choices = choices;
+    this.#choice = choices[0]!;
+    this.turns = choices.length === 1 ? null : new ChoiceTurns(choices.length);
   }
 
   get tokens(): number {
-    return this.#answer.tokens;
+    return this.#tokens;
   }
 
   get done(): boolean {
-    return this.#done;
+    return this.#reason !== null;
   }
 
   get reason(): AnswerEnd | null {
-    return this.#answer.ended;
+    return this.#reason;
   }
 
   open(): string {
@@ -43,18 +64,36 @@ export class DocumentResponse implements ResponseFold {
     return '';
   }
 
-  push(id: number): string {
-    this.#text += this.#answer.push(id);
-    return this.#answer.ended === null ? '' : this.#document(this.#answer.ended);
+  push(id: number, logprobs?: TokenLogprobs): string {
+    if (this.turns !== null) {
+      const end = endOfMarker(id);
+      if (end !== null) return this.finish(end);
+    }
+    this.#tokens++;
+    const choice = this.#choice;
+    const text = choice.answer.push(id);
+    choice.text += text;
+    choice.log?.add(id, logprobs);
+    if (choice.answer.ended !== null) {
+      // A token that completes a stop string without any text of the answer is not part of it.
+      if (text === '') choice.log?.drop();
+      return this.#ending(choice.answer.ended);
+    }
+    if (this.turns !== null) {
+      this.turns.took(id);
+      this.#choice = this.#choices[this.turns.turn]!;
+    }
+    return '';
   }
 
   finish(reason: AnswerEnd): string {
-    this.#text += this.#answer.finish(reason);
-    return this.#document(this.#answer.ended ?? reason);
+    const { answer } = this.#choice;
+    this.#choice.text += answer.finish(reason);
+    return this.#ending(answer.ended ?? reason);
   }
 
   fail(error: StatorError): string {
-    this.#done = true;
+    this.#reason ??= 'stop';
     return errorDocument(error);
   }
 
@@ -67,13 +106,24 @@ export class DocumentResponse implements ResponseFold {
     return text;
   }
 
-  #document(reason: AnswerEnd): string {
-    this.#done = true;
+  /** The choice whose turn it is has ended; with the last one comes the document. */
+  #ending(reason: AnswerEnd): string {
+    this.#choice.reason = reason;
+    this.turns?.ended();
+    const next = this.turns?.turn ?? -1;
+    if (next >= 0) {
+      this.#choice = this.#choices[next]!;
+      return '';
+    }
+    this.#reason = reason;
     const usage = {
       promptTokens: this.#facts.promptTokens,
-      completionTokens: this.#answer.tokens,
+      completionTokens: this.#tokens,
       cachedTokens: this.#cachedTokens,
     };
-    return DIALECTS[this.#facts.dialect].document(this.#facts, { text: this.#text, reason, usage });
+    const choices = this.#choices.map(({ text, reason, log }) => ({ text, reason, logged: taken(log) }));
+    return DIALECTS[this.#facts.dialect].document(this.#facts, { choices, texts: this.#texts, usage });
   }
 }
+
+const taken = (log: TokenLog | null): readonly LoggedToken[] | null => log?.take() ?? null;

@@ -7,50 +7,73 @@
  *     error   = "data: " payload LF LF              ; no id: the response failed and is over
  *
  * Events are numbered from 0 without gaps and say the ids of all tokens since the event before, so the ids of the
- * complete events are exactly the tokens behind them. One event per token that makes text certain, however many tokens
- * arrive at once: where events end is decided by the ids alone. A payload (JSON or `[DONE]`) holds no line feed.
+ * complete events are exactly the tokens behind them. One event per token that makes text certain (with log
+ * probabilities: per token), however many tokens arrive at once: where events end is decided by the ids alone. A payload
+ * (JSON or `[DONE]`) holds no line feed. Several choices take turns (`choice-turns.ts`) in one sequence of events.
  */
 
 import type { StatorError } from '../../durable/runtime/errors.ts';
 import { formatEventId } from '../../durable/runtime/event-id.ts';
+import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
+import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
 import { EVENT_END, KEEP_ALIVE } from './comment.ts';
 import type { ChunkEncoder } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import { errorEvent } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
+import { TokenLog } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
+
+interface StreamedChoice {
+  readonly answer: Answer;
+  readonly encoder: ChunkEncoder;
+  /** null: nobody asked. */
+  readonly log: TokenLog | null;
+}
 
 export class EventStream implements ResponseFold {
   readonly contentType = 'text/event-stream';
   readonly failed = null;
+  readonly turns: ChoiceTurns | null;
   readonly #facts: ResponseFacts;
-  readonly #answer: Answer;
-  readonly #encoder: ChunkEncoder;
+  readonly #texts: TokenTexts;
+  readonly #choices: readonly StreamedChoice[];
+  /** The choice whose token comes next, or the last one. */
+  #choice: StreamedChoice;
   /** Tokens since the last event. */
   #heldIds: number[] = [];
+  #tokens = 0;
   #events = 0;
   #cachedTokens = 0;
   #begun = false;
-  #done = false;
+  #reason: AnswerEnd | null = null;
 
   constructor(facts: ResponseFacts, texts: TokenTexts) {
     this.#facts = facts;
-    this.#answer = new Answer(texts, facts);
-    this.#encoder = DIALECTS[facts.dialect].chunks(facts);
+    this.#texts = texts;
+    const { chunks } = DIALECTS[facts.dialect];
+    const choices: StreamedChoice[] = [];
+    for (let index = 0; index < facts.choices; index++) {
+      const log = facts.logprobs ? new TokenLog(texts) : null;
+      choices.push({ answer: new Answer(texts, facts), encoder: chunks(facts, index), log });
+    }
+    this.#choices = choices;
+    this.#choice = choices[0]!;
+    this.turns = choices.length === 1 ? null : new ChoiceTurns(choices.length);
   }
 
   get tokens(): number {
-    return this.#answer.tokens;
+    return this.#tokens;
   }
 
   get done(): boolean {
-    return this.#done;
+    return this.#reason !== null;
   }
 
   get reason(): AnswerEnd | null {
-    return this.#answer.ended;
+    return this.#reason;
   }
 
   open(): string {
@@ -61,22 +84,37 @@ export class EventStream implements ResponseFold {
     this.#cachedTokens = cachedTokens;
     if (this.#begun) return '';
     this.#begun = true;
-    return this.#encoder.first === null ? '' : this.#event(this.#encoder.first);
+    let events = '';
+    for (const { encoder } of this.#choices) if (encoder.first !== null) events += this.#event(encoder.first);
+    return events;
   }
 
-  push(id: number): string {
+  push(id: number, logprobs?: TokenLogprobs): string {
     this.#heldIds.push(id);
-    const content = this.#content(this.#answer.push(id));
-    return this.#answer.ended === null ? content : content + this.#ending(this.#answer.ended);
+    if (this.turns !== null) {
+      const end = endOfMarker(id);
+      if (end !== null) return this.finish(end);
+    }
+    this.#tokens++;
+    const { answer, log } = this.#choice;
+    const text = answer.push(id);
+    const content = log === null ? this.#content(text) : this.#logged(log, { id, text, logprobs });
+    if (answer.ended !== null) return content + this.#ending(answer.ended);
+    if (this.turns !== null) {
+      this.turns.took(id);
+      this.#choice = this.#choices[this.turns.turn]!;
+    }
+    return content;
   }
 
   finish(reason: AnswerEnd): string {
-    const content = this.#content(this.#answer.finish(reason));
-    return content + this.#ending(this.#answer.ended ?? reason);
+    const { answer } = this.#choice;
+    const content = this.#content(answer.finish(reason));
+    return content + this.#ending(answer.ended ?? reason);
   }
 
   fail(error: StatorError): string {
-    this.#done = true;
+    this.#reason ??= 'stop';
     return errorEvent(error);
   }
 
@@ -90,21 +128,36 @@ export class EventStream implements ResponseFold {
 
   #content(text: string): string {
     if (text === '') return '';
-    return this.#event(this.#encoder.head + JSON.stringify(text) + this.#encoder.tail);
+    const { encoder } = this.#choice;
+    return this.#event(encoder.head + JSON.stringify(text) + encoder.tail);
   }
 
+  /** A token that completes a stop string without any text of the answer is not part of it. */
+  #logged(log: TokenLog, token: { id: number; text: string; logprobs: TokenLogprobs | undefined }): string {
+    log.add(token.id, token.logprobs);
+    const tokens = log.take();
+    const { answer, encoder } = this.#choice;
+    if (token.text === '' && answer.ended !== null) return '';
+    return this.#event(encoder.logged(token.text, tokens, this.#texts));
+  }
+
+  /** The choice whose turn it is has ended, and the response with the last of them. */
   #ending(reason: AnswerEnd): string {
-    this.#done = true;
-    let events = this.#event(this.#encoder.finish(reason));
-    if (this.#facts.includeUsage) {
-      const usage = {
-        promptTokens: this.#facts.promptTokens,
-        completionTokens: this.#answer.tokens,
-        cachedTokens: this.#cachedTokens,
-      };
-      events += this.#event(this.#encoder.usage(usage));
+    const finish = this.#event(this.#choice.encoder.finish(reason));
+    this.turns?.ended();
+    const next = this.turns?.turn ?? -1;
+    if (next >= 0) {
+      this.#choice = this.#choices[next]!;
+      return finish;
     }
-    return events + this.#event('[DONE]');
+    this.#reason = reason;
+    if (!this.#facts.includeUsage) return finish + this.#event('[DONE]');
+    const usage = {
+      promptTokens: this.#facts.promptTokens,
+      completionTokens: this.#tokens,
+      cachedTokens: this.#cachedTokens,
+    };
+    return finish + this.#event(this.#choice.encoder.usage(usage)) + this.#event('[DONE]');
   }
 
   #event(payload: string): string {

@@ -21,6 +21,10 @@ export interface ResponseFacts {
   echoText: string;
   /** None of them empty. */
   stop: readonly string[];
+  /** Answers in the response. */
+  choices: number;
+  /** The tokens' log probabilities are part of the answer. */
+  logprobs: boolean;
   /** Stop strings do not count before this many tokens. */
   minTokens: number;
 }

@@ -6,8 +6,9 @@
  */
 
 import type { StatorError } from '../../durable/runtime/errors.ts';
-import type { Vocabulary } from '../engines/engine.ts';
+import type { TokenLogprobs, Vocabulary } from '../engines/engine.ts';
 import type { AnswerEnd } from './answer.ts';
+import type { ChoiceTurns } from './choice-turns.ts';
 import { DocumentResponse } from './document.ts';
 import { EventStream } from './event-stream.ts';
 import type { ResponseFacts } from './facts.ts';
@@ -24,12 +25,14 @@ export interface ResponseFold {
   readonly reason: AnswerEnd | null;
   /** Set when the response cannot go on; the text that says so has been returned. */
   readonly failed: StatorError | null;
+  /** Whose token comes next; null when there is but one choice. */
+  readonly turns: ChoiceTurns | null;
   /** What can be sent before the engine does anything. */
   open(): string;
   /** Before the first token of this worker; `cachedTokens` goes into the usage. */
   started(cachedTokens: number): string;
-  push(id: number): string;
-  /** The engine came to its end. */
+  push(id: number, logprobs?: TokenLogprobs): string;
+  /** The engine came to its end. With several choices this is a marker among the tokens (`choice-turns.ts`). */
   finish(reason: AnswerEnd): string;
   /** Ends the response with an error in place of what is missing. */
   fail(error: StatorError): string;

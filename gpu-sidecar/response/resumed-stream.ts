@@ -9,7 +9,9 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { parseEventId } from '../../durable/runtime/event-id.ts';
+import type { TokenLogprobs } from '../engines/engine.ts';
 import type { AnswerEnd } from './answer.ts';
+import type { ChoiceTurns } from './choice-turns.ts';
 import { EVENT_END, KEEP_ALIVE } from './comment.ts';
 import type { EventStream } from './event-stream.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
@@ -65,6 +67,10 @@ export class ResumedStream implements ResponseFold {
     return this.#failed;
   }
 
+  get turns(): ChoiceTurns | null {
+    return this.#stream.turns;
+  }
+
   get reason(): AnswerEnd | null {
     return this.#stream.reason;
   }
@@ -77,8 +83,8 @@ export class ResumedStream implements ResponseFold {
     return this.#missing(this.#stream.started(this.#cachedTokens ?? cachedTokens));
   }
 
-  push(id: number): string {
-    return this.#missing(this.#stream.push(id));
+  push(id: number, logprobs?: TokenLogprobs): string {
+    return this.#missing(this.#stream.push(id, logprobs));
   }
 
   finish(reason: AnswerEnd): string {

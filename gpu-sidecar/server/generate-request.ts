@@ -7,6 +7,7 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { EngineRequest, SamplingOptions, Vocabulary } from '../engines/engine.ts';
 import { Dialect, type GenerateRequest, type Sampling } from '../proto/gen/stator/v1/worker_pb.js';
+import { endOfMarker } from '../response/choice-turns.ts';
 import { detokenise } from '../response/detokenise.ts';
 import type { DialectName, ResponseFacts } from '../response/facts.ts';
 import type { ResumePoint } from '../response/resumed-stream.ts';
@@ -24,15 +25,21 @@ export interface ParsedGenerate {
 export interface ModelBounds {
   vocabulary: Vocabulary;
   contextLengthTokens: number;
+  /** Its name, for refusals. */
+  engine: string;
   limits: WorkerLimits;
 }
 
 export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): ParsedGenerate {
-  const { output, stop } = request;
+  const { grammar, output, stop } = request;
   if (output === undefined) throw invalid('output', 'missing');
   const promptIds = tokenIds(request.tokenIds, 'token_ids', bounds.vocabulary);
   if (promptIds.length === 0) throw invalid('token_ids', 'the prompt is empty');
-  const resume = request.resume === undefined ? null : resumePoint(request.resume, bounds.vocabulary);
+  const choices = request.sampling?.n || 1;
+  if (choices > bounds.limits.choices) throw invalid('sampling.n', `more than ${bounds.limits.choices}`);
+  if (grammar !== undefined) throw cannot(bounds, 'response_format', 'hold an answer to a form');
+  const resume =
+    request.resume === undefined ? null : resumePoint(request.resume, bounds.vocabulary, choices);
   if (resume !== null && !output.stream) throw invalid('resume', 'only a stream can be continued');
   if (request.blockHashes.length % 8 !== 0) throw invalid('block_hashes', 'not whole 64-bit words');
   const maxTokens = stop?.maxTokens ?? 0;
@@ -43,11 +50,12 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
   return {
     engine: {
       requestId: requestId(request.requestId),
-      tokenIds: resume === null ? promptIds : joined(promptIds, resume.tokenIds),
+      // Several choices have tokens of their own behind the prompt (`methods/fork.ts`).
+      tokenIds: resume === null || choices > 1 ? promptIds : joined(promptIds, resume.tokenIds),
       promptTokens: promptIds.length,
       blockHashes: request.blockHashes,
       hashSeed: request.hashSeed,
-      sampling: sampling(request.sampling),
+      sampling: sampling(request.sampling, bounds.limits),
       maxTokens,
       minTokens: stop?.minTokens ?? 0,
       stopTokenIds: stop === undefined ? [] : [...tokenIds(stop.stopTokenIds, 'stop.stop_token_ids', null)],
@@ -64,6 +72,8 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       promptTokens: promptIds.length,
       echoText: output.echo ? detokenise(tokenTexts(bounds.vocabulary), promptIds) : '',
       stop: stops,
+      choices,
+      logprobs: request.sampling?.topLogprobs !== undefined,
       minTokens: stop?.minTokens ?? 0,
     },
     resume,
@@ -82,29 +92,42 @@ const tooLong = (tokens: number, bounds: ModelBounds): StatorError =>
     { param: 'messages' },
   );
 
+const cannot = (bounds: ModelBounds, param: string, what: string): StatorError =>
+  new StatorError('unsupported_parameter', `The engine '${bounds.engine}' cannot ${what} yet.`, { param });
+
 /** Goes into a header, so only visible ASCII. */
 function requestId(text: string): string {
   if (!/^[\x21-\x7e]{1,128}$/.test(text)) throw invalid('request_id', 'must be 1 to 128 visible characters');
   return text;
 }
 
-/** Packed words as numbers; with a vocabulary, every id must be in it. */
-function tokenIds(bytes: Uint8Array, param: string, vocabulary: Vocabulary | null): Uint32Array {
+/** Packed words as numbers; with a vocabulary, every id must be in it, or mark the end of a choice where `marked`. */
+function tokenIds(
+  bytes: Uint8Array,
+  param: string,
+  vocabulary: Vocabulary | null,
+  marked = false,
+): Uint32Array {
   if (bytes.length % 4 !== 0) throw invalid(param, 'not whole 32-bit words');
   const ids = new Uint32Array(bytes.length / 4);
   new Uint8Array(ids.buffer).set(bytes);
   if (vocabulary !== null) {
     const size = vocabulary.size;
     for (let i = 0; i < ids.length; i++) {
-      if (ids[i]! >= size) throw invalid(param, `token ${ids[i]} is not in the vocabulary of ${size}`);
+      if (ids[i]! < size || (marked && endOfMarker(ids[i]!) !== null)) continue;
+      throw invalid(param, `token ${ids[i]} is not in the vocabulary of ${size}`);
     }
   }
   return ids;
 }
 
-function resumePoint(resume: NonNullable<GenerateRequest['resume']>, vocabulary: Vocabulary): ResumePoint {
+function resumePoint(
+  resume: NonNullable<GenerateRequest['resume']>,
+  vocabulary: Vocabulary,
+  choices: number,
+): ResumePoint {
   return {
-    tokenIds: tokenIds(resume.tokenIds, 'resume.token_ids', vocabulary),
+    tokenIds: tokenIds(resume.tokenIds, 'resume.token_ids', vocabulary, choices > 1),
     events: resume.events,
     partial: resume.partialEvent,
     cachedTokens: resume.cachedTokens ?? null,
@@ -140,7 +163,7 @@ function dialectName(dialect: Dialect): DialectName {
 }
 
 /** Absent values are those that change nothing; what a number may be is checked here, once. */
-function sampling(from: Sampling | undefined): SamplingOptions {
+function sampling(from: Sampling | undefined, limits: WorkerLimits): SamplingOptions {
   const number = (name: string, value: number, least: number, most: number): number => {
     if (value >= least && value <= most) return value;
     throw invalid(`sampling.${name}`, `${value} is not between ${least} and ${most}`);
@@ -151,6 +174,11 @@ function sampling(from: Sampling | undefined): SamplingOptions {
     topK: from?.topK ?? 0,
     minP: number('min_p', from?.minP ?? 0, 0, 1),
     seed: from?.seed ?? 0n,
+    choice: 0,
+    topLogprobs:
+      from?.topLogprobs === undefined
+        ? null
+        : number('top_logprobs', from.topLogprobs, 0, limits.topLogprobs),
     presencePenalty: number('presence_penalty', from?.presencePenalty ?? 0, -2, 2),
     frequencyPenalty: number('frequency_penalty', from?.frequencyPenalty ?? 0, -2, 2),
     repetitionPenalty: number('repetition_penalty', from?.repetitionPenalty || 1, 0, 100),

@@ -6,7 +6,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { Engine, EngineRequest } from '../../gpu-sidecar/engines/engine.ts';
+import type { Engine, EngineRequest, TokenLogprobs } from '../../gpu-sidecar/engines/engine.ts';
 import type { BlockHasher } from '../../gpu-sidecar/engines/token-blocks.ts';
 import { CacheModel, words } from './engine.cache-model.ts';
 import { isIdle, promptOf, record, request, run, until } from './engine.harness.ts';
@@ -73,6 +73,39 @@ export function engineContract(subject: EngineSubject): void {
         [1n, 2n, 3n, 4n].map((seed) => run(engine, request(ids, sampling({ temperature: 1, seed })))),
       );
       expect(new Set(answers.map(({ tokens }) => String(tokens))).size).toBeGreaterThan(1);
+    });
+
+    it('draws other tokens for another choice of the same seed', async () => {
+      const engine = await start();
+      const ids = promptOf(engine, { length: 20, salt: 5 });
+      const answers = await Promise.all(
+        [0, 1, 2].map((choice) => run(engine, request(ids, sampling({ temperature: 1, choice })))),
+      );
+      expect(new Set(answers.map(({ tokens }) => String(tokens))).size).toBe(3);
+    });
+
+    it('says how likely its tokens were, the same each time', async () => {
+      const engine = await start();
+      const ids = promptOf(engine, { length: 20, salt: 6 });
+      const ask = () => {
+        const logged: TokenLogprobs[] = [];
+        const recording = record();
+        const { token } = recording;
+        recording.token = (id, index, logprobs) => {
+          logged.push(logprobs!);
+          token.call(recording, id, index);
+        };
+        engine.submit(request(ids, { maxTokens: 5, ...sampling({ topLogprobs: 3 }) }), recording);
+        return recording.done.then(() => logged);
+      };
+      const logged = await ask();
+      expect(logged).toHaveLength(5);
+      for (const { logprob, top } of logged) {
+        expect(logprob).toBeLessThanOrEqual(0);
+        expect(top).toHaveLength(3);
+        expect(top.map(([, value]) => value)).toEqual(top.map(([, value]) => value).sort((a, b) => b - a));
+      }
+      expect(await ask()).toEqual(logged);
     });
 
     it.each(['greedy', 'sampled'])('continues a %s response from every token', async (kind) => {

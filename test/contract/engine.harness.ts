@@ -79,6 +79,8 @@ export const GREEDY = {
   topK: 0,
   minP: 0,
   seed: 7n,
+  choice: 0,
+  topLogprobs: null,
   presencePenalty: 0,
   frequencyPenalty: 0,
   repetitionPenalty: 1,

@@ -17,6 +17,7 @@ import { BatchBudget } from './batch-budget.ts';
 import { CellMap } from './cell-map.ts';
 import type { LlamaContext } from './context.ts';
 import { guardedTokens } from './guarded-tokens.ts';
+import { logprobSpread } from './logprobs.ts';
 import type { LlamaModel } from './model.ts';
 import { sampleToken } from './sampler.ts';
 import { LlamaSequence } from './sequence.ts';
@@ -192,9 +193,13 @@ export class LlamaEngine implements Engine {
   #answer(sequence: LlamaSequence, logits: Float32Array): void {
     if (!this.#scheduler.begin(sequence)) return;
     const { model } = this.#parts;
+    const { sampling } = sequence.request;
+    const row = logits.subarray(sequence.row * model.size, (sequence.row + 1) * model.size);
+    // Before the sampler changes the row.
+    const spread = sampling.topLogprobs === null ? null : logprobSpread(row, sampling.topLogprobs);
     const id = sampleToken({
-      logits: logits.subarray(sequence.row * model.size, (sequence.row + 1) * model.size),
-      sampling: sequence.request.sampling,
+      logits: row,
+      sampling,
       counts: sequence.counts,
       forbidden: sequence.forbidden(model.endIds),
       index: sequence.generated,
@@ -202,7 +207,7 @@ export class LlamaEngine implements Engine {
     if (sequence.endsWith(id, model)) this.#scheduler.end(sequence, 'stop');
     else {
       sequence.push(id);
-      this.#scheduler.append(sequence, id);
+      this.#scheduler.append(sequence, id, spread?.of(id));
     }
   }
 }

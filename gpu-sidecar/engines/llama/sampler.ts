@@ -40,7 +40,7 @@ export function sampleToken(input: SampleInput): number {
   const best = argmax(logits);
   if (sampling.temperature <= 0) return best;
   const candidates = survivors(logits, best, sampling);
-  return draw(candidates, uniform(sampling.seed, { choice: 0, index: input.index }));
+  return draw(candidates, uniform(sampling.seed, { choice: sampling.choice, index: input.index }));
 }
 
 function penalise(logits: Float32Array, sampling: SamplingOptions, counts: TokenCounts): void {

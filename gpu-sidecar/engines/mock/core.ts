@@ -6,6 +6,7 @@
 import type { EngineLoad, EngineRequest, EngineSink } from '../engine.ts';
 import type { BlockHasher } from '../token-blocks.ts';
 import { answerWord } from './answer.ts';
+import { mockLogprobs } from './logprobs.ts';
 import { PassCore, type PassCoreOptions } from './pass-core.ts';
 import { MockSequence } from './sequence.ts';
 
@@ -68,9 +69,10 @@ export class MockCore {
   #answer(sequence: MockSequence): void {
     const index = sequence.generated;
     const word = answerWord(sequence.answer, index);
-    const id = this.#options.answerTokens[word % this.#options.answerTokens.length]!;
+    const { answerTokens } = this.#options;
+    const id = answerTokens[word % answerTokens.length]!;
     if (this.#isLast(sequence.request, { index, word, id })) this.#passes.end(sequence, 'stop');
-    else this.#passes.append(sequence, id);
+    else this.#passes.append(sequence, id, mockLogprobs(sequence, { word, id }, answerTokens));
   }
 
   #isLast(request: EngineRequest, token: { index: number; word: number; id: number }): boolean {

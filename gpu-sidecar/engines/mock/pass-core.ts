@@ -11,7 +11,7 @@
 
 import { BatchScheduler, type SchedulerShape } from '../batch-scheduler.ts';
 import { BlockCache } from '../block-cache.ts';
-import type { EngineLoad, EngineRequest, FinishReason } from '../engine.ts';
+import type { EngineLoad, EngineRequest, FinishReason, TokenLogprobs } from '../engine.ts';
 import type { KvEventLog } from '../kv-event-log.ts';
 import type { Sequence } from '../sequence.ts';
 import { HostOffload, type HostOffloadOptions } from './host-offload.ts';
@@ -158,8 +158,8 @@ export class PassCore<S extends Sequence> {
   }
 
   /** The next token of a request, from within `answer`. */
-  append(sequence: S, id: number): void {
-    this.#scheduler.append(sequence, id);
+  append(sequence: S, id: number, logprobs?: TokenLogprobs): void {
+    this.#scheduler.append(sequence, id, logprobs);
   }
 
   end(sequence: S, reason: FinishReason): void {

@@ -5,12 +5,16 @@ import { Sequence } from '../sequence.ts';
 import { type BlockShape, TokenBlocks } from '../token-blocks.ts';
 import { answerKey } from './answer.ts';
 
+/** Any odd number: choices of one seed say different things. */
+const CHOICE_STEP = 0x9e37_79b9_7f4a_7c15n;
+
 export class MockSequence extends Sequence {
   readonly answer: number;
 
   constructor(request: EngineRequest, sink: EngineSink, shape: BlockShape) {
     super(request, sink, new TokenBlocks(request, shape));
     const seed = request.sampling.temperature > 0 ? request.sampling.seed : null;
-    this.answer = answerKey(request.tokenIds, request.promptTokens, seed);
+    const ofChoice = seed === null ? null : seed + BigInt(request.sampling.choice) * CHOICE_STEP;
+    this.answer = answerKey(request.tokenIds, request.promptTokens, ofChoice);
   }
 }

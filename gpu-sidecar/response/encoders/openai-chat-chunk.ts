@@ -2,19 +2,22 @@
 
 import type { MakeChunkEncoder } from '../encoder.ts';
 import { usageJson } from '../usage.ts';
+import { chatLogprobs } from './openai-logprobs.ts';
 
-export const openAiChatChunk: MakeChunkEncoder = (facts) => {
+export const openAiChatChunk: MakeChunkEncoder = (facts, choice) => {
   const base =
     `{"id":${JSON.stringify(facts.responseId)},"object":"chat.completion.chunk","created":${facts.created},` +
     `"model":${JSON.stringify(facts.model)},"choices":[`;
   const noUsage = facts.includeUsage ? ',"usage":null}' : '}';
-  const chunk = (delta: string, reason: string) =>
-    `${base}{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${reason}}]${noUsage}`;
+  const chunk = (delta: string, logprobs: string, reason: string) =>
+    `${base}{"index":${choice},"delta":${delta},"logprobs":${logprobs},"finish_reason":${reason}}]${noUsage}`;
   return {
-    first: chunk('{"role":"assistant","content":""}', 'null'),
-    head: `${base}{"index":0,"delta":{"content":`,
+    first: chunk('{"role":"assistant","content":""}', 'null', 'null'),
+    head: `${base}{"index":${choice},"delta":{"content":`,
     tail: `},"logprobs":null,"finish_reason":null}]${noUsage}`,
-    finish: (reason) => chunk('{}', `"${reason}"`),
+    logged: (text, tokens, texts) =>
+      chunk(`{"content":${JSON.stringify(text)}}`, chatLogprobs(tokens, texts), 'null'),
+    finish: (reason) => chunk('{}', 'null', `"${reason}"`),
     usage: (usage) => `${base}],"usage":${usageJson(usage)}}`,
   };
 };

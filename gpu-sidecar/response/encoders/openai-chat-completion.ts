@@ -1,10 +1,15 @@
 /** `chat.completion` (https://platform.openai.com/docs/api-reference/chat/object). */
 
-import type { EncodeDocument } from '../encoder.ts';
+import type { EncodeDocument, WholeChoice } from '../encoder.ts';
+import type { TokenTexts } from '../token-texts.ts';
 import { usageJson } from '../usage.ts';
+import { chatLogprobs } from './openai-logprobs.ts';
 
-export const openAiChatCompletion: EncodeDocument = (facts, answer) =>
+export const openAiChatCompletion: EncodeDocument = (facts, { choices, texts, usage }) =>
   `{"id":${JSON.stringify(facts.responseId)},"object":"chat.completion","created":${facts.created},` +
-  `"model":${JSON.stringify(facts.model)},"choices":[{"index":0,` +
-  `"message":{"role":"assistant","content":${JSON.stringify(answer.text)},"refusal":null},` +
-  `"logprobs":null,"finish_reason":"${answer.reason}"}],"usage":${usageJson(answer.usage)}}`;
+  `"model":${JSON.stringify(facts.model)},"choices":[${choices.map((choice, index) => choiceJson(choice, index, texts)).join(',')}],` +
+  `"usage":${usageJson(usage)}}`;
+
+const choiceJson = ({ text, reason, logged }: WholeChoice, index: number, texts: TokenTexts): string =>
+  `{"index":${index},"message":{"role":"assistant","content":${JSON.stringify(text)},"refusal":null},` +
+  `"logprobs":${logged === null ? 'null' : chatLogprobs(logged, texts)},"finish_reason":"${reason}"}`;

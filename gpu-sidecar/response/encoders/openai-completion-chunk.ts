@@ -2,19 +2,22 @@
 
 import type { MakeChunkEncoder } from '../encoder.ts';
 import { usageJson } from '../usage.ts';
+import { completionLogprobs } from './openai-logprobs.ts';
 
-export const openAiCompletionChunk: MakeChunkEncoder = (facts) => {
+export const openAiCompletionChunk: MakeChunkEncoder = (facts, choice) => {
   const base =
     `{"id":${JSON.stringify(facts.responseId)},"object":"text_completion","created":${facts.created},` +
     `"model":${JSON.stringify(facts.model)},"choices":[`;
   const noUsage = facts.includeUsage ? ',"usage":null}' : '}';
-  const head = `${base}{"index":0,"text":`;
-  const tail = `,"logprobs":null,"finish_reason":null}]${noUsage}`;
+  const head = `${base}{"index":${choice},"text":`;
+  const chunk = (text: string, logprobs: string, reason: string) =>
+    `${head}${text},"logprobs":${logprobs},"finish_reason":${reason}}]${noUsage}`;
   return {
-    first: facts.echoText === '' ? null : head + JSON.stringify(facts.echoText) + tail,
+    first: facts.echoText === '' ? null : chunk(JSON.stringify(facts.echoText), 'null', 'null'),
     head,
-    tail,
-    finish: (reason) => `${head}"","logprobs":null,"finish_reason":"${reason}"}]${noUsage}`,
+    tail: `,"logprobs":null,"finish_reason":null}]${noUsage}`,
+    logged: (text, tokens, texts) => chunk(JSON.stringify(text), completionLogprobs(tokens, texts), 'null'),
+    finish: (reason) => chunk('""', 'null', `"${reason}"`),
     usage: (usage) => `${base}],"usage":${usageJson(usage)}}`,
   };
 };

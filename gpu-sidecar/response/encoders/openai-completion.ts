@@ -2,9 +2,16 @@
 
 import type { EncodeDocument } from '../encoder.ts';
 import { usageJson } from '../usage.ts';
+import { completionLogprobs } from './openai-logprobs.ts';
 
-export const openAiCompletion: EncodeDocument = (facts, answer) =>
-  `{"id":${JSON.stringify(facts.responseId)},"object":"text_completion","created":${facts.created},` +
-  `"model":${JSON.stringify(facts.model)},"choices":[{"index":0,` +
-  `"text":${JSON.stringify(facts.echoText + answer.text)},"logprobs":null,"finish_reason":"${answer.reason}"}],` +
-  `"usage":${usageJson(answer.usage)}}`;
+export const openAiCompletion: EncodeDocument = (facts, { choices, texts, usage }) => {
+  const list = choices.map(
+    ({ text, reason, logged }, index) =>
+      `{"index":${index},"text":${JSON.stringify(facts.echoText + text)},` +
+      `"logprobs":${logged === null ? 'null' : completionLogprobs(logged, texts)},"finish_reason":"${reason}"}`,
+  );
+  return (
+    `{"id":${JSON.stringify(facts.responseId)},"object":"text_completion","created":${facts.created},` +
+    `"model":${JSON.stringify(facts.model)},"choices":[${list.join(',')}],"usage":${usageJson(usage)}}`
+  );
+};

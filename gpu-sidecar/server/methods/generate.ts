@@ -9,7 +9,7 @@
  */
 
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
-import type { EngineSink, FinishReason } from '../../engines/engine.ts';
+import type { EngineSink, FinishReason, TokenLogprobs } from '../../engines/engine.ts';
 import type { GenerateRequest } from '../../proto/gen/stator/v1/worker_pb.js';
 import { openResponse, type ResponseFold } from '../../response/response-fold.ts';
 import type { OpenResponse } from '../admission.ts';
@@ -17,6 +17,7 @@ import type { ByteSink, SinkObserver } from '../byte-sink.ts';
 import { type ParsedGenerate, parseGenerate } from '../generate-request.ts';
 import { RequestReport } from '../request-report.ts';
 import type { Worker } from '../worker.ts';
+import { Fork } from './fork.ts';
 
 /** Answers `request` into `sink`. Never throws: what goes wrong is refused into the sink. */
 export function generate(worker: Worker, request: GenerateRequest, sink: ByteSink): SinkObserver {
@@ -25,6 +26,7 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
     parsed = parseGenerate(request, {
       vocabulary: worker.engine.vocabulary,
       contextLengthTokens: worker.engine.info.contextLengthTokens,
+      engine: worker.engine.info.engine,
       limits: worker.limits,
     });
   } catch (thrown) {
@@ -93,10 +95,10 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     this.#add(this.#fold.started(cachedTokens));
   }
 
-  token(id: number): void {
+  token(id: number, _index: number, logprobs?: TokenLogprobs): void {
     if (this.#over) return;
     if (this.#request.facts.stream) this.#stopWaiting();
-    this.#add(this.#fold.push(id));
+    this.#add(this.#fold.push(id, logprobs));
     this.#report.token(this.#fold.tokens);
     if (this.#fold.done) this.#complete();
     else if (this.#pending.length > this.#worker.limits.responseBufferBytes) this.#overrun();
@@ -150,14 +152,15 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   /** What a continued response can say before the engine does anything; perhaps it is complete already. */
   #open(): void {
     this.#add(this.#fold.open());
-    if (!this.#fold.done && this.#fold.tokens >= this.#request.engine.maxTokens) {
+    const alone = this.#fold.turns === null;
+    if (alone && !this.#fold.done && this.#fold.tokens >= this.#request.engine.maxTokens) {
       this.#add(this.#fold.finish('length'));
     }
     if (this.#fold.done) this.#complete();
   }
 
   #submit(): void {
-    const running = this.#worker.engine.submit(this.#request.engine, this);
+    const running = this.#run();
     if (this.#over) {
       running.abort();
       return;
@@ -165,6 +168,17 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     this.#abort = () => running.abort();
     this.#report.accepted();
     this.#waitForHead(this.#worker.limits.headerWaitMs);
+  }
+
+  #run(): { abort(): void } {
+    const { engine } = this.#worker;
+    const { turns } = this.#fold;
+    if (turns === null) return engine.submit(this.#request.engine, this);
+    const fork = new Fork(engine, this.#request.engine, turns, this);
+    // Its first answers may be the last ones, and end it.
+    this.#abort = () => fork.abort();
+    fork.start();
+    return fork;
   }
 
   /** Shows signs of life until the first token of a stream, or the end of a document. */

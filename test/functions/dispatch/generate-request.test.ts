@@ -28,6 +28,8 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
     frequencyPenalty: float,
     repetitionPenalty: float,
     logitBias: fc.uniqueArray(fc.tuple(uint32, float), { selector: ([id]) => id, maxLength: 40 }),
+    n: fc.integer({ min: 1, max: 16 }),
+    topLogprobs: fc.option(fc.integer({ min: 0, max: 20 })),
   }),
   seed: fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }),
   stop: fc.record({
@@ -44,6 +46,11 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
   responseId: fc.string({ maxLength: 60 }),
   created: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
   echo: fc.boolean(),
+  tools: fc.string({ maxLength: 300, unit: 'binary' }),
+  oneToolCall: fc.boolean(),
+  grammar: fc.option(
+    fc.record({ kind: fc.constantFrom(1, 2), text: fc.string({ maxLength: 300, unit: 'binary' }) }),
+  ),
   resume: fc.option(
     fc.record({
       tokenIds: bytes(20_000),
@@ -58,7 +65,7 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
 const packed = (ids: readonly number[]) => new Uint8Array(Uint32Array.from(ids).buffer);
 
 function expected(from: GenerateFields) {
-  const { sampling, stop } = from;
+  const { stop } = from;
   return create(GenerateRequestSchema, {
     requestId: from.requestId,
     model: from.model,
@@ -67,7 +74,7 @@ function expected(from: GenerateFields) {
     hashSeed: from.hashSeed ?? 0n,
     reservation: from.reservation,
     routerBoot: from.routerBoot,
-    sampling: { ...sampling, seed: from.seed, logitBias: Object.fromEntries(sampling.logitBias) },
+    sampling: samplingOf(from),
     stop: {
       maxTokens: from.maxTokens,
       minTokens: stop.minTokens,
@@ -82,10 +89,24 @@ function expected(from: GenerateFields) {
       responseId: from.responseId,
       created: BigInt(from.created),
       echo: from.echo,
+      tools: from.tools,
+      oneToolCall: from.oneToolCall,
     },
+    ...(from.grammar ? { grammar: from.grammar } : {}),
     ...(from.resume ? { resume: resumeOf(from.resume) } : {}),
     priority: from.priority,
   });
+}
+
+function samplingOf({ sampling, seed }: GenerateFields) {
+  const { n, topLogprobs, logitBias, ...rest } = sampling;
+  return {
+    ...rest,
+    seed,
+    logitBias: Object.fromEntries(logitBias),
+    n: n === 1 ? 0 : n,
+    ...(topLogprobs === null ? {} : { topLogprobs }),
+  };
 }
 
 function resumeOf({ cachedTokens, ...rest }: NonNullable<GenerateFields['resume']>) {

@@ -23,6 +23,8 @@ test("OpenAI's defaults", () => {
       frequencyPenalty: 0,
       repetitionPenalty: 1,
       logitBias: [],
+      n: 1,
+      topLogprobs: null,
     },
     stop: { maxTokens: null, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false },
     stream: false,
@@ -30,6 +32,8 @@ test("OpenAI's defaults", () => {
     echo: false,
     priority: 0,
     agentHints: null,
+    tools: null,
+    grammar: null,
     routing: null,
   });
 });

@@ -11,6 +11,8 @@ export const factsOf = (facts: Partial<ResponseFacts> = {}): ResponseFacts => ({
   model: 'tiny',
   promptTokens: 7,
   echoText: '',
+  choices: 1,
+  logprobs: false,
   stop: [],
   minTokens: 0,
   ...facts,

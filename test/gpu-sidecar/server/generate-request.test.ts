@@ -7,7 +7,12 @@ import { workerLimits } from '../../../gpu-sidecar/server/worker-limits.ts';
 import { byteVocabulary } from '../../harness/byte-vocabulary.ts';
 import { documentOutput, packed, requestOf } from './worker-of.ts';
 
-const bounds = { vocabulary: byteVocabulary, contextLengthTokens: 16, limits: workerLimits };
+const bounds = {
+  vocabulary: byteVocabulary,
+  contextLengthTokens: 16,
+  engine: 'scripted',
+  limits: workerLimits,
+};
 const parse = (change: Parameters<typeof requestOf>[0]) => parseGenerate(requestOf(change), bounds);
 
 test('absent sampling values are those that change nothing', () => {
@@ -17,6 +22,8 @@ test('absent sampling values are those that change nothing', () => {
     topK: 0,
     minP: 0,
     seed: 0n,
+    choice: 0,
+    topLogprobs: null,
     presencePenalty: 0,
     frequencyPenalty: 0,
     repetitionPenalty: 1,
@@ -57,6 +64,13 @@ const wrong: [string, string, Parameters<typeof requestOf>[0]][] = [
   ['a long stop string', 'stop.stop', { stop: { maxTokens: 1, stop: ['x'.repeat(257)] } }],
   ['a NaN temperature', 'sampling.temperature', { sampling: { temperature: Number.NaN } }],
   ['a negative top_p', 'sampling.top_p', { sampling: { topP: -0.5 } }],
+  ['17 choices', 'sampling.n', { sampling: { n: 17 } }],
+  ['21 likely tokens', 'sampling.top_logprobs', { sampling: { topLogprobs: 21 } }],
+  [
+    'the end of a choice where there is one',
+    'resume.token_ids',
+    { resume: { tokenIds: packed([0xffff_ffff]) } },
+  ],
   ['a request id with a line feed', 'request_id', { requestId: 'a\nb' }],
   ['a document to be continued', 'resume', { output: documentOutput, resume: { events: 1 } }],
   ['old tokens outside the vocabulary', 'resume.token_ids', { resume: { tokenIds: packed([999]) } }],
@@ -64,6 +78,20 @@ const wrong: [string, string, Parameters<typeof requestOf>[0]][] = [
 
 test.each(wrong)('%s is refused by name: %s', (_, param, change) => {
   expect(() => parse(change)).toThrow(expect.objectContaining({ code: 'invalid_request', param }));
+});
+
+test('a form that the engine cannot hold to is unsupported', () => {
+  expect(() => parse({ grammar: { kind: 1 } })).toThrow(
+    expect.objectContaining({ code: 'unsupported_parameter', param: 'response_format' }),
+  );
+});
+
+test('several choices begin with the prompt alone, whatever an earlier worker generated', () => {
+  const tokenIds = packed([7, 8, 0xffff_ffff]);
+  const { engine, facts, resume } = parse({ sampling: { n: 3 }, resume: { tokenIds, events: 4 } });
+  expect(engine.tokenIds).toEqual(Uint32Array.of(1, 2, 3));
+  expect(facts.choices).toBe(3);
+  expect(resume?.tokenIds).toEqual(Uint32Array.of(7, 8, 0xffff_ffff));
 });
 
 test('a prompt that fills the context is context_length_exceeded', () => {

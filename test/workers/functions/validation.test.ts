@@ -78,8 +78,13 @@ describe('a chat request that is wrong names the field', () => {
     ['logit_bias of a word', { logit_bias: { hello: 1 } }, 'logit_bias.hello', 'invalid_request'],
     ['logit_bias out of range', { logit_bias: { 5: 101 } }, 'logit_bias.5', 'invalid_request'],
     ['a seed that is no integer', { seed: 0.5 }, 'seed', 'invalid_request'],
-    ['several choices', { n: 2 }, 'n', 'unsupported_parameter'],
-    ['log probabilities', { logprobs: true }, 'logprobs', 'unsupported_parameter'],
+    ['too many choices', { n: 17 }, 'n', 'invalid_request'],
+    ['absurdly many choices', { n: 10_000 }, 'n', 'invalid_request'],
+    ['half a choice', { n: 1.5 }, 'n', 'invalid_request'],
+    ['too many likely tokens', { logprobs: true, top_logprobs: 21 }, 'top_logprobs', 'invalid_request'],
+    ['likely tokens without logprobs', { top_logprobs: 2 }, 'top_logprobs', 'invalid_request'],
+    ['logprobs as a number', { logprobs: 3 }, 'logprobs', 'invalid_request'],
+    ['1,000 stop strings', { stop: Array(1_000).fill('x') }, 'stop', 'invalid_request'],
     [
       'a JSON answer',
       { response_format: { type: 'json_object' } },
@@ -115,7 +120,13 @@ describe('a completions request that is wrong names the field', () => {
     ['an object', { prompt: [{}] }, 'prompt[0]', 'invalid_request'],
     ['several candidates', { prompt: 'a', best_of: 2 }, 'best_of', 'unsupported_parameter'],
     ['a suffix', { prompt: 'a', suffix: 'b' }, 'suffix', 'unsupported_parameter'],
-    ['log probabilities', { prompt: 'a', logprobs: 1 }, 'logprobs', 'unsupported_parameter'],
+    ['too many likely tokens', { prompt: 'a', logprobs: 6 }, 'logprobs', 'invalid_request'],
+    [
+      'log probabilities of the prompt',
+      { prompt: 'a', logprobs: 1, echo: true },
+      'logprobs',
+      'unsupported_parameter',
+    ],
   ];
   test.each(cases)('%s', async (_, body, param, code) => {
     const response = await post('/v1/completions', { model: run.model, ...body });

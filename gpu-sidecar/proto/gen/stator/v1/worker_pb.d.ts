@@ -102,6 +102,13 @@ export declare type GenerateRequest = Message<"stator.v1.GenerateRequest"> & {
    * @generated from field: sint32 priority = 12;
    */
   priority: number;
+
+  /**
+   * What the answer must look like; engines that cannot enforce it refuse.
+   *
+   * @generated from field: stator.v1.Grammar grammar = 13;
+   */
+  grammar?: Grammar | undefined;
 };
 
 /**
@@ -109,6 +116,27 @@ export declare type GenerateRequest = Message<"stator.v1.GenerateRequest"> & {
  * Use `create(GenerateRequestSchema)` to create a new message.
  */
 export declare const GenerateRequestSchema: GenMessage<GenerateRequest>;
+
+/**
+ * @generated from message stator.v1.Grammar
+ */
+export declare type Grammar = Message<"stator.v1.Grammar"> & {
+  /**
+   * @generated from field: stator.v1.GrammarKind kind = 1;
+   */
+  kind: GrammarKind;
+
+  /**
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message stator.v1.Grammar.
+ * Use `create(GrammarSchema)` to create a new message.
+ */
+export declare const GrammarSchema: GenMessage<Grammar>;
 
 /**
  * @generated from message stator.v1.Sampling
@@ -172,6 +200,20 @@ export declare type Sampling = Message<"stator.v1.Sampling"> & {
    * @generated from field: map<uint32, float> logit_bias = 9;
    */
   logitBias: { [key: number]: number };
+
+  /**
+   * Answers to the one prompt, each with its own numbers; 0 means 1.
+   *
+   * @generated from field: uint32 n = 10;
+   */
+  n: number;
+
+  /**
+   * How many likely tokens to name beside each that was chosen; 0: only the chosen one's log probability. Absent: none.
+   *
+   * @generated from field: optional uint32 top_logprobs = 11;
+   */
+  topLogprobs?: number | undefined;
 };
 
 /**
@@ -265,6 +307,20 @@ export declare type Output = Message<"stator.v1.Output"> & {
    * @generated from field: bool echo = 6;
    */
   echo: boolean;
+
+  /**
+   * JSON array of the tools that the answer may call, as OpenAI has it; empty: calls are not looked for.
+   *
+   * @generated from field: string tools = 7;
+   */
+  tools: string;
+
+  /**
+   * At most one call per answer (`parallel_tool_calls: false`).
+   *
+   * @generated from field: bool one_tool_call = 8;
+   */
+  oneToolCall: boolean;
 };
 
 /**
@@ -278,7 +334,8 @@ export declare const OutputSchema: GenMessage<Output>;
  */
 export declare type Resume = Message<"stator.v1.Resume"> & {
   /**
-   * Tokens generated so far: packed little-endian u32, from the ids of all complete events received.
+   * Tokens generated so far: packed little-endian u32, from the ids of all complete events received. With several
+   * choices they take turns, and 0xfffffffe and 0xffffffff stand where a choice ended by itself or for its length.
    *
    * @generated from field: bytes token_ids = 1;
    */
@@ -509,6 +566,35 @@ export declare type DrainResponse = Message<"stator.v1.DrainResponse"> & {
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export declare const DrainResponseSchema: GenMessage<DrainResponse>;
+
+/**
+ * @generated from enum stator.v1.GrammarKind
+ */
+export enum GrammarKind {
+  /**
+   * @generated from enum value: GRAMMAR_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Any JSON object; no text.
+   *
+   * @generated from enum value: GRAMMAR_KIND_JSON_OBJECT = 1;
+   */
+  JSON_OBJECT = 1,
+
+  /**
+   * `text` is a JSON schema.
+   *
+   * @generated from enum value: GRAMMAR_KIND_JSON_SCHEMA = 2;
+   */
+  JSON_SCHEMA = 2,
+}
+
+/**
+ * Describes the enum stator.v1.GrammarKind.
+ */
+export declare const GrammarKindSchema: GenEnum<GrammarKind>;
 
 /**
  * @generated from enum stator.v1.Dialect

@@ -19,7 +19,7 @@ import { file_google_api_httpbody } from "../../google/api/httpbody_pb.js";
  * Describes the file stator/v1/worker.proto.
  */
 export const file_stator_v1_worker = /*@__PURE__*/
-  fileDesc("ChZzdGF0b3IvdjEvd29ya2VyLnByb3RvEglzdGF0b3IudjEiwgIKD0dlbmVyYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhEKCXRva2VuX2lkcxgDIAEoDBIUCgxibG9ja19oYXNoZXMYBCABKAwSEwoLcmVzZXJ2YXRpb24YBSABKA0SEwoLcm91dGVyX2Jvb3QYBiABKA0SJQoIc2FtcGxpbmcYByABKAsyEy5zdGF0b3IudjEuU2FtcGxpbmcSJwoEc3RvcBgIIAEoCzIZLnN0YXRvci52MS5TdG9wQ29uZGl0aW9ucxIhCgZvdXRwdXQYCSABKAsyES5zdGF0b3IudjEuT3V0cHV0EiEKBnJlc3VtZRgKIAEoCzIRLnN0YXRvci52MS5SZXN1bWUSEQoJaGFzaF9zZWVkGAsgASgGEhAKCHByaW9yaXR5GAwgASgRIpUCCghTYW1wbGluZxITCgt0ZW1wZXJhdHVyZRgBIAEoAhINCgV0b3BfcBgCIAEoAhINCgV0b3BfaxgDIAEoDRINCgVtaW5fcBgEIAEoAhIMCgRzZWVkGAUgASgGEhgKEHByZXNlbmNlX3BlbmFsdHkYBiABKAISGQoRZnJlcXVlbmN5X3BlbmFsdHkYByABKAISGgoScmVwZXRpdGlvbl9wZW5hbHR5GAggASgCEjYKCmxvZ2l0X2JpYXMYCSADKAsyIi5zdGF0b3IudjEuU2FtcGxpbmcuTG9naXRCaWFzRW50cnkaMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgCOgI4ASJyCg5TdG9wQ29uZGl0aW9ucxISCgptYXhfdG9rZW5zGAEgASgNEhIKCm1pbl90b2tlbnMYAiABKA0SDAoEc3RvcBgDIAMoCRIWCg5zdG9wX3Rva2VuX2lkcxgEIAEoDBISCgppZ25vcmVfZW9zGAUgASgIIogBCgZPdXRwdXQSIwoHZGlhbGVjdBgBIAEoDjISLnN0YXRvci52MS5EaWFsZWN0Eg4KBnN0cmVhbRgCIAEoCBIVCg1pbmNsdWRlX3VzYWdlGAMgASgIEhMKC3Jlc3BvbnNlX2lkGAQgASgJEg8KB2NyZWF0ZWQYBSABKAQSDAoEZWNobxgGIAEoCCJwCgZSZXN1bWUSEQoJdG9rZW5faWRzGAEgASgMEhUKDXBhcnRpYWxfZXZlbnQYAiABKAwSDgoGZXZlbnRzGAMgASgNEhoKDWNhY2hlZF90b2tlbnMYBCABKA1IAIgBAUIQCg5fY2FjaGVkX3Rva2VucyJFCg9Ub2tlbml6ZVJlcXVlc3QSDAoEdGV4dBgBIAEoCRIVCg1wYXJzZV9zcGVjaWFsGAIgASgIEg0KBWd1YXJkGAMgASgJIiUKEFRva2VuaXplUmVzcG9uc2USEQoJdG9rZW5faWRzGAEgASgMIiQKEkdldEFydGlmYWN0UmVxdWVzdBIOCgZzaGEyNTYYASABKAkiIwoTR2V0QXJ0aWZhY3RSZXNwb25zZRIMCgRkYXRhGAEgASgMIhYKFENsZWFyS3ZCbG9ja3NSZXF1ZXN0IicKFUNsZWFyS3ZCbG9ja3NSZXNwb25zZRIOCgZibG9ja3MYASABKA0iDwoNSGVhbHRoUmVxdWVzdCJ4Cg5IZWFsdGhSZXNwb25zZRINCgVwaGFzZRgBIAEoCRIPCgdydW5uaW5nGAIgASgNEg8KB3dhaXRpbmcYAyABKA0SEQoJdXB0aW1lX21zGAQgASgEEhMKC2luc3RhbmNlX2lkGAUgASgJEg0KBW1vZGVsGAYgASgJIiMKDERyYWluUmVxdWVzdBITCgtkZWFkbGluZV9tcxgBIAEoDSIPCg1EcmFpblJlc3BvbnNlKloKB0RpYWxlY3QSFwoTRElBTEVDVF9VTlNQRUNJRklFRBAAEhcKE0RJQUxFQ1RfT1BFTkFJX0NIQVQQARIdChlESUFMRUNUX09QRU5BSV9DT01QTEVUSU9OEAIyqgMKBldvcmtlchI+CghHZW5lcmF0ZRIaLnN0YXRvci52MS5HZW5lcmF0ZVJlcXVlc3QaFC5nb29nbGUuYXBpLkh0dHBCb2R5MAESQwoIVG9rZW5pemUSGi5zdGF0b3IudjEuVG9rZW5pemVSZXF1ZXN0Ghsuc3RhdG9yLnYxLlRva2VuaXplUmVzcG9uc2USTAoLR2V0QXJ0aWZhY3QSHS5zdGF0b3IudjEuR2V0QXJ0aWZhY3RSZXF1ZXN0Gh4uc3RhdG9yLnYxLkdldEFydGlmYWN0UmVzcG9uc2USUgoNQ2xlYXJLdkJsb2NrcxIfLnN0YXRvci52MS5DbGVhckt2QmxvY2tzUmVxdWVzdBogLnN0YXRvci52MS5DbGVhckt2QmxvY2tzUmVzcG9uc2USPQoGSGVhbHRoEhguc3RhdG9yLnYxLkhlYWx0aFJlcXVlc3QaGS5zdGF0b3IudjEuSGVhbHRoUmVzcG9uc2USOgoFRHJhaW4SFy5zdGF0b3IudjEuRHJhaW5SZXF1ZXN0Ghguc3RhdG9yLnYxLkRyYWluUmVzcG9uc2ViBnByb3RvMw", [file_google_api_httpbody]);
+  fileDesc("ChZzdGF0b3IvdjEvd29ya2VyLnByb3RvEglzdGF0b3IudjEi5wIKD0dlbmVyYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhEKCXRva2VuX2lkcxgDIAEoDBIUCgxibG9ja19oYXNoZXMYBCABKAwSEwoLcmVzZXJ2YXRpb24YBSABKA0SEwoLcm91dGVyX2Jvb3QYBiABKA0SJQoIc2FtcGxpbmcYByABKAsyEy5zdGF0b3IudjEuU2FtcGxpbmcSJwoEc3RvcBgIIAEoCzIZLnN0YXRvci52MS5TdG9wQ29uZGl0aW9ucxIhCgZvdXRwdXQYCSABKAsyES5zdGF0b3IudjEuT3V0cHV0EiEKBnJlc3VtZRgKIAEoCzIRLnN0YXRvci52MS5SZXN1bWUSEQoJaGFzaF9zZWVkGAsgASgGEhAKCHByaW9yaXR5GAwgASgREiMKB2dyYW1tYXIYDSABKAsyEi5zdGF0b3IudjEuR3JhbW1hciI9CgdHcmFtbWFyEiQKBGtpbmQYASABKA4yFi5zdGF0b3IudjEuR3JhbW1hcktpbmQSDAoEdGV4dBgCIAEoCSLMAgoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAISDQoFdG9wX3AYAiABKAISDQoFdG9wX2sYAyABKA0SDQoFbWluX3AYBCABKAISDAoEc2VlZBgFIAEoBhIYChBwcmVzZW5jZV9wZW5hbHR5GAYgASgCEhkKEWZyZXF1ZW5jeV9wZW5hbHR5GAcgASgCEhoKEnJlcGV0aXRpb25fcGVuYWx0eRgIIAEoAhI2Cgpsb2dpdF9iaWFzGAkgAygLMiIuc3RhdG9yLnYxLlNhbXBsaW5nLkxvZ2l0Qmlhc0VudHJ5EgkKAW4YCiABKA0SGQoMdG9wX2xvZ3Byb2JzGAsgASgNSACIAQEaMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgCOgI4AUIPCg1fdG9wX2xvZ3Byb2JzInIKDlN0b3BDb25kaXRpb25zEhIKCm1heF90b2tlbnMYASABKA0SEgoKbWluX3Rva2VucxgCIAEoDRIMCgRzdG9wGAMgAygJEhYKDnN0b3BfdG9rZW5faWRzGAQgASgMEhIKCmlnbm9yZV9lb3MYBSABKAgirgEKBk91dHB1dBIjCgdkaWFsZWN0GAEgASgOMhIuc3RhdG9yLnYxLkRpYWxlY3QSDgoGc3RyZWFtGAIgASgIEhUKDWluY2x1ZGVfdXNhZ2UYAyABKAgSEwoLcmVzcG9uc2VfaWQYBCABKAkSDwoHY3JlYXRlZBgFIAEoBBIMCgRlY2hvGAYgASgIEg0KBXRvb2xzGAcgASgJEhUKDW9uZV90b29sX2NhbGwYCCABKAgicAoGUmVzdW1lEhEKCXRva2VuX2lkcxgBIAEoDBIVCg1wYXJ0aWFsX2V2ZW50GAIgASgMEg4KBmV2ZW50cxgDIAEoDRIaCg1jYWNoZWRfdG9rZW5zGAQgASgNSACIAQFCEAoOX2NhY2hlZF90b2tlbnMiRQoPVG9rZW5pemVSZXF1ZXN0EgwKBHRleHQYASABKAkSFQoNcGFyc2Vfc3BlY2lhbBgCIAEoCBINCgVndWFyZBgDIAEoCSIlChBUb2tlbml6ZVJlc3BvbnNlEhEKCXRva2VuX2lkcxgBIAEoDCIkChJHZXRBcnRpZmFjdFJlcXVlc3QSDgoGc2hhMjU2GAEgASgJIiMKE0dldEFydGlmYWN0UmVzcG9uc2USDAoEZGF0YRgBIAEoDCIWChRDbGVhckt2QmxvY2tzUmVxdWVzdCInChVDbGVhckt2QmxvY2tzUmVzcG9uc2USDgoGYmxvY2tzGAEgASgNIg8KDUhlYWx0aFJlcXVlc3QieAoOSGVhbHRoUmVzcG9uc2USDQoFcGhhc2UYASABKAkSDwoHcnVubmluZxgCIAEoDRIPCgd3YWl0aW5nGAMgASgNEhEKCXVwdGltZV9tcxgEIAEoBBITCgtpbnN0YW5jZV9pZBgFIAEoCRINCgVtb2RlbBgGIAEoCSIjCgxEcmFpblJlcXVlc3QSEwoLZGVhZGxpbmVfbXMYASABKA0iDwoNRHJhaW5SZXNwb25zZSpnCgtHcmFtbWFyS2luZBIcChhHUkFNTUFSX0tJTkRfVU5TUEVDSUZJRUQQABIcChhHUkFNTUFSX0tJTkRfSlNPTl9PQkpFQ1QQARIcChhHUkFNTUFSX0tJTkRfSlNPTl9TQ0hFTUEQAipaCgdEaWFsZWN0EhcKE0RJQUxFQ1RfVU5TUEVDSUZJRUQQABIXChNESUFMRUNUX09QRU5BSV9DSEFUEAESHQoZRElBTEVDVF9PUEVOQUlfQ09NUExFVElPThACMqoDCgZXb3JrZXISPgoIR2VuZXJhdGUSGi5zdGF0b3IudjEuR2VuZXJhdGVSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keTABEkMKCFRva2VuaXplEhouc3RhdG9yLnYxLlRva2VuaXplUmVxdWVzdBobLnN0YXRvci52MS5Ub2tlbml6ZVJlc3BvbnNlEkwKC0dldEFydGlmYWN0Eh0uc3RhdG9yLnYxLkdldEFydGlmYWN0UmVxdWVzdBoeLnN0YXRvci52MS5HZXRBcnRpZmFjdFJlc3BvbnNlElIKDUNsZWFyS3ZCbG9ja3MSHy5zdGF0b3IudjEuQ2xlYXJLdkJsb2Nrc1JlcXVlc3QaIC5zdGF0b3IudjEuQ2xlYXJLdkJsb2Nrc1Jlc3BvbnNlEj0KBkhlYWx0aBIYLnN0YXRvci52MS5IZWFsdGhSZXF1ZXN0Ghkuc3RhdG9yLnYxLkhlYWx0aFJlc3BvbnNlEjoKBURyYWluEhcuc3RhdG9yLnYxLkRyYWluUmVxdWVzdBoYLnN0YXRvci52MS5EcmFpblJlc3BvbnNlYgZwcm90bzM", [file_google_api_httpbody]);
 
 /**
  * Describes the message stator.v1.GenerateRequest.
@@ -29,108 +29,127 @@ export const GenerateRequestSchema = /*@__PURE__*/
   messageDesc(file_stator_v1_worker, 0);
 
 /**
+ * Describes the message stator.v1.Grammar.
+ * Use `create(GrammarSchema)` to create a new message.
+ */
+export const GrammarSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_worker, 1);
+
+/**
  * Describes the message stator.v1.Sampling.
  * Use `create(SamplingSchema)` to create a new message.
  */
 export const SamplingSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 1);
+  messageDesc(file_stator_v1_worker, 2);
 
 /**
  * Describes the message stator.v1.StopConditions.
  * Use `create(StopConditionsSchema)` to create a new message.
  */
 export const StopConditionsSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 2);
+  messageDesc(file_stator_v1_worker, 3);
 
 /**
  * Describes the message stator.v1.Output.
  * Use `create(OutputSchema)` to create a new message.
  */
 export const OutputSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 3);
+  messageDesc(file_stator_v1_worker, 4);
 
 /**
  * Describes the message stator.v1.Resume.
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 4);
+  messageDesc(file_stator_v1_worker, 5);
 
 /**
  * Describes the message stator.v1.TokenizeRequest.
  * Use `create(TokenizeRequestSchema)` to create a new message.
  */
 export const TokenizeRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 5);
+  messageDesc(file_stator_v1_worker, 6);
 
 /**
  * Describes the message stator.v1.TokenizeResponse.
  * Use `create(TokenizeResponseSchema)` to create a new message.
  */
 export const TokenizeResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 6);
+  messageDesc(file_stator_v1_worker, 7);
 
 /**
  * Describes the message stator.v1.GetArtifactRequest.
  * Use `create(GetArtifactRequestSchema)` to create a new message.
  */
 export const GetArtifactRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 7);
+  messageDesc(file_stator_v1_worker, 8);
 
 /**
  * Describes the message stator.v1.GetArtifactResponse.
  * Use `create(GetArtifactResponseSchema)` to create a new message.
  */
 export const GetArtifactResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 8);
+  messageDesc(file_stator_v1_worker, 9);
 
 /**
  * Describes the message stator.v1.ClearKvBlocksRequest.
  * Use `create(ClearKvBlocksRequestSchema)` to create a new message.
  */
 export const ClearKvBlocksRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 9);
+  messageDesc(file_stator_v1_worker, 10);
 
 /**
  * Describes the message stator.v1.ClearKvBlocksResponse.
  * Use `create(ClearKvBlocksResponseSchema)` to create a new message.
  */
 export const ClearKvBlocksResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 10);
+  messageDesc(file_stator_v1_worker, 11);
 
 /**
  * Describes the message stator.v1.HealthRequest.
  * Use `create(HealthRequestSchema)` to create a new message.
  */
 export const HealthRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 11);
+  messageDesc(file_stator_v1_worker, 12);
 
 /**
  * Describes the message stator.v1.HealthResponse.
  * Use `create(HealthResponseSchema)` to create a new message.
  */
 export const HealthResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 12);
+  messageDesc(file_stator_v1_worker, 13);
 
 /**
  * Describes the message stator.v1.DrainRequest.
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 13);
+  messageDesc(file_stator_v1_worker, 14);
 
 /**
  * Describes the message stator.v1.DrainResponse.
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 14);
+  messageDesc(file_stator_v1_worker, 15);
+
+/**
+ * Describes the enum stator.v1.GrammarKind.
+ */
+export const GrammarKindSchema = /*@__PURE__*/
+  enumDesc(file_stator_v1_worker, 0);
+
+/**
+ * @generated from enum stator.v1.GrammarKind
+ */
+export const GrammarKind = /*@__PURE__*/
+  tsEnum(GrammarKindSchema);
 
 /**
  * Describes the enum stator.v1.Dialect.
  */
 export const DialectSchema = /*@__PURE__*/
-  enumDesc(file_stator_v1_worker, 0);
+  enumDesc(file_stator_v1_worker, 1);
 
 /**
  * @generated from enum stator.v1.Dialect
