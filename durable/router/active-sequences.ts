@@ -126,7 +126,7 @@ export class ActiveSequences {
     entry.phase = 'decoding';
     if (entry.prefillTokens === 0) return;
     if (entry.alone) entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
-    learnPrefill(entry, nowMs);
+    learnPrefill(entry, nowMs, ttftMs);
     this.#endPrefill(entry, nowMs);
   }
 
@@ -237,13 +237,15 @@ export class ActiveSequences {
 }
 
 /**
- * What the rank has computed since the last first token, and how long that took: exact while prompts wait there, and for one
- * that came alone. Prompts that were done together count with the first of them that is told after.
+ * What a prompt took of the rank, at most: the time since the last first token, shared among all prompts that were told since
+ * (exact while prompts wait there), and no longer than its worker says. The second keeps what is slow between router and
+ * worker from counting as computing.
  */
-function learnPrefill({ rank, prefillTokens }: InFlight, nowMs: number): void {
+function learnPrefill({ rank, prefillTokens }: InFlight, nowMs: number, ttftMs: number): void {
   rank.prefilledTokens += prefillTokens;
-  const ms = nowMs - rank.prefillSinceMs;
-  if (ms <= 0) return;
-  rank.timing.learnPrefill(rank.prefilledTokens, ms);
+  const sinceMs = nowMs - rank.prefillSinceMs;
+  if (sinceMs <= 0) return;
+  const ms = (sinceMs * prefillTokens) / rank.prefilledTokens;
+  rank.timing.learnPrefill(prefillTokens, ttftMs > 0 ? Math.min(ms, ttftMs) : ms);
   rank.prefilledTokens = 0;
 }
