@@ -9,7 +9,7 @@
  */
 
 import type { AnswerEnd } from '../answer.ts';
-import { Markers } from './markers.ts';
+import { isCutMarkup, Markers } from './markers.ts';
 import type { ContentParser, ContentPart } from './parser.ts';
 import { PartSink } from './part-sink.ts';
 
@@ -49,8 +49,10 @@ export class HarmonyParser implements ContentParser {
     }
   }
 
-  end(_reason: AnswerEnd): ContentPart[] {
-    this.#text(this.#held);
+  end(reason: AnswerEnd): ContentPart[] {
+    // Of cut arguments only what was certain is given.
+    const dropped = this.#body === 'call' ? reason === 'length' : isCutMarkup(this.#held, reason);
+    if (!dropped) this.#text(this.#held);
     this.#held = '';
     if (this.#body === 'content' || this.#body === 'reasoning') this.#out.flush(this.#body);
     return this.#out.take();

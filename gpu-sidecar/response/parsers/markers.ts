@@ -3,6 +3,8 @@
  * back, so where text was cut decides nothing. No marker is a prefix of another. Cost: linear, one pass over the text.
  */
 
+import type { AnswerEnd } from '../answer.ts';
+
 export class Markers {
   readonly #markers: readonly string[];
   readonly #firstCodes: readonly number[];
@@ -44,6 +46,14 @@ export class Markers {
     }
     return text.length;
   }
+}
+
+/**
+ * Whether held text at the end of an answer is the beginning of markup that the token limit cut off. An answer that
+ * ended by itself meant it as text, and so is a single character.
+ */
+export function isCutMarkup(held: string, reason: AnswerEnd): boolean {
+  return reason === 'length' && held.length > 1;
 }
 
 function samePrefix(text: string, at: number, marker: string): number {

@@ -24,7 +24,10 @@ export type ContentPart =
 export interface ContentParser {
   /** The parts that became certain with this text. */
   push(text: string): ContentPart[];
-  /** No more text comes: what was held back as possible markup is text after all, or is dropped with a broken call. */
+  /**
+   * No more text comes. What was held back as possible markup is text after all, but dropped with a broken call, and
+   * where the limit on tokens cut the answer (`length`), since a piece of markup is markup (a single character is not).
+   */
   end(reason: AnswerEnd): ContentPart[];
 }
 

@@ -8,7 +8,7 @@
 
 import type { AnswerEnd } from '../answer.ts';
 import type { CallReader } from './calls/call-reader.ts';
-import { Markers } from './markers.ts';
+import { isCutMarkup, Markers } from './markers.ts';
 import type { ContentParser, ContentPart, ToolSpec } from './parser.ts';
 import { PartSink } from './part-sink.ts';
 import type { ReasoningFamily } from './reasoning-families.ts';
@@ -47,11 +47,11 @@ export class SegmentParser implements ContentParser {
     return this.#out.take();
   }
 
-  end(_reason: AnswerEnd): ContentPart[] {
+  end(reason: AnswerEnd): ContentPart[] {
     const held = this.#held;
     this.#held = '';
     if (this.#reader === null) {
-      this.#out.text(this.#kind, held);
+      if (!isCutMarkup(held, reason)) this.#out.text(this.#kind, held);
       this.#out.flush(this.#kind);
     }
     return this.#out.take();
