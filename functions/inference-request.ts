@@ -10,10 +10,27 @@ export interface ChatMessage {
   role: string;
   content: string;
   name?: string;
+  tool_calls?: PastToolCall[];
+  tool_call_id?: string;
+}
+
+/** A call that the assistant made before; templates want the arguments as a value. */
+export interface PastToolCall {
+  id?: string;
+  type: 'function';
+  function: { name: string; arguments: Record<string, unknown> };
+}
+
+/** What a chat template may use beside the messages. */
+export interface TemplateExtras {
+  tools?: readonly unknown[];
+  documents?: readonly unknown[];
+  /** Switches of the template itself (`enable_thinking`). */
+  switches?: Readonly<Record<string, unknown>>;
 }
 
 export type Prompt =
-  | { kind: 'messages'; messages: ChatMessage[] }
+  | { kind: 'messages'; messages: ChatMessage[]; extras: TemplateExtras | null }
   | { kind: 'text'; text: string }
   | { kind: 'tokens'; tokenIds: Uint32Array };
 

@@ -75,11 +75,15 @@ const render: Operator<ForModel, Rendered> = {
     if (prompt.kind === 'tokens') return { request, model, prompt: prompt.tokenIds };
     if (prompt.kind === 'text') return { request, model, prompt: renderText(prompt.text, model) };
     const template = templateOf(model, call.settings.fleetToken);
-    const { messages } = prompt;
+    const { messages, extras } = prompt;
     if (template instanceof Promise) {
-      return template.then((made) => ({ request, model, prompt: renderChat(made, messages, model) }));
+      return template.then((made) => ({
+        request,
+        model,
+        prompt: renderChat(made, { messages, extras, model }),
+      }));
     }
-    return { request, model, prompt: renderChat(template, messages, model) };
+    return { request, model, prompt: renderChat(template, { messages, extras, model }) };
   },
 };
 

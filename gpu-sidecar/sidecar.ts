@@ -25,6 +25,7 @@ import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
 import { createGrpcServer } from './server/grpc.ts';
 import { createHttpServer } from './server/http.ts';
+import { nameParsers } from './server/parser-options.ts';
 import { serveRouter } from './server/router-front.ts';
 import type { Worker } from './server/worker.ts';
 import { workerLimits } from './server/worker-limits.ts';
@@ -66,6 +67,7 @@ export class Sidecar {
     this.#engine = engine;
     this.#hooks = hooks;
     this.#log = log;
+    nameParsers(engine.info.card, settings.settings);
     this.#addresses = { http: '', grpc: '', instance: new IdSource().instanceId() };
     this.#lifecycle = new Lifecycle((phase) => hooks.phase(phase, this.#addresses));
     const changed = (): void => this.#fleet?.changed();

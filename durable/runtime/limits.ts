@@ -16,6 +16,12 @@ export const LIMITS = {
   /** Answers to one prompt (`n`), and likely tokens named beside each chosen one. */
   choices: 16,
   topLogprobs: 20,
+  /** Tools and documents of one request, calls in one message, and the size of a JSON schema. */
+  tools: 128,
+  documents: 256,
+  schemaDepth: 64,
+  valueDepth: 200,
+  schemaNodes: 10_000,
   modelNameLength: 256,
   nearModelNames: 3,
 

@@ -5,15 +5,17 @@ import { type ChatBody, chatSchema } from './chat-schema.ts';
 import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
+import { extrasOf, grammarOf, pastToolCalls, toolsOf } from './tool-request.ts';
 
 export function chatRequest(json: unknown): InferenceRequest {
   const body = parseBody(chatSchema, json);
-  refuseUnserved(body);
+  const tools = toolsOf(body);
   const sampling = samplingOf(body);
   if (body.logprobs) sampling.topLogprobs = body.top_logprobs ?? 0;
+  else if (body.top_logprobs != null) throw invalid('top_logprobs', "'logprobs' must be true.");
   return {
     model: body.model,
-    prompt: { kind: 'messages', messages: body.messages.map(messageOf) },
+    prompt: { kind: 'messages', messages: body.messages.map(messageOf), extras: extrasOf(body, tools) },
     sampling,
     stop: stopOf(body, body.max_completion_tokens ?? body.max_tokens ?? null),
     stream: body.stream ?? false,
@@ -21,16 +23,20 @@ export function chatRequest(json: unknown): InferenceRequest {
     echo: false,
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
-    tools: null,
-    grammar: null,
+    tools,
+    grammar: grammarOf(body),
     routing: routingOf(body),
   };
 }
 
 function messageOf(message: ChatBody['messages'][number], index: number): ChatMessage {
-  const { role, content, name } = message;
+  const { role, content, name, tool_calls, tool_call_id } = message;
   const text = typeof content === 'string' ? content : textOfParts(content, role, index);
-  return name == null ? { role, content: text } : { role, content: text, name };
+  const made: ChatMessage = { role, content: text };
+  if (name != null) made.name = name;
+  if (tool_calls != null && tool_calls.length > 0) made.tool_calls = pastToolCalls(tool_calls, index);
+  if (tool_call_id != null) made.tool_call_id = tool_call_id;
+  return made;
 }
 
 function textOfParts(
@@ -58,16 +64,5 @@ function textOfParts(
   return text;
 }
 
-function refuseUnserved(body: ChatBody): void {
-  if (body.top_logprobs != null && !body.logprobs) {
-    const message = "Invalid value for 'top_logprobs': 'logprobs' must be true.";
-    throw new StatorError('invalid_request', message, { param: 'top_logprobs' });
-  }
-  if (body.response_format != null && body.response_format.type !== 'text') {
-    throw unsupported(
-      'response_format.type',
-      `Response format '${body.response_format.type}' is not served.`,
-    );
-  }
-  if (body.tools != null && body.tools.length > 0) throw unsupported('tools', 'Tool calls are not served.');
-}
+const invalid = (param: string, reason: string): StatorError =>
+  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

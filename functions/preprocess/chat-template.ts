@@ -9,7 +9,7 @@ import { Template } from '@huggingface/jinja';
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { guardTexts } from '../../wasm/guard.ts';
-import type { ChatMessage } from '../inference-request.ts';
+import type { ChatMessage, TemplateExtras } from '../inference-request.ts';
 
 /** Text in which the tokenizer may find control tokens, except where the guard stands inside their names. */
 export interface RenderedPrompt {
@@ -27,12 +27,24 @@ export function compileTemplate(source: string): Template {
   }
 }
 
+export interface Conversation {
+  messages: ChatMessage[];
+  extras: TemplateExtras | null;
+  model: ModelEntry;
+}
+
 /** The prompt of a conversation, ending where the assistant's answer begins. Throws `invalid_request`. */
-export function renderChat(template: Template, messages: ChatMessage[], model: ModelEntry): RenderedPrompt {
-  const guarded = guardMessages(messages, model.specialTokens);
+export function renderChat(template: Template, { messages, extras, model }: Conversation): RenderedPrompt {
+  const { specialTokens } = model;
+  const guarded = mayNameOne(messages, extras, specialTokens)
+    ? guardStrings({ messages, extras }, specialTokens)
+    : { value: { messages, extras }, guard: undefined };
+  const { switches, ...others } = guarded.value.extras ?? {};
   try {
     const text = template.render({
-      messages: guarded.messages,
+      ...switches,
+      ...others,
+      messages: guarded.value.messages,
       add_generation_prompt: true,
       bos_token: model.bosToken,
       eos_token: model.eosToken,
@@ -51,32 +63,55 @@ export function renderText(text: string, model: ModelEntry): RenderedPrompt {
   return { text: (model.addBosToken ? model.bosToken : '') + texts[0]!, guard };
 }
 
-function guardMessages(messages: ChatMessage[], specialTokens: readonly string[]) {
-  if (!mayNameOne(messages, specialTokens)) return { messages, guard: undefined };
-  const pieces = messages.flatMap(({ content, name }) => [content, name ?? '']);
-  const { texts, guard } = guardTexts(pieces, specialTokens);
-  const guarded = messages.map((message, index): ChatMessage => {
-    const content = texts[2 * index]!;
-    return message.name === undefined
-      ? { role: message.role, content }
-      : { role: message.role, content, name: texts[2 * index + 1]! };
+/** The value with every text in it guarded, names of fields included: schemas of tools are the caller's, too. */
+function guardStrings<T>(
+  value: T,
+  specialTokens: readonly string[],
+): { value: T; guard: string | undefined } {
+  const found: string[] = [];
+  mapStrings(value, (text) => {
+    found.push(text);
+    return text;
   });
-  return { messages: guarded, guard };
+  const { texts, guard } = guardTexts(found, specialTokens);
+  if (guard === undefined) return { value, guard };
+  let at = 0;
+  return { value: mapStrings(value, () => texts[at++]!) as T, guard };
+}
+
+/** Visits in the same order each time. Depth was checked with the body. */
+function mapStrings(value: unknown, map: (text: string) => string): unknown {
+  if (typeof value === 'string') return map(value);
+  if (Array.isArray(value)) return value.map((each) => mapStrings(each, map));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [map(name), mapStrings(each, map)] as const),
+  );
 }
 
 const beginnings = new WeakMap<readonly string[], readonly string[]>();
 
 /** A cheap test first: models have hundreds of special tokens, but they begin in one or two ways. */
-function mayNameOne(messages: ChatMessage[], specialTokens: readonly string[]): boolean {
+function mayNameOne(
+  messages: ChatMessage[],
+  extras: TemplateExtras | null,
+  specialTokens: readonly string[],
+): boolean {
   let starts = beginnings.get(specialTokens);
   if (starts === undefined) {
     starts = [...new Set(specialTokens.map((token) => token.slice(0, 2)))].filter((start) => start !== '');
     beginnings.set(specialTokens, starts);
   }
-  for (const { content, name } of messages) {
-    for (const start of starts) {
-      if (content.includes(start) || name?.includes(start)) return true;
-    }
+  const mayStart = (text: string): boolean => starts.some((start) => text.includes(start));
+  for (const { content, name, tool_calls } of messages) {
+    if (mayStart(content) || (name !== undefined && mayStart(name))) return true;
+    if (tool_calls !== undefined && mayBeIn(tool_calls, mayStart)) return true;
   }
-  return false;
+  return extras !== null && mayBeIn(extras, mayStart);
+}
+
+/** Quotes and backslashes are escaped in JSON, so that a token which begins with one is taken as found. */
+function mayBeIn(value: unknown, mayStart: (text: string) => boolean): boolean {
+  const json = JSON.stringify(value);
+  return mayStart(json) || json.includes('\\');
 }

@@ -7,6 +7,7 @@ import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import { errorDocument } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
+import { type FinishReasonName, MessageParts, WholeMessage } from './message.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
 import { type LoggedToken, TokenLog } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
@@ -14,8 +15,9 @@ import type { TokenTexts } from './token-texts.ts';
 interface CollectedChoice {
   readonly answer: Answer;
   readonly log: TokenLog | null;
-  text: string;
-  reason: AnswerEnd;
+  readonly parts: MessageParts | null;
+  readonly message: WholeMessage;
+  reason: FinishReasonName;
 }
 
 export class DocumentResponse implements ResponseFold {
@@ -36,7 +38,8 @@ export class DocumentResponse implements ResponseFold {
     const choices: CollectedChoice[] = [];
     for (let index = 0; index < facts.choices; index++) {
       const log = facts.logprobs ? new TokenLog(texts) : null;
-      choices.push({ answer: new Answer(texts, facts), log, text: '', reason: 'stop' });
+      const [answer, parts] = [new Answer(texts, facts), MessageParts.of(facts)];
+      choices.push({ answer, log, parts, message: new WholeMessage(), reason: 'stop' });
     }
     this.#choices = choices;
     this.#choice = choices[0]!;
@@ -72,7 +75,7 @@ export class DocumentResponse implements ResponseFold {
     this.#tokens++;
     const choice = this.#choice;
     const text = choice.answer.push(id);
-    choice.text += text;
+    add(choice, text);
     choice.log?.add(id, logprobs);
     if (choice.answer.ended !== null) {
       // A token that completes a stop string without any text of the answer is not part of it.
@@ -88,7 +91,7 @@ export class DocumentResponse implements ResponseFold {
 
   finish(reason: AnswerEnd): string {
     const { answer } = this.#choice;
-    this.#choice.text += answer.finish(reason);
+    add(this.#choice, answer.finish(reason));
     return this.#ending(answer.ended ?? reason);
   }
 
@@ -108,7 +111,9 @@ export class DocumentResponse implements ResponseFold {
 
   /** The choice whose turn it is has ended; with the last one comes the document. */
   #ending(reason: AnswerEnd): string {
-    this.#choice.reason = reason;
+    const { message, parts } = this.#choice;
+    if (parts !== null) message.add(parts.end(reason));
+    this.#choice.reason = parts?.reason(reason) ?? reason;
     this.turns?.ended();
     const next = this.turns?.turn ?? -1;
     if (next >= 0) {
@@ -121,9 +126,18 @@ export class DocumentResponse implements ResponseFold {
       completionTokens: this.#tokens,
       cachedTokens: this.#cachedTokens,
     };
-    const choices = this.#choices.map(({ text, reason, log }) => ({ text, reason, logged: taken(log) }));
+    const choices = this.#choices.map(({ message, reason, log }) => ({
+      message,
+      reason,
+      logged: taken(log),
+    }));
     return DIALECTS[this.#facts.dialect].document(this.#facts, { choices, texts: this.#texts, usage });
   }
+}
+
+function add({ message, parts }: CollectedChoice, text: string): void {
+  if (parts === null) message.content += text;
+  else if (text !== '') message.add(parts.push(text));
 }
 
 const taken = (log: TokenLog | null): readonly LoggedToken[] | null => log?.take() ?? null;

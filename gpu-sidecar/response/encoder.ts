@@ -3,8 +3,9 @@
  * a token costs the escaping of its text and two concatenations.
  */
 
-import type { AnswerEnd } from './answer.ts';
 import type { ResponseFacts } from './facts.ts';
+import type { FinishReasonName, WholeMessage } from './message.ts';
+import type { ContentPart } from './parsers/parser.ts';
 import type { LoggedToken } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
 import type { Usage } from './usage.ts';
@@ -18,7 +19,9 @@ export interface ChunkEncoder {
   readonly tail: string;
   /** A content chunk that says how likely its tokens were. */
   logged(text: string, tokens: readonly LoggedToken[], texts: TokenTexts): string;
-  finish(reason: AnswerEnd): string;
+  /** A part of the message that is not plain content; only dialects of chats have others. */
+  part(part: ContentPart): string;
+  finish(reason: FinishReasonName): string;
   /** After the last finish chunk, when usage was asked for. */
   usage(usage: Usage): string;
 }
@@ -26,8 +29,8 @@ export interface ChunkEncoder {
 export type MakeChunkEncoder = (facts: ResponseFacts, choice: number) => ChunkEncoder;
 
 export interface WholeChoice {
-  text: string;
-  reason: AnswerEnd;
+  message: WholeMessage;
+  reason: FinishReasonName;
   /** null: not asked for. */
   logged: readonly LoggedToken[] | null;
 }

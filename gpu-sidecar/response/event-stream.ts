@@ -22,6 +22,8 @@ import type { ChunkEncoder } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import { errorEvent } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
+import { MessageParts } from './message.ts';
+import type { ContentPart } from './parsers/parser.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
 import { TokenLog } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
@@ -31,6 +33,8 @@ interface StreamedChoice {
   readonly encoder: ChunkEncoder;
   /** null: nobody asked. */
   readonly log: TokenLog | null;
+  /** null: all text is content. */
+  readonly parts: MessageParts | null;
 }
 
 export class EventStream implements ResponseFold {
@@ -57,7 +61,8 @@ export class EventStream implements ResponseFold {
     const choices: StreamedChoice[] = [];
     for (let index = 0; index < facts.choices; index++) {
       const log = facts.logprobs ? new TokenLog(texts) : null;
-      choices.push({ answer: new Answer(texts, facts), encoder: chunks(facts, index), log });
+      const [answer, parts] = [new Answer(texts, facts), MessageParts.of(facts)];
+      choices.push({ answer, encoder: chunks(facts, index), log, parts });
     }
     this.#choices = choices;
     this.#choice = choices[0]!;
@@ -128,22 +133,35 @@ export class EventStream implements ResponseFold {
 
   #content(text: string): string {
     if (text === '') return '';
-    const { encoder } = this.#choice;
+    const { encoder, parts } = this.#choice;
+    if (parts !== null) return this.#parts(parts.push(text));
     return this.#event(encoder.head + JSON.stringify(text) + encoder.tail);
+  }
+
+  #parts(parts: readonly ContentPart[]): string {
+    let events = '';
+    for (const part of parts) events += this.#event(this.#choice.encoder.part(part));
+    return events;
   }
 
   /** A token that completes a stop string without any text of the answer is not part of it. */
   #logged(log: TokenLog, token: { id: number; text: string; logprobs: TokenLogprobs | undefined }): string {
     log.add(token.id, token.logprobs);
     const tokens = log.take();
-    const { answer, encoder } = this.#choice;
+    const { answer, encoder, parts } = this.#choice;
     if (token.text === '' && answer.ended !== null) return '';
-    return this.#event(encoder.logged(token.text, tokens, this.#texts));
+    if (parts === null) return this.#event(encoder.logged(token.text, tokens, this.#texts));
+    const made = parts.push(token.text);
+    const others = this.#parts(made.filter(({ kind }) => kind !== 'content'));
+    const content = made.map((part) => (part.kind === 'content' ? part.text : '')).join('');
+    return others + this.#event(encoder.logged(content, tokens, this.#texts));
   }
 
   /** The choice whose turn it is has ended, and the response with the last of them. */
   #ending(reason: AnswerEnd): string {
-    const finish = this.#event(this.#choice.encoder.finish(reason));
+    const { encoder, parts } = this.#choice;
+    const rest = parts === null ? '' : this.#parts(parts.end(reason));
+    const finish = rest + this.#event(encoder.finish(parts?.reason(reason) ?? reason));
     this.turns?.ended();
     const next = this.turns?.turn ?? -1;
     if (next >= 0) {
@@ -157,7 +175,7 @@ export class EventStream implements ResponseFold {
       completionTokens: this.#tokens,
       cachedTokens: this.#cachedTokens,
     };
-    return finish + this.#event(this.#choice.encoder.usage(usage)) + this.#event('[DONE]');
+    return finish + this.#event(encoder.usage(usage)) + this.#event('[DONE]');
   }
 
   #event(payload: string): string {

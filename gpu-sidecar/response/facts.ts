@@ -3,6 +3,8 @@
  * that all of them write the same bytes.
  */
 
+import type { ParserOptions } from './parsers/parser.ts';
+
 export type DialectName = 'openai-chat' | 'openai-completion';
 
 export interface ResponseFacts {
@@ -25,6 +27,10 @@ export interface ResponseFacts {
   choices: number;
   /** The tokens' log probabilities are part of the answer. */
   logprobs: boolean;
+  /** How the text is read; null: all of it is content. */
+  parsing: ParserOptions | null;
+  /** Calls behind the first are dropped. */
+  oneToolCall: boolean;
   /** Stop strings do not count before this many tokens. */
   minTokens: number;
 }

@@ -6,12 +6,20 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { EngineRequest, SamplingOptions, Vocabulary } from '../engines/engine.ts';
-import { Dialect, type GenerateRequest, type Sampling } from '../proto/gen/stator/v1/worker_pb.js';
+import type { ModelCard } from '../proto/gen/stator/v1/model_pb.js';
+import {
+  Dialect,
+  type GenerateRequest,
+  type Grammar,
+  GrammarKind,
+  type Sampling,
+} from '../proto/gen/stator/v1/worker_pb.js';
 import { endOfMarker } from '../response/choice-turns.ts';
 import { detokenise } from '../response/detokenise.ts';
 import type { DialectName, ResponseFacts } from '../response/facts.ts';
 import type { ResumePoint } from '../response/resumed-stream.ts';
 import { tokenTexts } from '../response/token-texts.ts';
+import { parserOptions } from './parser-options.ts';
 import type { WorkerLimits } from './worker-limits.ts';
 
 export interface ParsedGenerate {
@@ -25,8 +33,7 @@ export interface ParsedGenerate {
 export interface ModelBounds {
   vocabulary: Vocabulary;
   contextLengthTokens: number;
-  /** Its name, for refusals. */
-  engine: string;
+  card: ModelCard;
   limits: WorkerLimits;
 }
 
@@ -37,7 +44,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
   if (promptIds.length === 0) throw invalid('token_ids', 'the prompt is empty');
   const choices = request.sampling?.n || 1;
   if (choices > bounds.limits.choices) throw invalid('sampling.n', `more than ${bounds.limits.choices}`);
-  if (grammar !== undefined) throw cannot(bounds, 'response_format', 'hold an answer to a form');
+  if (grammar !== undefined) throw cannot(bounds, grammar);
   const resume =
     request.resume === undefined ? null : resumePoint(request.resume, bounds.vocabulary, choices);
   if (resume !== null && !output.stream) throw invalid('resume', 'only a stream can be continued');
@@ -75,6 +82,8 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       choices,
       logprobs: request.sampling?.topLogprobs !== undefined,
       minTokens: stop?.minTokens ?? 0,
+      parsing: parserOptions(output, promptIds, bounds),
+      oneToolCall: output.oneToolCall,
     },
     resume,
     reservation: request.reservation,
@@ -92,8 +101,13 @@ const tooLong = (tokens: number, bounds: ModelBounds): StatorError =>
     { param: 'messages' },
   );
 
-const cannot = (bounds: ModelBounds, param: string, what: string): StatorError =>
-  new StatorError('unsupported_parameter', `The engine '${bounds.engine}' cannot ${what} yet.`, { param });
+function cannot({ card }: ModelBounds, { kind }: Grammar): StatorError {
+  const [param, what] =
+    kind === GrammarKind.TOOL_CALL
+      ? ['tool_choice', "make the model call a tool; use 'auto'"]
+      : ['response_format.type', 'hold an answer to a form'];
+  return new StatorError('unsupported_parameter', `The workers of '${card.name}' cannot ${what}.`, { param });
+}
 
 /** Goes into a header, so only visible ASCII. */
 function requestId(text: string): string {

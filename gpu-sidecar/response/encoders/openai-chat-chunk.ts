@@ -3,6 +3,7 @@
 import type { MakeChunkEncoder } from '../encoder.ts';
 import { usageJson } from '../usage.ts';
 import { chatLogprobs } from './openai-logprobs.ts';
+import { deltaOf } from './openai-message.ts';
 
 export const openAiChatChunk: MakeChunkEncoder = (facts, choice) => {
   const base =
@@ -17,6 +18,7 @@ export const openAiChatChunk: MakeChunkEncoder = (facts, choice) => {
     tail: `},"logprobs":null,"finish_reason":null}]${noUsage}`,
     logged: (text, tokens, texts) =>
       chunk(`{"content":${JSON.stringify(text)}}`, chatLogprobs(tokens, texts), 'null'),
+    part: (part) => chunk(deltaOf(part, facts, choice), 'null', 'null'),
     finish: (reason) => chunk('{}', 'null', `"${reason}"`),
     usage: (usage) => `${base}],"usage":${usageJson(usage)}}`,
   };

@@ -1,15 +1,18 @@
 /** `chat.completion` (https://platform.openai.com/docs/api-reference/chat/object). */
 
-import type { EncodeDocument, WholeChoice } from '../encoder.ts';
-import type { TokenTexts } from '../token-texts.ts';
+import type { EncodeDocument } from '../encoder.ts';
 import { usageJson } from '../usage.ts';
 import { chatLogprobs } from './openai-logprobs.ts';
+import { messageJson } from './openai-message.ts';
 
-export const openAiChatCompletion: EncodeDocument = (facts, { choices, texts, usage }) =>
-  `{"id":${JSON.stringify(facts.responseId)},"object":"chat.completion","created":${facts.created},` +
-  `"model":${JSON.stringify(facts.model)},"choices":[${choices.map((choice, index) => choiceJson(choice, index, texts)).join(',')}],` +
-  `"usage":${usageJson(usage)}}`;
-
-const choiceJson = ({ text, reason, logged }: WholeChoice, index: number, texts: TokenTexts): string =>
-  `{"index":${index},"message":{"role":"assistant","content":${JSON.stringify(text)},"refusal":null},` +
-  `"logprobs":${logged === null ? 'null' : chatLogprobs(logged, texts)},"finish_reason":"${reason}"}`;
+export const openAiChatCompletion: EncodeDocument = (facts, { choices, texts, usage }) => {
+  const list = choices.map(
+    ({ message, reason, logged }, index) =>
+      `{"index":${index},"message":{"role":"assistant",${messageJson(message, facts, index)}},` +
+      `"logprobs":${logged === null ? 'null' : chatLogprobs(logged, texts)},"finish_reason":"${reason}"}`,
+  );
+  return (
+    `{"id":${JSON.stringify(facts.responseId)},"object":"chat.completion","created":${facts.created},` +
+    `"model":${JSON.stringify(facts.model)},"choices":[${list.join(',')}],"usage":${usageJson(usage)}}`
+  );
+};

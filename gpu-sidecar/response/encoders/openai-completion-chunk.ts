@@ -17,6 +17,7 @@ export const openAiCompletionChunk: MakeChunkEncoder = (facts, choice) => {
     head,
     tail: `,"logprobs":null,"finish_reason":null}]${noUsage}`,
     logged: (text, tokens, texts) => chunk(JSON.stringify(text), completionLogprobs(tokens, texts), 'null'),
+    part: (part) => chunk(JSON.stringify('text' in part ? part.text : ''), 'null', 'null'),
     finish: (reason) => chunk('""', 'null', `"${reason}"`),
     usage: (usage) => `${base}],"usage":${usageJson(usage)}}`,
   };

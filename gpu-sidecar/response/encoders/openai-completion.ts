@@ -6,8 +6,8 @@ import { completionLogprobs } from './openai-logprobs.ts';
 
 export const openAiCompletion: EncodeDocument = (facts, { choices, texts, usage }) => {
   const list = choices.map(
-    ({ text, reason, logged }, index) =>
-      `{"index":${index},"text":${JSON.stringify(facts.echoText + text)},` +
+    ({ message, reason, logged }, index) =>
+      `{"index":${index},"text":${JSON.stringify(facts.echoText + message.content)},` +
       `"logprobs":${logged === null ? 'null' : completionLogprobs(logged, texts)},"finish_reason":"${reason}"}`,
   );
   return (

@@ -26,7 +26,7 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
     parsed = parseGenerate(request, {
       vocabulary: worker.engine.vocabulary,
       contextLengthTokens: worker.engine.info.contextLengthTokens,
-      engine: worker.engine.info.engine,
+      card: worker.engine.info.card,
       limits: worker.limits,
     });
   } catch (thrown) {

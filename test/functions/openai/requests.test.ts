@@ -12,7 +12,7 @@ const hello = { model: 'm', messages: [{ role: 'user', content: 'hi' }] };
 test("OpenAI's defaults", () => {
   expect(chatRequest(hello)).toEqual({
     model: 'm',
-    prompt: { kind: 'messages', messages: [{ role: 'user', content: 'hi' }] },
+    prompt: { kind: 'messages', messages: [{ role: 'user', content: 'hi' }], extras: null },
     sampling: {
       temperature: 1,
       topP: 1,
@@ -73,6 +73,7 @@ test('max_completion_tokens wins over max_tokens; parts of text are joined; an a
       { role: 'user', content: 'ab' },
       { role: 'assistant', content: '' },
     ],
+    extras: null,
   });
 });
 

@@ -13,6 +13,8 @@ export const factsOf = (facts: Partial<ResponseFacts> = {}): ResponseFacts => ({
   echoText: '',
   choices: 1,
   logprobs: false,
+  parsing: null,
+  oneToolCall: false,
   stop: [],
   minTokens: 0,
   ...facts,

@@ -1,16 +1,19 @@
 /** Is every field of a GenerateRequest either taken over or refused by name? */
 
+import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import type { StatorError } from '../../../durable/runtime/errors.ts';
+import { ModelCardSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 import { parseGenerate } from '../../../gpu-sidecar/server/generate-request.ts';
 import { workerLimits } from '../../../gpu-sidecar/server/worker-limits.ts';
 import { byteVocabulary } from '../../harness/byte-vocabulary.ts';
 import { documentOutput, packed, requestOf } from './worker-of.ts';
 
+const card = create(ModelCardSchema, { name: 'tiny' });
 const bounds = {
   vocabulary: byteVocabulary,
   contextLengthTokens: 16,
-  engine: 'scripted',
+  card,
   limits: workerLimits,
 };
 const parse = (change: Parameters<typeof requestOf>[0]) => parseGenerate(requestOf(change), bounds);
@@ -82,7 +85,7 @@ test.each(wrong)('%s is refused by name: %s', (_, param, change) => {
 
 test('a form that the engine cannot hold to is unsupported', () => {
   expect(() => parse({ grammar: { kind: 1 } })).toThrow(
-    expect.objectContaining({ code: 'unsupported_parameter', param: 'response_format' }),
+    expect.objectContaining({ code: 'unsupported_parameter', param: 'response_format.type' }),
   );
 });
 

@@ -86,12 +86,18 @@ describe('a chat request that is wrong names the field', () => {
     ['logprobs as a number', { logprobs: 3 }, 'logprobs', 'invalid_request'],
     ['1,000 stop strings', { stop: Array(1_000).fill('x') }, 'stop', 'invalid_request'],
     [
-      'a JSON answer',
-      { response_format: { type: 'json_object' } },
+      'a form of the answer that there is not',
+      { response_format: { type: 'xml' } },
       'response_format.type',
-      'unsupported_parameter',
+      'invalid_request',
     ],
-    ['tools', { tools: [{ type: 'function', function: { name: 'f' } }] }, 'tools', 'unsupported_parameter'],
+    [
+      'a tool with a broken schema',
+      { tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'int' } } }] },
+      'tools[0].function.parameters.type',
+      'invalid_request',
+    ],
+    ['metadata that is a word', { metadata: 'x' }, 'metadata', 'invalid_request'],
     ['fewer tokens at most than at least', { max_tokens: 2, min_tokens: 3 }, 'min_tokens', 'invalid_request'],
   ];
   test.each(cases)('%s', async (_, overrides, param, code) => {

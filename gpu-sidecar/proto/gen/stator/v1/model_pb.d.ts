@@ -115,6 +115,18 @@ export declare type ModelCard = Message<"stator.v1.ModelCard"> & {
    * @generated from field: repeated string special_tokens = 16;
    */
   specialTokens: string[];
+
+  /**
+   * How its answers mark calls of tools and reasoning; empty: they are not looked for.
+   *
+   * @generated from field: string tool_call_parser = 17;
+   */
+  toolCallParser: string;
+
+  /**
+   * @generated from field: string reasoning_parser = 18;
+   */
+  reasoningParser: string;
 };
 
 /**

@@ -589,6 +589,13 @@ export enum GrammarKind {
    * @generated from enum value: GRAMMAR_KIND_JSON_SCHEMA = 2;
    */
   JSON_SCHEMA = 2,
+
+  /**
+   * A call of the tool named `text`; empty: of any of `output.tools`.
+   *
+   * @generated from enum value: GRAMMAR_KIND_TOOL_CALL = 3;
+   */
+  TOOL_CALL = 3,
 }
 
 /**

@@ -1,0 +1,95 @@
+/** Tools, forms of the answer and what else of a chat body only the template and the worker understand. */
+import { StatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import { GrammarKind } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
+import type { Grammar, PastToolCall, TemplateExtras, ToolUse } from '../inference-request.ts';
+import type { ChatBody } from './chat-schema.ts';
+import { checkSchema } from './json-schema.ts';
+
+type Message = ChatBody['messages'][number];
+
+/** null: none, or they may not be called. Throws `invalid_request` naming what is broken. */
+export function toolsOf({ tools, tool_choice, parallel_tool_calls }: ChatBody): ToolUse | null {
+  if (tools == null || tools.length === 0) {
+    if (tool_choice != null && tool_choice !== 'none' && tool_choice !== 'auto') {
+      throw invalid('tool_choice', "it is only allowed with 'tools'.");
+    }
+    return null;
+  }
+  const names = new Set<string>();
+  tools.forEach((tool, index) => {
+    const { name, parameters } = tool.function;
+    const param = `tools[${index}].function`;
+    if (names.has(name)) throw invalid(`${param}.name`, `there are two tools '${name}'.`);
+    names.add(name);
+    if (parameters != null) checkSchema(parameters, `${param}.parameters`);
+  });
+  if (typeof tool_choice === 'object' && tool_choice !== null && !names.has(tool_choice.function.name)) {
+    throw invalid('tool_choice.function.name', `there is no tool '${tool_choice.function.name}'.`);
+  }
+  return tool_choice === 'none' ? null : { tools, one: parallel_tool_calls === false };
+}
+
+/** null: any text. */
+export function grammarOf({ response_format: format, tools, tool_choice }: ChatBody): Grammar | null {
+  if (tools != null && tools.length > 0 && tool_choice != null) {
+    if (tool_choice === 'required') return { kind: GrammarKind.TOOL_CALL, text: '' };
+    if (typeof tool_choice === 'object')
+      return { kind: GrammarKind.TOOL_CALL, text: tool_choice.function.name };
+  }
+  if (format == null || format.type === 'text') return null;
+  if (format.type === 'json_object') return { kind: GrammarKind.JSON_OBJECT, text: '' };
+  const { schema } = format.json_schema;
+  if (schema == null) return { kind: GrammarKind.JSON_OBJECT, text: '' };
+  checkSchema(schema, 'response_format.json_schema.schema');
+  return { kind: GrammarKind.JSON_SCHEMA, text: JSON.stringify(schema) };
+}
+
+/** null: the messages are all there is. */
+export function extrasOf(body: ChatBody, tools: ToolUse | null): TemplateExtras | null {
+  const { documents, chat_template_kwargs: switches } = body;
+  if (tools === null && documents == null && switches == null) return null;
+  checkDepth(tools?.tools, 'tools');
+  checkDepth(documents, 'documents');
+  checkDepth(switches, 'chat_template_kwargs');
+  const extras: TemplateExtras = {};
+  if (tools !== null) extras.tools = tools.tools;
+  if (documents != null) extras.documents = documents;
+  if (switches != null) extras.switches = switches;
+  return extras;
+}
+
+export function pastToolCalls(calls: NonNullable<Message['tool_calls']>, index: number): PastToolCall[] {
+  return calls.map((call, at) => {
+    const { name, arguments: given } = call.function;
+    const param = `messages[${index}].tool_calls[${at}].function.arguments`;
+    const past: PastToolCall = { type: 'function', function: { name, arguments: argumentsOf(given, param) } };
+    if (call.id != null) past.id = call.id;
+    return past;
+  });
+}
+
+function argumentsOf(given: string | null | undefined, param: string): Record<string, unknown> {
+  if (given == null || given.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(given);
+  } catch {
+    throw invalid(param, 'it is not JSON.');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(param, 'expected a JSON object.');
+  }
+  checkDepth(value, param);
+  return value as Record<string, unknown>;
+}
+
+/** What is walked later must not be deeper than a stack. */
+function checkDepth(value: unknown, param: string, level = 0): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (level > LIMITS.valueDepth) throw invalid(param, `nested deeper than ${LIMITS.valueDepth} levels.`);
+  for (const each of Object.values(value)) checkDepth(each, param, level + 1);
+}
+
+const invalid = (param: string, reason: string): StatorError =>
+  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

@@ -1,0 +1,80 @@
+/**
+ * One choice's message as it grows: text becomes content, reasoning and calls of tools where the request asked for
+ * that, and nothing but content otherwise. A stage of the fold: a function of the facts and the text.
+ */
+
+import type { AnswerEnd } from './answer.ts';
+import type { ResponseFacts } from './facts.ts';
+import { type ContentParser, type ContentPart, finishReason } from './parsers/parser.ts';
+import { makeContentParser } from './parsers/registry.ts';
+
+export class MessageParts {
+  readonly #parser: ContentParser;
+  readonly #oneCall: boolean;
+  #calls = 0;
+
+  private constructor(parser: ContentParser, oneCall: boolean) {
+    this.#parser = parser;
+    this.#oneCall = oneCall;
+  }
+
+  /** null: all text is content. */
+  static of(facts: ResponseFacts): MessageParts | null {
+    const parser = facts.parsing === null ? null : makeContentParser(facts.parsing);
+    return parser === null ? null : new MessageParts(parser, facts.oneToolCall);
+  }
+
+  push(text: string): ContentPart[] {
+    return this.#wanted(this.#parser.push(text));
+  }
+
+  end(reason: AnswerEnd): ContentPart[] {
+    return this.#wanted(this.#parser.end(reason));
+  }
+
+  /** Why the message ended, in the client's words. */
+  reason(end: AnswerEnd): FinishReasonName {
+    return finishReason(end, this.#calls);
+  }
+
+  /** Of several calls only the first, where more are not allowed. */
+  #wanted(parts: ContentPart[]): ContentPart[] {
+    const wanted = this.#oneCall ? parts.filter((part) => !('index' in part) || part.index === 0) : parts;
+    for (const part of wanted) if (part.kind === 'tool_call') this.#calls++;
+    return wanted;
+  }
+}
+
+export type FinishReasonName = ReturnType<typeof finishReason>;
+
+export interface WholeCall {
+  id: string | undefined;
+  name: string;
+  arguments: string;
+}
+
+/** Parts put together. */
+export class WholeMessage {
+  content = '';
+  reasoning = '';
+  readonly calls: WholeCall[] = [];
+
+  add(parts: readonly ContentPart[]): void {
+    for (const part of parts) {
+      switch (part.kind) {
+        case 'content':
+          this.content += part.text;
+          break;
+        case 'reasoning':
+          this.reasoning += part.text;
+          break;
+        case 'tool_call':
+          this.calls[part.index] = { id: part.id, name: part.name, arguments: '' };
+          break;
+        case 'tool_arguments':
+          this.calls[part.index]!.arguments += part.text;
+          break;
+      }
+    }
+  }
+}
