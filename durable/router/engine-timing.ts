@@ -1,5 +1,5 @@
 /**
- * How long a rank's engine takes, learnt from its own reports: a prompt is a fixed time per pass plus a time per token, a
+ * How long a model's engines take, learnt from their own reports: a prompt is a fixed time per pass plus a time per token, a
  * decode step a line over the share of KV blocks in use. Until it has spoken, the times are those of Dynamo's mocker, made
  * straight (semantics §10.3); a router that compares workers needs their proportion more than their size.
  *

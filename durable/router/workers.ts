@@ -72,6 +72,8 @@ export interface Model {
   readonly routed: ApproximateCache | null;
   readonly predicted: PrefixIndex | null;
   readonly prefillSpeed: PrefillSpeed | null;
+  /** What its engines take. One for all, or a rank that nobody has asked yet would look faster than those that told. */
+  readonly timing: EngineTiming;
   /** Lengths of its answers. */
   readonly answers: AnswerLength;
   readonly workers: Set<Worker>;
@@ -221,6 +223,7 @@ export class Workers {
       blockSizeTokens: card.blockSizeTokens,
       ...this.#prefixes(),
       inFlight: this.#indexes.blocksInFlight(),
+      timing: new EngineTiming(),
       answers: new AnswerLength(),
       prefillSpeed: prefillLoadModel === 'none' ? null : new PrefillSpeed(),
       workers: new Set(),
@@ -270,7 +273,7 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
     activeRequests: 0,
     prefilledTokens: 0,
     prefillSinceMs: 0,
-    timing: new EngineTiming(),
+    timing: model.timing,
     prefillLoad: model.prefillSpeed && new PrefillLoad(),
     fadedBlocks: 0,
     kvUsedBlocks: 0,
