@@ -41,9 +41,22 @@ function timing(members: Partial<Record<Name, PropertyDescriptor>>) {
   };
 }
 
-const nothing = { configurable: true, value() {} };
-const FROZEN = { learnPrefill: nothing, learnDecode: nothing };
-const { prefillMs, stepMs } = EngineTiming.prototype;
+const { learnPrefill, prefillMs, stepMs } = EngineTiming.prototype;
+
+/** What it believes at first is also learnt, by so many calls. */
+const FIRST_PROMPTS = 3;
+const calls = new WeakMap<EngineTiming, number>();
+const FROZEN: Partial<Record<Name, PropertyDescriptor>> = {
+  learnPrefill: {
+    configurable: true,
+    value(this: EngineTiming, ...of: Parameters<typeof learnPrefill>) {
+      const made = calls.get(this) ?? 0;
+      calls.set(this, made + 1);
+      if (made < FIRST_PROMPTS) learnPrefill.apply(this, of);
+    },
+  },
+  learnDecode: { configurable: true, value() {} },
+};
 const tokenMs = Object.getOwnPropertyDescriptor(EngineTiming.prototype, 'tokenMs')!.get!;
 
 /** What the engine takes for prompts is believed to be `factor` times what it is, for ever. */

@@ -94,7 +94,11 @@ async function send(
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const { outputTokens: max_tokens } = request;
     const body = JSON.stringify({ model: MODEL, prompt: promptOf(request), max_tokens, stream: true });
-    for (const [i, { url }] of deployments.entries()) open.push(ask(url, body, times[i]!));
+    // Each in turn is asked first.
+    for (let i = 0; i < deployments.length; i++) {
+      const which = (i + at) % deployments.length;
+      open.push(ask(deployments[which]!.url, body, times[which]!));
+    }
     if (at % 50 === 0) process.stderr.write(`\r  ${at}/${requests.length}`);
   }
   await Promise.all(open);
@@ -150,7 +154,14 @@ function report(times: readonly Times[], { json, requests, engineSpeedup }: Real
     p99_ttft: stator.ttft_ms.p99 / dynamo.ttft_ms.p99,
   };
   if (json) {
-    const what = { requests, workers: WORKERS, engineSpeedup, date: new Date().toISOString().slice(0, 10) };
+    const command = `npm run bench:policy -- ${process.argv.slice(2).join(' ')}`;
+    const what = {
+      command,
+      requests,
+      workers: WORKERS,
+      engineSpeedup,
+      date: new Date().toISOString().slice(0, 10),
+    };
     console.log(JSON.stringify({ ...what, versions: versions(), dynamo, stator, ratio }, null, 1));
     return;
   }
