@@ -51,6 +51,16 @@ export const SETTINGS = {
   engine: setting(z.enum(['llama', 'mock']), 'llama', 'Engine of the workers started here.'),
   model: setting(text, '', 'GGUF file for llama; empty: the built-in demonstration model.'),
   modelName: setting(text, '', 'Name that clients use; empty: the name in the model file.'),
+  toolCallParser: setting(
+    text,
+    '',
+    'How the model writes calls of tools (hermes, llama3_json, ...); empty: no tools.',
+  ),
+  reasoningParser: setting(
+    text,
+    '',
+    'How the model marks its reasoning (qwen3, deepseek_r1, ...); empty: not.',
+  ),
   tokenizer: setting(text, '', 'tokenizer.json for the mock engine; empty: that of the built-in model.'),
   context: setting(z.coerce.number().int().min(0), 0, 'Context length in tokens; 0: what the model has.'),
   blockSize: setting(count.max(1024), 16, 'Tokens per KV block.'),
