@@ -6,6 +6,7 @@ import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
 import { extrasOf, grammarOf, pastToolCalls, toolsOf } from './tool-request.ts';
+import { wellFormed } from './well-formed.ts';
 
 export function chatRequest(json: unknown): InferenceRequest {
   const body = parseBody(chatSchema, json);
@@ -32,8 +33,8 @@ export function chatRequest(json: unknown): InferenceRequest {
 function messageOf(message: ChatBody['messages'][number], index: number): ChatMessage {
   const { role, content, name, tool_calls, tool_call_id } = message;
   const text = typeof content === 'string' ? content : textOfParts(content, role, index);
-  const made: ChatMessage = { role, content: text };
-  if (name != null) made.name = name;
+  const made: ChatMessage = { role, content: wellFormed(text, `messages[${index}].content`) };
+  if (name != null) made.name = wellFormed(name, `messages[${index}].name`);
   if (tool_calls != null && tool_calls.length > 0) made.tool_calls = pastToolCalls(tool_calls, index);
   if (tool_call_id != null) made.tool_call_id = tool_call_id;
   return made;

@@ -5,6 +5,7 @@ import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
 import { invalidPrompt, tokenPrompt } from './token-prompt.ts';
+import { wellFormed } from './well-formed.ts';
 
 /** What OpenAI generates when a completion names no limit. */
 const DEFAULT_MAX_TOKENS = 16;
@@ -42,7 +43,7 @@ function promptOf(prompt: CompletionsBody['prompt']): Prompt {
 
 function textPrompt(text: string): Prompt {
   if (text === '') throw invalidPrompt('prompt', 'it is empty.');
-  return { kind: 'text', text };
+  return { kind: 'text', text: wellFormed(text, 'prompt') };
 }
 
 function refuseUnserved(body: CompletionsBody): void {

@@ -3,6 +3,7 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Sampling, StopConditions } from '../inference-request.ts';
 import type { SamplingBody } from './sampling-schema.ts';
+import { wellFormed } from './well-formed.ts';
 
 const NONE: readonly never[] = [];
 
@@ -31,6 +32,11 @@ function logitBiasOf(bias: Record<string, number>): [number, number][] {
   return entries.map(([tokenId, value]) => [Number(tokenId), value]);
 }
 
+function stopStrings(stop: string | string[]): string[] {
+  if (typeof stop === 'string') return [wellFormed(stop, 'stop')];
+  return stop.map((text, index) => wellFormed(text, `stop[${index}]`));
+}
+
 export function stopOf(body: SamplingBody, maxTokens: number | null): StopConditions {
   const { stop } = body;
   const minTokens = body.min_tokens ?? 0;
@@ -41,7 +47,7 @@ export function stopOf(body: SamplingBody, maxTokens: number | null): StopCondit
   return {
     maxTokens,
     minTokens,
-    stop: stop == null ? NONE : typeof stop === 'string' ? [stop] : stop,
+    stop: stop == null ? NONE : stopStrings(stop),
     stopTokenIds: body.stop_token_ids ?? NONE,
     ignoreEos: body.ignore_eos ?? false,
   };

@@ -5,6 +5,7 @@ import { GrammarKind } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js'
 import type { Grammar, PastToolCall, TemplateExtras, ToolUse } from '../inference-request.ts';
 import type { ChatBody } from './chat-schema.ts';
 import { checkSchema } from './json-schema.ts';
+import { wellFormed } from './well-formed.ts';
 
 type Message = ChatBody['messages'][number];
 
@@ -49,9 +50,9 @@ export function grammarOf({ response_format: format, tools, tool_choice }: ChatB
 export function extrasOf(body: ChatBody, tools: ToolUse | null): TemplateExtras | null {
   const { documents, chat_template_kwargs: switches } = body;
   if (tools === null && documents == null && switches == null) return null;
-  checkDepth(tools?.tools, 'tools');
-  checkDepth(documents, 'documents');
-  checkDepth(switches, 'chat_template_kwargs');
+  checkValue(tools?.tools, 'tools');
+  checkValue(documents, 'documents');
+  checkValue(switches, 'chat_template_kwargs');
   const extras: TemplateExtras = {};
   if (tools !== null) extras.tools = tools.tools;
   if (documents != null) extras.documents = documents;
@@ -80,15 +81,16 @@ function argumentsOf(given: string | null | undefined, param: string): Record<st
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalid(param, 'expected a JSON object.');
   }
-  checkDepth(value, param);
+  checkValue(value, param);
   return value as Record<string, unknown>;
 }
 
-/** What is walked later must not be deeper than a stack. */
-function checkDepth(value: unknown, param: string, level = 0): void {
+/** What is walked later must not be deeper than a stack, and be made of characters. */
+function checkValue(value: unknown, param: string, level = 0): void {
+  if (typeof value === 'string') wellFormed(value, param);
   if (typeof value !== 'object' || value === null) return;
   if (level > LIMITS.valueDepth) throw invalid(param, `nested deeper than ${LIMITS.valueDepth} levels.`);
-  for (const each of Object.values(value)) checkDepth(each, param, level + 1);
+  for (const each of Object.values(value)) checkValue(each, param, level + 1);
 }
 
 const invalid = (param: string, reason: string): StatorError =>
