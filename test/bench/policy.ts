@@ -20,6 +20,7 @@ const HELP = `npm run bench:policy -- [options]
   --real          instead: two deployments with mock workers in real time, side by side
   --requests N    of --real [1500]
   --engine-speedup X  of --real: engines are so many times as fast as the router believes at first [5]
+  --hold MS       of Stator's: router_queue_wait_ms; none by default
   --seed N        [1]
   --save FILE     keeps each replay there, and takes from there what is known`;
 
@@ -32,6 +33,7 @@ const { values: args } = parseArgs({
     real: { type: 'boolean', default: false },
     requests: { type: 'string', default: '1500' },
     'engine-speedup': { type: 'string', default: '5' },
+    hold: { type: 'string', default: 'off' },
     seed: { type: 'string', default: '1' },
     save: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -67,7 +69,9 @@ const ratios = (stator: Figures, other: { ttft: number; e2e: number; p99_ttft: n
 });
 
 function compare(runs: Runs, cell: string, seed: number): Row {
-  const stator = runs.figures({ cell, variant: '', policy: 'stator', seed });
+  const variant = args.hold === 'off' ? '' : `hold ${args.hold}`;
+  const set = { router_queue_wait_ms: args.hold };
+  const stator = runs.figures({ cell, variant, policy: 'stator', seed, set });
   const run = (variant: string) =>
     runs.figures({ cell, variant, policy: 'dynamo', seed, set: DYNAMO_SETTINGS[variant]! });
   const dynamo = run('default');
