@@ -1,10 +1,11 @@
 /**
  * `npm run bench:index`: our prefix index, as WebAssembly in Node, against Dynamo's RadixTree, native, on the same workload.
  *
- * Both sides run in turn, each time in a process of its own, `--rounds` times; a figure is the best of its side's rounds,
- * because what else runs on a machine only ever adds. A store is CPU time (two million of them cannot run undisturbed on a
- * shared machine; the wall time of each round stands beside). Finds are p50 without the clock's own p50, which is
- * measured on each side. Checksums cover who has how much of every query, before and after the removals.
+ * Both sides run in turn, each time in a process of its own, `--rounds` times; a figure is the median of its side's rounds,
+ * a ratio the median of the rounds' ratios: the two sides of a round ran right after each other, and a shared machine's speed
+ * drifts. A store is CPU time (two million of them cannot run undisturbed; the wall time of each round stands beside). Finds
+ * are p50 without the clock's own p50, which is measured on each side. Checksums cover who has how much of every query,
+ * before and after the removals.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -49,10 +50,10 @@ interface Figures {
   after_removal: Record<string, number>;
 }
 
-const least = (values: number[]): number => Math.min(...values);
+const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 const rounded = (value: number, digits = 1): number => Number(value.toFixed(digits));
 
-/** The best of a side's rounds; its checksums must be the same in all of them. */
+/** The medians of a side's rounds; its checksums must be the same in all of them. */
 function figures(runs: readonly Run[], bytesPerBlock: number): Figures {
   const checksums = runs.map(({ find }) => byLength((length) => find[length]!.checksum));
   const after = runs.map(({ after_removal }) => byLength((length) => after_removal[length]!));
@@ -60,11 +61,11 @@ function figures(runs: readonly Run[], bytesPerBlock: number): Figures {
     if (new Set(list.map((one) => JSON.stringify(one))).size > 1)
       throw new Error('checksums differ between rounds');
   }
-  const find = (length: string) => least(runs.map((run) => run.find[length]!.p50_ns - run.clock_ns));
+  const find = (length: string) => median(runs.map((run) => foundNs(run, length)));
   return {
-    store_ns: rounded(least(runs.map(({ store_ns }) => store_ns))),
+    store_ns: rounded(median(runs.map(({ store_ns }) => store_ns))),
     find_p50_ns: byLength((length) => Math.round(find(length))),
-    remove_ns: rounded(least(runs.map(({ remove_ns }) => remove_ns))),
+    remove_ns: rounded(median(runs.map(({ remove_ns }) => remove_ns))),
     bytes_per_block: rounded(bytesPerBlock),
     checksums: checksums[0]!,
     after_removal: after[0]!,
@@ -74,14 +75,18 @@ function figures(runs: readonly Run[], bytesPerBlock: number): Figures {
 const byLength = (value: (length: string) => number): Record<string, number> =>
   Object.fromEntries(LENGTHS.map((length) => [length, value(length)]));
 
+const foundNs = (run: Run, length: string): number => run.find[length]!.p50_ns - run.clock_ns;
+
 /** Peer ÷ ours: above 1 we are faster or smaller. */
-function ratios(peer: Figures, ours: Figures): Record<string, number> {
+function ratios(peer: readonly Run[], ours: readonly Run[], memory: number): Record<string, number> {
+  const ratio = (of: (run: Run) => number) =>
+    rounded(median(ours.map((run, round) => of(peer[round]!) / of(run))), 2);
   return {
-    store: rounded(peer.store_ns / ours.store_ns, 2),
-    find16: rounded(peer.find_p50_ns['16']! / ours.find_p50_ns['16']!, 2),
-    find64: rounded(peer.find_p50_ns['64']! / ours.find_p50_ns['64']!, 2),
-    find256: rounded(peer.find_p50_ns['256']! / ours.find_p50_ns['256']!, 2),
-    memory: rounded(peer.bytes_per_block / ours.bytes_per_block, 2),
+    store: ratio(({ store_ns }) => store_ns),
+    find16: ratio((run) => foundNs(run, '16')),
+    find64: ratio((run) => foundNs(run, '64')),
+    find256: ratio((run) => foundNs(run, '256')),
+    memory: rounded(memory, 2),
   };
 }
 
@@ -109,7 +114,7 @@ function measured(peer: IndexPeer | null, size: readonly number[], rounds: numbe
     ours,
     peer: native,
     equal: sums(ours) === sums(native),
-    ratio: ratios(native, ours),
+    ratio: ratios(theirs, own, native.bytes_per_block / ours.bytes_per_block),
     limits,
     rounds: rows,
   };
