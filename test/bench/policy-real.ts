@@ -29,6 +29,8 @@ export interface RealOptions {
   json: boolean;
   requests: number;
   engineSpeedup: number;
+  /** Of Stator's. */
+  hold: number | 'off';
 }
 
 interface Times {
@@ -39,23 +41,28 @@ interface Times {
 
 const POLICIES = ['dynamo', 'stator'] as const;
 
-export async function compareInRealTime({ json, requests, engineSpeedup }: RealOptions): Promise<void> {
+export async function compareInRealTime(options: RealOptions): Promise<void> {
+  const { requests, engineSpeedup, hold } = options;
   const trace = readTrace(join(PROJECT_ROOT, 'test', 'fixtures', 'traces', 'synthetic_trace.jsonl'));
   const cut = trace.requests
     .slice(0, requests)
     .filter(({ inputTokens, outputTokens }) => inputTokens + outputTokens < CONTEXT_TOKENS);
   const deployments: Deployment[] = [];
   try {
-    for (const routerPolicy of POLICIES) deployments.push(await start(routerPolicy, engineSpeedup));
+    for (const routerPolicy of POLICIES) deployments.push(await start(routerPolicy, engineSpeedup, hold));
     const times = POLICIES.map((): Times => ({ ttft: [], e2e: [], failed: 0 }));
     await send(cut, deployments, times, engineSpeedup * ARRIVALS);
-    report(times, { json, requests: cut.length, engineSpeedup });
+    report(times, { ...options, requests: cut.length });
   } finally {
     await Promise.all(deployments.map((deployment) => deployment.stop(2_000)));
   }
 }
 
-async function start(routerPolicy: (typeof POLICIES)[number], engineSpeedup: number): Promise<Deployment> {
+async function start(
+  routerPolicy: (typeof POLICIES)[number],
+  engineSpeedup: number,
+  routerQueueWaitMs: number | 'off',
+): Promise<Deployment> {
   const deployment = await createDeployment({
     ...resolveSettings([]),
     port: await freePort(),
@@ -66,6 +73,7 @@ async function start(routerPolicy: (typeof POLICIES)[number], engineSpeedup: num
     context: CONTEXT_TOKENS,
     engineSpeedup,
     routerPolicy,
+    routerQueueWaitMs,
     logLevel: 'error',
   });
   await deployment.start();

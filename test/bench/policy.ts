@@ -159,5 +159,6 @@ function main(): void {
 if (args.help) console.log(HELP);
 else if (args.real) {
   const engineSpeedup = Number(args['engine-speedup']);
-  await compareInRealTime({ json: args.json, requests: Number(args.requests), engineSpeedup });
+  const hold = args.hold === 'off' ? 'off' : Number(args.hold);
+  await compareInRealTime({ json: args.json, requests: Number(args.requests), engineSpeedup, hold });
 } else main();
