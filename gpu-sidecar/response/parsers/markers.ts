@@ -1,50 +1,60 @@
 /**
- * Finds the first of a few fixed strings in text that comes in pieces. A tail that may be the beginning of one is held
- * back, so where text was cut decides nothing. No marker is a prefix of another. Cost: linear, one pass over the text.
+ * Finds the first of a few fixed strings in text that comes in pieces: an Aho-Corasick automaton, one table read per
+ * character whatever the text. A tail that may be the beginning of a marker is held back, so where text was cut decides
+ * nothing. No marker contains another.
  */
 
 import type { AnswerEnd } from '../answer.ts';
 
+interface Automaton {
+  /** Character code → column; 0: in no marker. */
+  columns: Map<number, number>;
+  ascii: Uint8Array;
+  width: number;
+  /** state × column → state; 0 is the root. */
+  next: Uint16Array;
+  /** Length of the marker's beginning that a state stands for. */
+  depth: Uint16Array;
+  /** The marker that ends in a state. */
+  marker: (string | null)[];
+  /** Set if all markers begin with it. */
+  firstChar: string | null;
+}
+
+/** One per set of markers; all sets come from the tables of families. */
+const automata = new Map<string, Automaton>();
+
 export class Markers {
-  readonly #markers: readonly string[];
-  readonly #firstCodes: readonly number[];
-  readonly #firstChar: string | null;
+  readonly #automaton: Automaton;
   /** The marker at the place that `find` returned; null: only text up to there is certain. */
   found: string | null = null;
 
   constructor(markers: readonly string[]) {
-    this.#markers = [...new Set(markers)];
-    const first = [...new Set(this.#markers.map((marker) => marker[0]!))];
-    this.#firstCodes = first.map((char) => char.charCodeAt(0));
-    this.#firstChar = first.length === 1 ? first[0]! : null;
+    const key = JSON.stringify(markers);
+    const automaton = automata.get(key) ?? build([...new Set(markers)]);
+    automata.set(key, automaton);
+    this.#automaton = automaton;
   }
 
   /** Where certain text ends: at a marker (`found`), at what may become one, or at the end of the text. */
   find(text: string, from: number): number {
+    const { columns, ascii, width, next, depth, marker, firstChar } = this.#automaton;
     this.found = null;
-    for (let at = this.#candidate(text, from); at < text.length; at = this.#candidate(text, at + 1)) {
-      for (const marker of this.#markers) {
-        const same = samePrefix(text, at, marker);
-        if (same === marker.length) {
-          this.found = marker;
-          return at;
-        }
-        if (at + same === text.length) return at;
+    let state = 0;
+    for (let at = from; at < text.length; at++) {
+      if (state === 0 && firstChar !== null) {
+        at = text.indexOf(firstChar, at);
+        if (at === -1) return text.length;
+      }
+      const code = text.charCodeAt(at);
+      const column = code < 128 ? ascii[code]! : (columns.get(code) ?? 0);
+      state = next[state * width + column]!;
+      if (state !== 0 && marker[state] !== null) {
+        this.found = marker[state]!;
+        return at + 1 - this.found.length;
       }
     }
-    return text.length;
-  }
-
-  #candidate(text: string, from: number): number {
-    if (this.#firstChar !== null) {
-      const at = text.indexOf(this.#firstChar, from);
-      return at === -1 ? text.length : at;
-    }
-    const codes = this.#firstCodes;
-    for (let at = from; at < text.length; at++) {
-      if (codes.includes(text.charCodeAt(at))) return at;
-    }
-    return text.length;
+    return text.length - depth[state]!;
   }
 }
 
@@ -56,8 +66,35 @@ export function isCutMarkup(held: string, reason: AnswerEnd): boolean {
   return reason === 'length' && held.length > 1;
 }
 
-function samePrefix(text: string, at: number, marker: string): number {
-  let same = 0;
-  while (same < marker.length && text.charCodeAt(at + same) === marker.charCodeAt(same)) same++;
-  return same;
+function build(markers: readonly string[]): Automaton {
+  const codes = [...new Set(markers.flatMap((marker) => marker.split('')))].map((char) => char.charCodeAt(0));
+  const columns = new Map(codes.map((code, index) => [code, index + 1]));
+  const width = codes.length + 1;
+  const ascii = new Uint8Array(128);
+  for (const [code, column] of columns) if (code < 128) ascii[code] = column;
+  // States are the beginnings of the markers; the empty one is the root.
+  const beginnings = [
+    ...new Set(['', ...markers.flatMap((marker) => Array.from(marker, (_, i) => marker.slice(0, i + 1)))]),
+  ];
+  const index = new Map(beginnings.map((beginning, state) => [beginning, state]));
+  const next = new Uint16Array(beginnings.length * width);
+  beginnings.forEach((beginning, state) => {
+    for (const [code, column] of columns) {
+      let rest = beginning + String.fromCharCode(code);
+      while (!index.has(rest)) rest = rest.slice(1);
+      next[state * width + column] = index.get(rest)!;
+    }
+  });
+  const firsts = new Set(markers.map((marker) => marker[0]!));
+  return {
+    columns,
+    ascii,
+    width,
+    next,
+    depth: Uint16Array.from(beginnings, (beginning) => beginning.length),
+    marker: beginnings.map((beginning) =>
+      beginning !== '' && markers.includes(beginning) ? beginning : null,
+    ),
+    firstChar: firsts.size === 1 ? [...firsts][0]! : null,
+  };
 }

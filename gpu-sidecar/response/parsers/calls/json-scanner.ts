@@ -12,6 +12,11 @@ for (const char of '{}[],:+-.0123456789 \t\r\nabcdefghijklmnopqrstuvwxyzABCDEFGH
   OUTSIDE[char.charCodeAt(0)] = 1;
 }
 
+/** Control characters as JSON writes them. */
+const CONTROL = Array.from({ length: 0x20 }, (_, code) =>
+  JSON.stringify(String.fromCharCode(code)).slice(1, -1),
+);
+
 export class JsonScanner {
   #depth = 0;
   #inString = false;
@@ -32,8 +37,7 @@ export class JsonScanner {
       const code = text.charCodeAt(at);
       if (this.#inString) {
         if (code < 0x20) {
-          this.passed +=
-            text.slice(kept, at) + (this.#escaped ? '\\' : '') + JSON.stringify(text[at]).slice(1, -1);
+          this.passed += text.slice(kept, at) + (this.#escaped ? '\\' : '') + CONTROL[code]!;
           this.#escaped = false;
           kept = at + 1;
         } else if (this.#escaped) this.#escaped = false;

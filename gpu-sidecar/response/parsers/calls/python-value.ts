@@ -12,7 +12,11 @@ const WORDS: Readonly<Record<string, string>> = {
   null: 'null',
 };
 const CLOSERS: Readonly<Record<string, string>> = { '[': ']', '(': ')', '{': '}' };
-const ATOM = /^[\w.+-]$/;
+/** ASCII of words and numbers. */
+const ATOM = new Uint8Array(128);
+for (const char of 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-')
+  ATOM[char.charCodeAt(0)] = 1;
+
 const HEX = /^[0-9a-fA-F]{2}$/;
 /** Escapes that mean the same in JSON. */
 const SHARED_ESCAPES = 'nrtbf"\\u';
@@ -82,7 +86,7 @@ export class PythonValue {
       this.done = true;
       return false;
     }
-    if (ATOM.test(char) && !this.#full) {
+    if (!this.#full && ATOM[char.charCodeAt(0)] === 1) {
       this.#atom += char;
       return true;
     }
