@@ -83,6 +83,52 @@ describe('the openai client', () => {
     expect((await client.models.retrieve('stator-tiny')).object).toBe('model');
   });
 
+  it('gets several choices, the same streamed and whole, each its own', async () => {
+    const sampled = {
+      ...question,
+      n: 3,
+      temperature: 2,
+      seed: 5,
+      max_tokens: 40,
+      ...{ ignore_eos: true },
+      logprobs: true,
+      top_logprobs: 2,
+    };
+    const whole = await client.chat.completions.create(sampled);
+    const texts = ['', '', ''];
+    const tokens = [0, 0, 0];
+    const stream = await client.chat.completions.create({ ...sampled, stream: true });
+    for await (const { choices } of stream) {
+      for (const { index, delta, logprobs } of choices) {
+        texts[index] += delta.content ?? '';
+        tokens[index]! += logprobs?.content?.length ?? 0;
+      }
+    }
+    expect(whole.choices.map(({ message }) => message.content)).toEqual(texts);
+    expect(new Set(texts).size).toBe(3);
+    expect(whole.choices.map(({ logprobs }) => logprobs?.content?.length)).toEqual(tokens);
+    expect(whole.usage?.completion_tokens).toBe(tokens[0]! + tokens[1]! + tokens[2]!);
+    for (const { top_logprobs, logprob } of whole.choices[0]?.logprobs?.content ?? []) {
+      expect(logprob).toBeLessThanOrEqual(0);
+      expect(top_logprobs).toHaveLength(2);
+      expect(logprob).toBeLessThanOrEqual(top_logprobs[0]!.logprob);
+    }
+  });
+
+  it('is told what the model cannot do', async () => {
+    const tools = [{ type: 'function' as const, function: { name: 'f' } }];
+    const cannot = { status: 400, code: 'unsupported_parameter' };
+    await expect(client.chat.completions.create({ ...question, tools })).rejects.toMatchObject({
+      ...cannot,
+      param: 'tools',
+    });
+    const response_format = { type: 'json_object' as const };
+    await expect(client.chat.completions.create({ ...question, response_format })).rejects.toMatchObject({
+      ...cannot,
+      param: 'response_format.type',
+    });
+  });
+
   it('gets typed errors', async () => {
     await expect(client.chat.completions.create({ ...question, model: 'stator-tyni' })).rejects.toMatchObject(
       {
