@@ -23,6 +23,8 @@ export const LIMITS = {
   valueDepth: 200,
   schemaNodes: 10_000,
   modelNameLength: 256,
+  /** Brackets within brackets in the arguments of a call that is translated from Python. */
+  toolArgumentDepth: 256,
   nearModelNames: 3,
 
   /** Re-dispatches of one request after the loss of a worker (card or configuration may lower it). */

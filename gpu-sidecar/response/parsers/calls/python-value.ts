@@ -3,6 +3,8 @@
  * are no strings, numbers as Python writes them. What is no literal (a name, a call, a set) breaks it.
  */
 
+import { LIMITS } from '../../../../durable/runtime/limits.ts';
+
 const WORDS: Readonly<Record<string, string>> = {
   True: 'true',
   False: 'false',
@@ -123,7 +125,7 @@ export class PythonValue {
     if (char === '"' || char === "'") {
       this.#write('"');
       this.#quote = char;
-    } else if (closer !== undefined && !this.#keyNext) {
+    } else if (closer !== undefined && !this.#keyNext && this.#open.length < LIMITS.toolArgumentDepth) {
       this.#write(closer === '}' ? '{' : '[');
       this.#open.push(closer);
       this.#keyNext = closer === '}';
