@@ -142,8 +142,10 @@ export class ActiveSequences {
     if (entry.fading) this.#fade(entry, entry.fading, outputTokens);
   }
 
-  /** The worker says that it is over, after so many tokens. */
-  ended(entry: InFlight, outputTokens: number, nowMs: number): void {
+  /** The worker says that it is over, after so many tokens; a short answer's first token is told with its end. */
+  ended(entry: InFlight, answer: { outputTokens: number; ttftMs: number }, nowMs: number): void {
+    const { outputTokens, ttftMs } = answer;
+    if (outputTokens > 0 && entry.phase !== 'decoding') this.firstToken(entry, nowMs, ttftMs);
     const { rank, firstTokenMs, phase } = entry;
     const { model, registration } = rank.worker;
     if (phase === 'decoding' && outputTokens > 0) {

@@ -350,7 +350,7 @@ export class RouterCore {
     else if (report.phase === PHASE.firstToken) this.#sequences.firstToken(entry, nowMs, report.ttftMs);
     else if (report.phase === PHASE.growth) this.#sequences.growth(entry, report.outputTokens, nowMs);
     else {
-      this.#sequences.ended(entry, report.outputTokens, nowMs);
+      this.#sequences.ended(entry, report, nowMs);
       this.#metrics.ended.labels(report.finishReason).add();
     }
   }

@@ -144,3 +144,17 @@ test('a reservation runs out, an accepted request does not until it is stale', (
   expect(active.sweep(staleMs + LIMITS.staleSweepMs)).toEqual({ expired: 0, stale: 1 });
   expect(active.size).toBe(0);
 });
+
+test('an answer that is told by its end alone teaches how fast its engine computes prompts', () => {
+  const active = sequences();
+  const rank = ranks(naiveIndexes, 1)[0]!;
+  const before = rank.timing.prefillMs(1_000, 8_192);
+  for (let nowMs = 0; nowMs < 2_000; nowMs += 10) {
+    const long = { blockHashes: hashes(), promptTokens: 1_000, cachedTokens: 0 };
+    const reservation = active.reserve(rank, long, nowMs);
+    active.ended(active.get(reservation)!, { outputTokens: 1, ttftMs: 2 }, nowMs + 5);
+  }
+  expect(before).toBeGreaterThan(30);
+  expect(rank.timing.prefillMs(1_000, 8_192)).toBeLessThan(4);
+  expect(active.size).toBe(0);
+});
