@@ -21,6 +21,14 @@ export class Recorder {
     this.rejected = new Uint8Array(requests);
   }
 
+  /** Requests that were neither answered nor rejected. */
+  get unanswered(): number {
+    return this.outputTokens.reduce(
+      (count, tokens, at) => count + (tokens + this.rejected[at]! === 0 ? 1 : 0),
+      0,
+    );
+  }
+
   /** Writes down what becomes of a request. */
   listener(request: number): RequestListener {
     return {

@@ -5,6 +5,7 @@
  * The steps are a generator: it yields the time wherever a router that is more than a function call needs to be waited for.
  */
 
+import { StatorError } from '../../durable/runtime/errors.ts';
 import { Handoffs } from './handoffs.ts';
 import type { Plan } from './plan.ts';
 import type { Pool } from './pool.ts';
@@ -39,6 +40,18 @@ export function* steps(parts: SimulationParts): Generator<number, void, void> {
     if (arrivals.advance(nowMs)) yield nowMs;
     for (const pool of pools) pool.drive(nowMs);
   }
+  checkAllAnswered(parts);
+}
+
+/** Nothing moves any more. In pools with too few blocks prompts can hold the room that each other needs, on both sides. */
+function checkAllAnswered({ recorder, plan }: SimulationParts): void {
+  const { unanswered } = recorder;
+  if (unanswered === 0) return;
+  throw new StatorError(
+    'invalid_request',
+    `blocks: ${plan.engine.totalBlocks} are too few: ${unanswered} requests wait for room that others of them hold`,
+    { param: 'blocks' },
+  );
 }
 
 /** The requests of the trace, each at its time. */

@@ -28,7 +28,13 @@ const anyCell: fc.Arbitrary<Cell> = fc
       { enable_prefix_caching: false },
     ),
   })
-  .map(({ pools, ...rest }) => ({ ...rest, ...pools, blockSize: 16 }));
+  .map(({ pools, blocks, ...rest }) => ({
+    ...rest,
+    ...pools,
+    // Two pools with so few blocks can stand still; see below.
+    blocks: 'decodeWorkers' in pools ? Math.max(blocks, 60) : blocks,
+    blockSize: 16,
+  }));
 
 test('skipping equal decode steps changes nothing', () => {
   fc.assert(
@@ -49,6 +55,28 @@ test('every request ends, once', () => {
       expect(report.reuse).toBeLessThanOrEqual(1);
     }),
     { numRuns: 150 },
+  );
+});
+
+test('pools whose prompts hold the room that each other needs are an error, not a strange mean', () => {
+  const request = (atMs: number, inputTokens: number, outputTokens: number, hashIds: number[]) => ({
+    atMs,
+    inputTokens,
+    outputTokens,
+    hashIds,
+  });
+  const requests = [
+    request(0, 96, 60, [0, 1, 2, 3, 4, 5]),
+    request(40, 16, 1, [0]),
+    request(40, 16, 1, [0]),
+    request(40, 15, 16, [0]),
+    request(40, 16, 1, [0]),
+    request(440, 112, 1, [5, 6, 7, 8, 9, 10, 11]),
+    request(440, 16, 1, [0]),
+  ];
+  const cell = { blocks: 16, router: 'random', seed: 0, prefillWorkers: 2, decodeWorkers: 2, blockSize: 16 };
+  expect(() => replay({ ...cell, trace: { name: 'tight', blockTokens: 16, requests } })).toThrow(
+    'blocks: 16 are too few: 3 requests wait for room that others of them hold',
   );
 });
 
