@@ -11,9 +11,8 @@
 
 import type { Clock } from '../runtime/clock.ts';
 import { LIMITS } from '../runtime/limits.ts';
+import { HASH_BYTES } from './blocks.ts';
 import type { Rank, Worker } from './workers.ts';
-
-const HASH_BYTES = 8;
 
 export interface InFlight {
   readonly reservation: number;

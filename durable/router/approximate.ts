@@ -13,10 +13,9 @@
  */
 
 import { LIMITS } from '../runtime/limits.ts';
-import { type PrefixIndex, TIER } from './blocks.ts';
+import { HASH_BYTES, type PrefixIndex, TIER } from './blocks.ts';
 import type { Policy } from './policy.ts';
 
-const HASH_BYTES = 8;
 const BUCKET_MS = 100;
 const SLOTS = LIMITS.slotsPerModel;
 const WORD = 0x1_0000_0000;

@@ -5,6 +5,9 @@
  * back are views of scratch memory, indexed by slot, and hold only until the next call; slots beyond their length have 0.
  */
 
+/** Bytes of a hash. */
+export const HASH_BYTES = 8;
+
 /** What a store did; the names are the `status` label of kv_cache_events_applied. */
 export type StoreStatus = 'ok' | 'duplicate' | 'parent_block_not_found' | 'invalid_block';
 

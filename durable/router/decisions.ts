@@ -7,6 +7,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import type { ActiveSequences } from './active-sequences.ts';
 import { SessionAffinity } from './affinity.ts';
+import { HASH_BYTES } from './blocks.ts';
 import { eligible, refusal } from './eligibility.ts';
 import type { Choice } from './modes/mode.ts';
 import { Overload } from './overload.ts';
@@ -15,8 +16,6 @@ import type { RouterMetrics } from './router-metrics.ts';
 import type { RouteDecision, RouteRefusal, RouteRequest } from './rpc.ts';
 import { candidatesOf, schedule } from './scheduler.ts';
 import type { Model, Rank } from './workers.ts';
-
-const HASH_BYTES = 8;
 
 /** What every answer repeats. */
 interface Issuer {

@@ -6,6 +6,8 @@
  * Pure. Cost: a few operations a report; a prediction is a division and two products.
  */
 
+import { DecayedLine } from './decayed-line.ts';
+
 /** Weight of what was known before, at every report. */
 const FORGETTING = 0.95;
 /** Milliseconds per pass and per prompt token, and the prompts by which they are known at first. */
@@ -20,12 +22,8 @@ const FULL_STEP_MS = 45;
 const FIRST_STEPS = 256;
 
 export class EngineTiming {
-  /** Decayed sums over prompts: 1, tokens, milliseconds, tokens², tokens · milliseconds. */
-  #count = 0;
-  #x = 0;
-  #y = 0;
-  #xx = 0;
-  #xy = 0;
+  /** Tokens of prompts to milliseconds. */
+  readonly #prompts = new DecayedLine(FORGETTING);
   #passMs = PASS_MS;
   #tokenMs = TOKEN_MS;
   /** Milliseconds of steps, and what they would take by the numbers above. */
@@ -38,7 +36,7 @@ export class EngineTiming {
 
   /** Mean of what its prompts took of late. */
   get promptMs(): number {
-    return this.#y / this.#count;
+    return this.#prompts.meanY;
   }
 
   /** Milliseconds per prompt token, the passes apart. */
@@ -56,18 +54,11 @@ export class EngineTiming {
     return (priorStepMs(usedBlocks, totalBlocks) * this.#stepsMs) / this.#expectedStepsMs;
   }
 
-  /** A prompt that nothing else delayed. */
+  /** A prompt and the time that it took by itself, at most. */
   learnPrefill(tokens: number, ms: number): void {
     if (!(tokens > 0 && ms > 0)) return;
-    this.#count = this.#count * FORGETTING + 1;
-    this.#x = this.#x * FORGETTING + tokens;
-    this.#y = this.#y * FORGETTING + ms;
-    this.#xx = this.#xx * FORGETTING + tokens * tokens;
-    this.#xy = this.#xy * FORGETTING + tokens * ms;
-    const meanTokens = this.#x / this.#count;
-    const meanMs = this.#y / this.#count;
-    const variance = this.#xx / this.#count - meanTokens ** 2;
-    const covariance = this.#xy / this.#count - meanTokens * meanMs;
+    this.#prompts.add(tokens, ms);
+    const { meanX: meanTokens, meanY: meanMs, variance, covariance } = this.#prompts;
     // Prompts of one length tell no line; neither does noise: then all of the time is the tokens'.
     const slope = variance > 1e-3 * meanTokens ** 2 ? covariance / variance : 0;
     const tokenMs = slope > 0 ? Math.min(slope, meanMs / meanTokens) : meanMs / meanTokens;

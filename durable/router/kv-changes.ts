@@ -2,10 +2,8 @@
 
 import type { KvDump } from '../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { StatorError } from '../runtime/errors.ts';
-import { TIER, type Tier } from './blocks.ts';
+import { HASH_BYTES, TIER, type Tier } from './blocks.ts';
 import type { DumpChunk, KvChange } from './kv-events.ts';
-
-const HASH_BYTES = 8;
 
 /** Throws `invalid_frame`. Hashes are 64 bits: signed or unsigned is one pattern. */
 export function checkChange(change: KvChange): void {

@@ -7,6 +7,7 @@
  */
 
 import type { Clock } from '../runtime/clock.ts';
+import { prefillTokensAt } from './prefill-load.ts';
 import type { BusyThresholds } from './rpc.ts';
 import type { Model, Rank, Worker } from './workers.ts';
 
@@ -50,7 +51,7 @@ function isBusy(rank: Rank, thresholds: BusyThresholds, nowMs: number): boolean 
     const used = Math.max(model.inFlight.active(rank.slot), rank.kvUsedBlocks);
     if (used > activeDecodeBlocks * registration.totalKvBlocks) return true;
   }
-  const prefillTokens = rank.prefillLoad?.tokensAt(nowMs) ?? rank.prefillTokens;
+  const prefillTokens = prefillTokensAt(rank, nowMs);
   if (activePrefillTokens !== null && prefillTokens > activePrefillTokens) return true;
   return (
     activePrefillTokensFrac !== null &&

@@ -6,6 +6,14 @@
  * Invariant: the sum is that of the prompts here. Exact values come by reports of first tokens; this is what lies between.
  */
 
+/** P(w) at a time: what the rank has to compute, less what has gone by where that is modelled. */
+export function prefillTokensAt(
+  { prefillLoad, prefillTokens }: { prefillLoad: PrefillLoad | null; prefillTokens: number },
+  nowMs: number,
+): number {
+  return prefillLoad === null ? prefillTokens : prefillLoad.tokensAt(nowMs);
+}
+
 interface Prefill {
   tokens: number;
   /** null: nobody knows. */

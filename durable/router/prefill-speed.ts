@@ -4,35 +4,27 @@
  * because the others waited too. Cost: a handful of operations a request.
  */
 
+import { DecayedLine } from './decayed-line.ts';
+
 const FORGETTING = 0.98;
 /** Fewer samples say nothing. */
 const SAMPLES = 8;
 
 export class PrefillSpeed {
-  /** Decayed sums over the samples: 1, x, y, x², xy. */
-  #count = 0;
-  #x = 0;
-  #y = 0;
-  #xx = 0;
-  #xy = 0;
+  /** Tokens to milliseconds. */
+  readonly #line = new DecayedLine(FORGETTING);
   #seen = 0;
 
   learn(tokens: number, ms: number): void {
     if (!(tokens > 0 && ms > 0)) return;
     this.#seen++;
-    this.#count = this.#count * FORGETTING + 1;
-    this.#x = this.#x * FORGETTING + tokens;
-    this.#y = this.#y * FORGETTING + ms;
-    this.#xx = this.#xx * FORGETTING + tokens * tokens;
-    this.#xy = this.#xy * FORGETTING + tokens * ms;
+    this.#line.add(tokens, ms);
   }
 
   /** Expected milliseconds; null until enough was seen. */
   expectedMs(tokens: number): number | null {
     if (this.#seen < SAMPLES) return null;
-    const [meanX, meanY] = [this.#x / this.#count, this.#y / this.#count];
-    const variance = this.#xx / this.#count - meanX * meanX;
-    const covariance = this.#xy / this.#count - meanX * meanY;
+    const { meanX, meanY, variance, covariance } = this.#line;
     // All of one length, or longer ones faster: then what a token took on average.
     if (variance <= 1e-9 * meanX * meanX || covariance <= 0) return (meanY / meanX) * tokens;
     const perToken = covariance / variance;

@@ -13,7 +13,7 @@ import { LIMITS } from '../runtime/limits.ts';
 import type { Logger } from '../runtime/log.ts';
 import { ActiveSequences } from './active-sequences.ts';
 import type { BatchProgress, BatchReader } from './batch-reader.ts';
-import type { Indexes } from './blocks.ts';
+import { HASH_BYTES, type Indexes } from './blocks.ts';
 import { Decisions } from './decisions.ts';
 import { refusal } from './eligibility.ts';
 import { type Ask, KvStream } from './kv-events.ts';
@@ -56,7 +56,6 @@ export interface RouterOptions {
 
 /** Phases of RequestProgress (fleet.proto). */
 const PHASE = { accepted: 1, firstToken: 2, growth: 3, end: 4 } as const;
-const HASH_BYTES = 8;
 
 export class RouterCore {
   /** ≥ 1; another one after every start. */

@@ -174,17 +174,6 @@ export interface QueueStatus {
   deficitTokens: number;
 }
 
-/** What waits in one policy class. */
-export interface QueueStatus {
-  model: string;
-  policyClass: string;
-  requests: number;
-  rawIslTokens: number;
-  cachedTokens: number;
-  /** Credit of the deficit round robin. */
-  deficitTokens: number;
-}
-
 export interface RouterStatus {
   routerBoot: number;
   mode: RouterMode;

@@ -11,18 +11,25 @@ import { samplingOf, stopOf } from '../openai/sampling-request.ts';
 import { samplingFields, tokenCount } from '../openai/sampling-schema.ts';
 import { tokenPrompt } from '../openai/token-prompt.ts';
 
-const {
-  temperature,
-  top_p,
-  top_k,
-  min_p,
-  seed,
-  presence_penalty,
-  frequency_penalty,
-  repetition_penalty,
-  logit_bias,
-} = samplingFields;
-const { min_tokens, stop, stop_token_ids, ignore_eos, model } = samplingFields;
+const sampling = z.strictObject(samplingFields);
+const samplingOptions = sampling.pick({
+  temperature: true,
+  top_p: true,
+  top_k: true,
+  min_p: true,
+  seed: true,
+  presence_penalty: true,
+  frequency_penalty: true,
+  repetition_penalty: true,
+  logit_bias: true,
+});
+const stopConditions = sampling.pick({
+  max_tokens: true,
+  min_tokens: true,
+  stop: true,
+  stop_token_ids: true,
+  ignore_eos: true,
+});
 
 /** The elements are checked below: zod per token id would cost more than the routing. */
 const tokenIds = z.array(z.unknown()).min(1);
@@ -37,7 +44,7 @@ const routing = z.strictObject({
 });
 
 const shared = {
-  model,
+  model: samplingFields.model,
   token_ids: tokenIds,
   router_config_override: routingFields.router_config_override,
   routing_constraints: routingFields.routing_constraints,
@@ -52,22 +59,8 @@ const generateSchema = z.strictObject({
   stream: z.boolean().nullish(),
   request_id: z.string().nullish(),
   annotations: z.array(name).max(LIMITS.workerWords).nullish(),
-  stop_conditions: z
-    .strictObject({ max_tokens: tokenCount.nullish(), min_tokens, stop, stop_token_ids, ignore_eos })
-    .nullish(),
-  sampling_options: z
-    .strictObject({
-      temperature,
-      top_p,
-      top_k,
-      min_p,
-      seed,
-      presence_penalty,
-      frequency_penalty,
-      repetition_penalty,
-      logit_bias,
-    })
-    .nullish(),
+  stop_conditions: stopConditions.nullish(),
+  sampling_options: samplingOptions.nullish(),
   routing: routing.nullish(),
 });
 

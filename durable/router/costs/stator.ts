@@ -8,7 +8,7 @@
  *   decoding    = output · step + 2 · (own prefill + half of what the steps get longer) for everyone who decodes there
  *   cost        = [first token + eviction + decoding / 32] · τ
  *
- * The times are the worker's own (`engine-timing.ts`). The constants were chosen once over 32 cells of two traces and hold
+ * The times are the model's own (`engine-timing.ts`). The constants were chosen once over 32 cells of two traces and hold
  * when the times are wrong by a factor of two.
  */
 

@@ -4,18 +4,17 @@
  * Two walks in wasm for all workers, then a few operations per candidate; no allocation.
  */
 
-import type { PrefixMatch } from '../blocks.ts';
+import { HASH_BYTES, type PrefixMatch } from '../blocks.ts';
 import type { CostInputs } from '../costs/cost-rule.ts';
 import { cachedTokens } from '../costs/dynamo.ts';
 import { COST_RULES } from '../costs/registry.ts';
 import type { Policy } from '../policy.ts';
+import { prefillTokensAt } from '../prefill-load.ts';
 import type { CandidateCost, RouteRequest } from '../rpc.ts';
 import { select } from '../selector.ts';
 import { preferenceOf } from '../taints.ts';
 import type { Model, Rank } from '../workers.ts';
 import type { Mode } from './mode.ts';
-
-const HASH_BYTES = 8;
 
 /** Scratch of one decision; decisions are serial. */
 let costs = new Float64Array(64);
@@ -77,9 +76,9 @@ function gatherOrdinary(
   const { device, prefillTokens, decodeBlocks, ownBlocks, activeRequests, nowMs } = inputs;
   for (let i = 0; i < candidates.length; i++) {
     const rank = candidates[i]!;
-    const { slot, prefillLoad, fadedBlocks } = rank;
+    const { slot, fadedBlocks } = rank;
     device[i] = slot < matched.length ? matched[slot]! : 0;
-    prefillTokens[i] = prefillLoad === null ? rank.prefillTokens : prefillLoad.tokensAt(nowMs);
+    prefillTokens[i] = prefillTokensAt(rank, nowMs);
     activeRequests[i] = rank.activeRequests;
     if (!trackActiveBlocks) {
       decodeBlocks[i] = 0;

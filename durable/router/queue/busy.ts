@@ -1,5 +1,6 @@
 /** When a request has to wait (semantics §1.7): all workers that may serve it are busy, by the standards of its class. */
 
+import { prefillTokensAt } from '../prefill-load.ts';
 import { prefillWaitMs } from '../prefill-wait.ts';
 import type { Rank } from '../workers.ts';
 import type { PolicyClass } from './policy-profile.ts';
@@ -17,9 +18,9 @@ export function allBusy(
   nowMs: number,
 ): boolean {
   for (const rank of ranks) {
-    const { prefillLoad, prefillTokens: counted, worker, timing } = rank;
-    if (counted === 0) return false;
-    const prefillTokens = prefillLoad?.tokensAt(nowMs) ?? counted;
+    const { worker, timing } = rank;
+    if (rank.prefillTokens === 0) return false;
+    const prefillTokens = prefillTokensAt(rank, nowMs);
     const busy =
       (busyTokens !== null && prefillTokens > busyTokens) ||
       (busyFraction !== null && prefillTokens > busyFraction * worker.registration.maxNumBatchedTokens) ||

@@ -155,28 +155,25 @@ impl Index {
     /// The child of `parent` (`NONE`: the root) with these tokens, or `NONE`.
     #[inline]
     pub(crate) fn child(&self, parent: u32, tokens: u64) -> u32 {
-        if parent != NONE {
-            let next = self.nodes.next(parent);
-            if next != NONE && self.nodes.tokens(next) == tokens {
-                return next;
-            }
-            if self.nodes.branches(parent) == 0 {
-                return NONE;
-            }
-        }
-        self.branches.find(branch_hash(parent, tokens), |id| {
-            self.nodes.tokens(id) == tokens && self.nodes.parent(id) == parent
-        })
+        self.child_met(parent, tokens, |_| ())
     }
 
     /// `child`, for a walk that goes on behind it for up to `blocks` places: what it will read there is asked for before the
     /// child itself has come, so that the cache misses of both are one.
     #[inline]
     pub(crate) fn child_to_follow(&self, parent: u32, tokens: u64, blocks: usize) -> u32 {
+        self.child_met(parent, tokens, |id| {
+            black_box(self.nodes.touch(id, blocks));
+        })
+    }
+
+    /// `meet` sees the child; where it stands in the branch table, before it is known to be the one.
+    #[inline(always)]
+    fn child_met(&self, parent: u32, tokens: u64, meet: impl Fn(u32)) -> u32 {
         if parent != NONE {
             let next = self.nodes.next(parent);
             if next != NONE && self.nodes.tokens(next) == tokens {
-                black_box(self.nodes.touch(next, blocks));
+                meet(next);
                 return next;
             }
             if self.nodes.branches(parent) == 0 {
@@ -184,7 +181,7 @@ impl Index {
             }
         }
         self.branches.find(branch_hash(parent, tokens), |id| {
-            black_box(self.nodes.touch(id, blocks));
+            meet(id);
             self.nodes.tokens(id) == tokens && self.nodes.parent(id) == parent
         })
     }
