@@ -70,7 +70,7 @@ export class Sidecar {
     nameParsers(engine.info.card, settings.settings);
     this.#addresses = { http: '', grpc: '', instance: new IdSource().instanceId() };
     this.#lifecycle = new Lifecycle((phase) => hooks.phase(phase, this.#addresses));
-    const changed = (): void => this.#fleet?.changed();
+    const changed = (idle?: boolean): void => this.#fleet?.changed(idle);
     const events = new WorkerEvents({
       ring: workerLimits.eventRing,
       dumpBlocksPerFrame: workerLimits.dumpBlocksPerFrame,

@@ -74,8 +74,15 @@ export class FleetClient {
     this.#happen({ kind: 'tick' });
   }
 
-  /** Something waits in the outbox. */
-  changed(): void {
+  /**
+   * Something waits in the outbox. From a worker that has become idle it goes at once, before the last bytes of the answer:
+   * a client that asks again then finds a router that knows.
+   */
+  changed(idle = false): void {
+    if (idle) {
+      this.#flush();
+      return;
+    }
     if (this.#flushDue || this.#session.name !== 'live') return;
     this.#flushDue = true;
     this.#options.timers.after(this.#options.limits.fleetBatchMs, () => {

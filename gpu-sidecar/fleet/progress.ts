@@ -30,12 +30,17 @@ export interface ProgressReporter {
 
 export class ProgressBook implements ProgressReporter {
   readonly #limit: number;
-  readonly #changed: () => void;
+  readonly #changed: (idle: boolean) => void;
   #boot: number | null = null;
+  /** Requests accepted and not ended, whatever router reserved them. */
+  #open = 0;
   readonly #waiting: RequestProgress[] = [];
 
-  /** `limit`: records kept while nobody takes them; those past it are lost (the router forgets them by itself). */
-  constructor(limit: number, changed: () => void) {
+  /**
+   * `limit`: records kept while nobody takes them; those past it are lost (the router forgets them by itself).
+   * `changed`: something waits; `idle` when it is the end of the last request here.
+   */
+  constructor(limit: number, changed: (idle: boolean) => void) {
     this.#limit = limit;
     this.#changed = changed;
   }
@@ -45,10 +50,14 @@ export class ProgressBook implements ProgressReporter {
   }
 
   report(progress: RequestProgress): void {
-    if (progress.waiting || progress.routerBoot !== this.#boot || this.#waiting.length >= this.#limit) return;
-    progress.waiting = true;
-    this.#waiting.push(progress);
-    this.#changed();
+    if (progress.phase === 'accepted') this.#open++;
+    else if (progress.phase === 'end') this.#open--;
+    if (!progress.waiting) {
+      if (progress.routerBoot !== this.#boot || this.#waiting.length >= this.#limit) return;
+      progress.waiting = true;
+      this.#waiting.push(progress);
+    }
+    this.#changed(this.#open === 0);
   }
 
   /** The router that answers now. */

@@ -9,10 +9,11 @@ import { ProgressBook } from '../../../gpu-sidecar/fleet/progress.ts';
 import type { Refusal } from '../../../gpu-sidecar/fleet/refusal.ts';
 import { registerFrame } from '../../../gpu-sidecar/fleet/register.ts';
 import { WorkerEvents } from '../../../gpu-sidecar/fleet/worker-events.ts';
-import { RejectedSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
+import { Phase, RejectedSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { WorkerType } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 import { workerLimits } from '../../../gpu-sidecar/server/worker-limits.ts';
 import { ManualTime } from '../../harness/manual-time.ts';
+import { requestProgress } from '../../harness/request-progress.ts';
 import { ScriptedEngine } from '../../harness/scripted-engine.ts';
 import { ScriptedRouter } from '../../harness/scripted-router.ts';
 import { soon } from '../../harness/soon.ts';
@@ -32,7 +33,7 @@ function connect(router: ScriptedRouter) {
   const refusals: Refusal[] = [];
   const lines: string[] = [];
   const events = new WorkerEvents({ ring: 4, dumpBlocksPerFrame: 4, changed: () => client.changed() });
-  const progress = new ProgressBook(100, () => client.changed());
+  const progress = new ProgressBook(100, (idle) => client.changed(idle));
   const engine = new ScriptedEngine();
   const client: FleetClient = new FleetClient({
     url: router.url,
@@ -105,6 +106,19 @@ test('what happens within one batch time goes out as one batch', async () => {
   await client.leave();
 });
 
+test('the end of the last request goes out at once', async () => {
+  await using router = await ScriptedRouter.open();
+  const { client, progress } = await live(router);
+  const [first, last] = [requestProgress(), requestProgress({ reservation: 2 })];
+  for (const request of [first, last]) progress.report(request);
+  progress.report(Object.assign(first, { phase: 'end' }));
+  progress.report(Object.assign(last, { phase: 'end' }));
+  // Time stands still: nothing but the end itself has sent it.
+  await soon(() => expect(router.of('batch')).toHaveLength(1));
+  expect(router.of('batch')[0]!.value.progress.map(({ phase }) => phase)).toEqual([Phase.END, Phase.END]);
+  await client.leave();
+});
+
 test('a load that changes after the last batch is told, too', async () => {
   await using router = await ScriptedRouter.open();
   const { client, engine, store, time } = await live(router);
@@ -164,17 +178,7 @@ test('a router that asks for more than the ring has gets the whole index', async
 test('a restarted router gets a dump, and nothing of the old boot', async () => {
   const old = await ScriptedRouter.open({ boot: 7 });
   const { client, progress, store, time } = await live(old);
-  const request = {
-    reservation: 1,
-    routerBoot: 7,
-    phase: 'accepted' as const,
-    outputTokens: 0,
-    cachedTokens: 0,
-    ttftMs: 0,
-    totalMs: 0,
-    finishReason: '' as const,
-    waiting: false,
-  };
+  const request = requestProgress();
   progress.report(request);
   store(1);
   await old[Symbol.asyncDispose]();

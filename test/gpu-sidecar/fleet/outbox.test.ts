@@ -3,9 +3,10 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { Outbox } from '../../../gpu-sidecar/fleet/outbox.ts';
-import { ProgressBook, type RequestProgress } from '../../../gpu-sidecar/fleet/progress.ts';
+import { ProgressBook } from '../../../gpu-sidecar/fleet/progress.ts';
 import { WorkerEvents } from '../../../gpu-sidecar/fleet/worker-events.ts';
 import { type Batch, Phase, WorkerFrameSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
+import { requestProgress } from '../../harness/request-progress.ts';
 
 const hashes = (...values: number[]) => new Uint8Array(BigUint64Array.from(values.map(BigInt)).buffer);
 
@@ -28,19 +29,6 @@ function make({ ring = 8, frameBytes = 1 << 20 } = {}) {
   return { events, progress, outbox, store, batches, load };
 }
 
-const record = (change: Partial<RequestProgress> = {}): RequestProgress => ({
-  reservation: 1,
-  routerBoot: 7,
-  phase: 'accepted',
-  outputTokens: 0,
-  cachedTokens: 0,
-  ttftMs: 0,
-  totalMs: 0,
-  finishReason: '',
-  waiting: false,
-  ...change,
-});
-
 const ids = (batches: Batch[]) =>
   batches.flatMap(({ kvEvents }) => kvEvents.map(({ eventId }) => Number(eventId)));
 
@@ -58,7 +46,7 @@ test('every event goes out once, in order', () => {
 test('the latest phase of a request in a batch wins', () => {
   const { batches, progress, outbox } = make();
   outbox.welcomed(7);
-  const request = record();
+  const request = requestProgress();
   progress.report(request);
   request.phase = 'first-token';
   request.ttftMs = 1.5;
@@ -80,9 +68,9 @@ test('the latest phase of a request in a batch wins', () => {
 test('requests of another boot of the router are not its business', () => {
   const { progress, outbox } = make();
   outbox.welcomed(7);
-  progress.report(record({ routerBoot: 6 }));
+  progress.report(requestProgress({ routerBoot: 6 }));
   expect(outbox.empty).toBe(true);
-  progress.report(record());
+  progress.report(requestProgress());
   expect(outbox.empty).toBe(false);
   outbox.welcomed(8);
   expect(outbox.empty).toBe(true);
@@ -91,7 +79,7 @@ test('requests of another boot of the router are not its business', () => {
 test('a reconnect to the same boot keeps what was not told', () => {
   const { batches, progress, outbox } = make();
   outbox.welcomed(7);
-  progress.report(record({ phase: 'end' }));
+  progress.report(requestProgress({ phase: 'end' }));
   outbox.welcomed(7);
   expect(batches()[0]!.progress).toHaveLength(1);
 });
@@ -150,6 +138,7 @@ test('the load goes with a batch when it changed', () => {
 test('records that nobody takes are bounded', () => {
   const { progress, outbox } = make();
   outbox.welcomed(7);
-  for (let reservation = 1; reservation <= 500; reservation++) progress.report(record({ reservation }));
+  for (let reservation = 1; reservation <= 500; reservation++)
+    progress.report(requestProgress({ reservation }));
   expect(progress.size).toBe(100);
 });
