@@ -27,7 +27,7 @@ describe('a second request with a shared 500-token prefix', () => {
       expect(response.status).toBe(200);
       return { worker: response.headers.get('x-stator-worker'), answer: (await response.json()) as Answer };
     };
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 10; round++) {
       const first = await ask(`What is Stator? (${round})`);
       expect(first.answer.usage.prompt_tokens).toBeGreaterThan(500);
       await eventually('the index to hear of the prefix', async () =>
