@@ -127,6 +127,13 @@ export declare type ModelCard = Message<"stator.v1.ModelCard"> & {
    * @generated from field: string reasoning_parser = 18;
    */
   reasoningParser: string;
+
+  /**
+   * Length of the vectors of a model that embeds.
+   *
+   * @generated from field: uint32 embedding_dimensions = 19;
+   */
+  embeddingDimensions: number;
 };
 
 /**

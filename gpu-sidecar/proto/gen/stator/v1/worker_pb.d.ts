@@ -419,6 +419,102 @@ export declare type TokenizeResponse = Message<"stator.v1.TokenizeResponse"> & {
 export declare const TokenizeResponseSchema: GenMessage<TokenizeResponse>;
 
 /**
+ * @generated from message stator.v1.DetokenizeRequest
+ */
+export declare type DetokenizeRequest = Message<"stator.v1.DetokenizeRequest"> & {
+  /**
+   * Packed little-endian u32.
+   *
+   * @generated from field: bytes token_ids = 1;
+   */
+  tokenIds: Uint8Array;
+};
+
+/**
+ * Describes the message stator.v1.DetokenizeRequest.
+ * Use `create(DetokenizeRequestSchema)` to create a new message.
+ */
+export declare const DetokenizeRequestSchema: GenMessage<DetokenizeRequest>;
+
+/**
+ * @generated from message stator.v1.DetokenizeResponse
+ */
+export declare type DetokenizeResponse = Message<"stator.v1.DetokenizeResponse"> & {
+  /**
+   * The bytes of each token, in order; a character may be divided among several.
+   *
+   * @generated from field: repeated bytes pieces = 1;
+   */
+  pieces: Uint8Array[];
+};
+
+/**
+ * Describes the message stator.v1.DetokenizeResponse.
+ * Use `create(DetokenizeResponseSchema)` to create a new message.
+ */
+export declare const DetokenizeResponseSchema: GenMessage<DetokenizeResponse>;
+
+/**
+ * @generated from message stator.v1.EmbedRequest
+ */
+export declare type EmbedRequest = Message<"stator.v1.EmbedRequest"> & {
+  /**
+   * `req_` + UUIDv7, for logs.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * As in GenerateRequest.
+   *
+   * @generated from field: uint32 reservation = 2;
+   */
+  reservation: number;
+
+  /**
+   * @generated from field: uint32 router_boot = 3;
+   */
+  routerBoot: number;
+
+  /**
+   * Each text: packed little-endian u32 token ids.
+   *
+   * @generated from field: repeated bytes inputs = 4;
+   */
+  inputs: Uint8Array[];
+};
+
+/**
+ * Describes the message stator.v1.EmbedRequest.
+ * Use `create(EmbedRequestSchema)` to create a new message.
+ */
+export declare const EmbedRequestSchema: GenMessage<EmbedRequest>;
+
+/**
+ * @generated from message stator.v1.EmbedResponse
+ */
+export declare type EmbedResponse = Message<"stator.v1.EmbedResponse"> & {
+  /**
+   * One row of `dimensions` numbers for each input, in order, of length 1: packed little-endian 32-bit floats.
+   *
+   * @generated from field: bytes vectors = 1;
+   */
+  vectors: Uint8Array;
+
+  /**
+   * @generated from field: uint32 dimensions = 2;
+   */
+  dimensions: number;
+};
+
+/**
+ * Describes the message stator.v1.EmbedResponse.
+ * Use `create(EmbedResponseSchema)` to create a new message.
+ */
+export declare const EmbedResponseSchema: GenMessage<EmbedResponse>;
+
+/**
  * @generated from message stator.v1.GetArtifactRequest
  */
 export declare type GetArtifactRequest = Message<"stator.v1.GetArtifactRequest"> & {
@@ -651,6 +747,26 @@ export declare const Worker: GenService<{
     methodKind: "unary";
     input: typeof TokenizeRequestSchema;
     output: typeof TokenizeResponseSchema;
+  },
+  /**
+   * The text of each of some tokens, for the same models.
+   *
+   * @generated from rpc stator.v1.Worker.Detokenize
+   */
+  detokenize: {
+    methodKind: "unary";
+    input: typeof DetokenizeRequestSchema;
+    output: typeof DetokenizeResponseSchema;
+  },
+  /**
+   * One vector for each of some texts, as tokens; models whose card says MODEL_TYPE_EMBEDDING have it.
+   *
+   * @generated from rpc stator.v1.Worker.Embed
+   */
+  embed: {
+    methodKind: "unary";
+    input: typeof EmbedRequestSchema;
+    output: typeof EmbedResponseSchema;
   },
   /**
    * A file that a model card names by content hash (tokenizer.json, chat template).
