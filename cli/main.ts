@@ -10,6 +10,8 @@ const COMMANDS = {
   up: () => import('./commands/up.ts').then((module) => module.up),
   down: () => import('./commands/down.ts').then((module) => module.down),
   status: () => import('./commands/status.ts').then((module) => module.status),
+  run: () => import('./commands/run.ts').then((module) => module.run),
+  chat: () => import('./commands/chat.ts').then((module) => module.chat),
   dev: () => import('./commands/dev.ts').then((module) => module.dev),
   build: () => import('./commands/build.ts').then((module) => module.build),
   check: () => import('./commands/check.ts').then((module) => module.check),
