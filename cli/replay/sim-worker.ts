@@ -103,10 +103,14 @@ export class SimWorker {
     else if (this.#run === null) this.#core.finish();
     else this.#take(this.#run.passes);
     this.#endMs = Number.POSITIVE_INFINITY;
+    if (this.#core.idle) this.#rest();
+    // Whoever waits for this worker in the router may come before this returns, or after.
     this.#parts.tell(this.#nowMs);
     this.#reserve(this.#nowMs);
-    if (!this.#core.idle || this.#busySinceMs < 0) return;
-    this.busyMs += this.#nowMs - this.#busySinceMs;
+  }
+
+  #rest(): void {
+    if (this.#busySinceMs >= 0) this.busyMs += this.#nowMs - this.#busySinceMs;
     this.#busySinceMs = -1;
   }
 

@@ -155,8 +155,8 @@ export const SETTINGS = {
   ),
   routerQueueWaitMs: setting(
     orOff(weight),
-    'off',
-    'With policy stator: requests wait in the router while every worker would let them wait longer (20 is good for GPUs that are often busy with prompts; each wait costs the platform some calls).',
+    20,
+    'With policy stator: requests wait in the router while every worker would let them wait longer for their first token than this.',
   ),
   routerQueuePolicy: setting(
     z.union([text.min(1), z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),

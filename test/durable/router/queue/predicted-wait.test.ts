@@ -12,7 +12,7 @@ const A = '00000000000000a1';
 const B = '00000000000000b2';
 
 const policyWith = (settings: Partial<Settings> = {}) =>
-  configuredPolicy({ ...resolveSettings([]), routerQueueWaitMs: 20, ...settings });
+  configuredPolicy({ ...resolveSettings([]), ...settings });
 
 class Holding extends Harness {
   readonly answers = new Map<string, RouteAnswer>();
