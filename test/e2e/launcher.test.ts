@@ -110,6 +110,14 @@ describe('bad input', () => {
   });
 });
 
+describe('a command that wants a running deployment', () => {
+  it.each([['run', 'hi'], ['chat']])('%s says how to start one', async (...args) => {
+    const { code, stdout, stderr } = await stator(...args).ended();
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^stator: nothing is running here: `npm start`.*\n$/);
+  });
+});
+
 describe('a good start', () => {
   const up = () => stator('up', '--port', '0', '--engine', 'mock', '--json');
   const status = async () =>
@@ -128,6 +136,8 @@ describe('a good start', () => {
 
     const [deployment] = await status();
     expect(deployment?.url).toBe(ready['url']);
+    const asked = JSON.parse((await stator('run', 'hello', '--max-tokens', '4', '--json').ended()).stdout);
+    expect(asked).toMatchObject({ finish_reason: 'length', usage: { completion_tokens: 4 } });
     expect(deployment?.status.workers.map(({ phase }) => phase)).toEqual(['serving']);
     const instance = deployment?.status.workers[0]?.instanceId;
 

@@ -84,6 +84,7 @@ describe('the README', () => {
       } else if (language === 'sh' && code !== 'npm start') {
         const output = await shell(here);
         if (code.includes('stator status')) expect(output).toContain(url);
+        if (code.includes('stator run')) expect(output).toMatch(/stator/i);
         if (code.includes('curl')) expect(textOf(output)).toMatch(/stator/i);
       } else continue;
       ran += 1;
