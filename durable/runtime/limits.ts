@@ -10,6 +10,12 @@ export const LIMITS = {
   /** Stop strings and their length in characters. */
   stopStrings: 16,
   stopStringLength: 256,
+  /** Texts of one embeddings request, tokens of one of them; and how the texts are divided among calls of workers. */
+  embeddingInputs: 2_048,
+  embeddingTokens: 8_192,
+  embeddingCallInputs: 128,
+  embeddingCallTokens: 8_192,
+  embeddingCalls: 4,
   /** max_tokens when the client gives none: what is left of the context, at most this. */
   defaultMaxTokens: 4096,
   logitBiasEntries: 1024,
@@ -45,6 +51,32 @@ export const LIMITS = {
   errorBodyBytes: 64 * 1024,
   /** A document that a worker writes at once with its head, and that passes through the function untouched. */
   wholeDocumentBytes: 16 * 1024,
+
+  /** Stored responses: objects they are spread over, how many and how many characters one object keeps, characters of one
+      (input and document each), pieces they are stored in, how long they live, how many a sweep deletes and how often. */
+  conversationObjects: 16,
+  storedResponses: 16_384,
+  storedLength: 256 * 1024 * 1024,
+  storedResponseLength: 16 * 1024 * 1024,
+  storedPieceLength: 256 * 1024,
+  responseTtlMs: 30 * 24 * 3_600_000,
+  sweptResponses: 256,
+  responseSweepMs: 1_000,
+  /** What is read of a conversation that is continued: turns and characters. */
+  conversationTurns: 1_024,
+  conversationLength: 16 * 1024 * 1024,
+  /** Without a sign of work for this long, a stored response without an end has failed; how long one `watch` is. */
+  foregroundLeaseMs: 3_600_000,
+  backgroundLeaseMs: 30_000,
+  backgroundWatchMs: 10_000,
+  /** Responses that one process computes in the background. */
+  backgroundResponses: 256,
+  /** How long a worker tries to have a response stored before its client gets the end of it all the same. */
+  storeResponseTimeoutMs: 5_000,
+  /** Keys and characters of a response's metadata. */
+  metadataKeys: 16,
+  metadataKeyLength: 64,
+  metadataValueLength: 512,
 
   /** Copy of the directory in an isolate. */
   directoryTtlMs: 1_000,

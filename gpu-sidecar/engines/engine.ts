@@ -109,9 +109,23 @@ export interface EngineLoad {
   kvUsedBlocks: number;
 }
 
+/** Makes vectors of texts. */
+export interface Embedder {
+  readonly dimensions: number;
+  /** Most tokens of one text. */
+  readonly maxTokens: number;
+  /**
+   * A row of `dimensions` numbers for each text, of length 1. Calls wait for each other. Rejects with StatorError,
+   * `cancelled` when `gone` aborts: then the rest is not computed.
+   */
+  embed(inputs: readonly Uint32Array[], gone: AbortSignal): Promise<Float32Array>;
+}
+
 export interface Engine {
   readonly info: EngineInfo;
   readonly vocabulary: Vocabulary;
+  /** Only engines whose card says that the model embeds have it. */
+  readonly embedder?: Embedder;
   /** Token ids of a text; only engines whose card says `model_input: text` must have it. */
   tokenize?(text: string, options: { parseSpecial: boolean; guard: string }): Uint32Array;
   /** Queues the request. Throws StatorError (`overloaded`, `context_length_exceeded`, …) when it cannot be taken. */

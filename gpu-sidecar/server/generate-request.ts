@@ -116,7 +116,7 @@ function requestId(text: string): string {
 }
 
 /** Packed words as numbers; with a vocabulary, every id must be in it, or mark the end of a choice where `marked`. */
-function tokenIds(
+export function tokenIds(
   bytes: Uint8Array,
   param: string,
   vocabulary: Vocabulary | null,
@@ -171,6 +171,8 @@ function dialectName(dialect: Dialect): DialectName {
       return 'openai-chat';
     case Dialect.OPENAI_COMPLETION:
       return 'openai-completion';
+    case Dialect.ANTHROPIC_MESSAGES:
+      return 'anthropic-messages';
     default:
       throw invalid('output.dialect', 'unknown');
   }

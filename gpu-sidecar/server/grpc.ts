@@ -80,14 +80,16 @@ function registrar(server: Server, bearer: Bearer) {
   };
   return {
     unary(path: string, method: UnaryMethod, worker: Worker): void {
-      const handler = (
+      const handler = async (
         call: ServerUnaryCall<never, MessageShape<DescMessage>>,
         done: sendUnaryData<MessageShape<DescMessage>>,
-      ): void => {
+      ): Promise<void> => {
+        const gone = new AbortController();
+        call.on('cancelled', () => gone.abort());
         try {
           const refusal = unauthenticated(call);
           if (refusal !== null) throw refusal;
-          done(null, method.run(worker, call.request));
+          done(null, await method.run(worker, call.request, gone.signal));
         } catch (thrown) {
           done(grpcStatus(toStatorError(thrown)));
         }

@@ -100,11 +100,13 @@ function serveUnary(
   response: ServerResponse,
 ): void {
   const web = request.headers['content-type']?.startsWith('application/grpc-web') ?? false;
-  readBody(request, worker.limits.bodyBytes, (tooLarge, body) => {
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  readBody(request, worker.limits.bodyBytes, async (tooLarge, body) => {
     try {
       if (tooLarge !== null) throw tooLarge;
       const message = decodeMessage(method.input, web ? unframe(body) : body);
-      const answer = toBinary(method.output, method.run(worker, message as never));
+      const answer = toBinary(method.output, await method.run(worker, message as never, gone.signal));
       const bytes = web ? frame(answer, null) : answer;
       const type = web ? GRPC_WEB : 'application/proto';
       response.writeHead(200, ['content-type', type, 'content-length', String(bytes.length)]);

@@ -8,6 +8,11 @@ import type { RequestProgress } from '../fleet/progress.ts';
 import type { ParsedGenerate } from './generate-request.ts';
 import type { Worker } from './worker.ts';
 
+/** What a report needs to know of a request. */
+type Reported = Pick<ParsedGenerate, 'reservation' | 'routerBoot'> & {
+  engine: Pick<ParsedGenerate['engine'], 'promptTokens'>;
+};
+
 export class RequestReport {
   readonly #worker: Worker;
   readonly #promptTokens: number;
@@ -17,7 +22,7 @@ export class RequestReport {
   #accepted = false;
   #firstToken = false;
 
-  constructor(worker: Worker, request: ParsedGenerate) {
+  constructor(worker: Worker, request: Reported) {
     this.#worker = worker;
     this.#promptTokens = request.engine.promptTokens;
     this.#acceptedMs = worker.clock.nowMs();

@@ -5,8 +5,12 @@ import { expect, test } from 'vitest';
 import {
   ClearKvBlocksRequestSchema,
   ClearKvBlocksResponseSchema,
+  DetokenizeRequestSchema,
+  DetokenizeResponseSchema,
   DrainRequestSchema,
   DrainResponseSchema,
+  EmbedRequestSchema,
+  EmbedResponseSchema,
   GetArtifactRequestSchema,
   GetArtifactResponseSchema,
   HealthRequestSchema,
@@ -60,6 +64,8 @@ test.each(requests)('%s has the same bytes and head on both faces', async (_, re
 
 const unary = [
   ['Tokenize', TokenizeRequestSchema, TokenizeResponseSchema, { text: 'hi' }],
+  ['Detokenize', DetokenizeRequestSchema, DetokenizeResponseSchema, { tokenIds: packed([104, 105]) }],
+  ['Embed', EmbedRequestSchema, EmbedResponseSchema, { inputs: [packed([1, 2]), packed([3])] }],
   ['GetArtifact', GetArtifactRequestSchema, GetArtifactResponseSchema, { sha256: 'ab12' }],
   ['ClearKvBlocks', ClearKvBlocksRequestSchema, ClearKvBlocksResponseSchema, {}],
   ['Health', HealthRequestSchema, HealthResponseSchema, {}],

@@ -4,6 +4,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import type {
+  Embedder,
   Engine,
   EngineInfo,
   EngineLoad,
@@ -47,6 +48,16 @@ export class ScriptedEngine implements Engine {
   /** Called within `submit`, before it returns. */
   onSubmit: (request: ScriptedRequest) => void = () => {};
   events: KvEventSink | null = null;
+  /** Each text's vector is its length and 0; what to wait for before is the test's to say. */
+  readonly embedder: Embedder & { before: (gone: AbortSignal) => Promise<void> } = {
+    dimensions: 2,
+    maxTokens: 8,
+    before: async () => {},
+    async embed(inputs, gone) {
+      await this.before(gone);
+      return Float32Array.from(inputs.flatMap((ids) => [ids.length, 0]));
+    },
+  };
   cleared = 0;
   usedBlocks = 3;
   stopped = false;

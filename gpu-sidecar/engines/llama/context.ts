@@ -9,6 +9,7 @@
 
 import koffi from 'koffi';
 import { StatorError } from '../../../durable/runtime/errors.ts';
+import { LlamaBatch } from './batch.ts';
 import type { CellOperation } from './cell-map.ts';
 import { inPool, type Llama } from './library.ts';
 import type { LlamaModel } from './model.ts';
@@ -28,29 +29,13 @@ export interface ContextShape {
   onGpu: boolean;
 }
 
-/** Addresses of llama_batch's arrays, as koffi gives them. */
-interface BatchStruct {
-  n_tokens: number;
-  token: unknown;
-  pos: unknown;
-  n_seq_id: unknown;
-  seq_id: unknown;
-  logits: unknown;
-}
-
 export class LlamaContext {
   #llama: Llama;
   #model: LlamaModel;
   #handle: unknown;
   #memory: unknown;
-  #batch: BatchStruct;
-  #tokens: Int32Array;
-  #positions: Int32Array;
-  #wanted: Int8Array;
-  #sequences: Int32Array[];
+  #batch: LlamaBatch;
   #onGpu: boolean;
-  #length = 0;
-  #rows = 0;
 
   constructor(model: LlamaModel, shape: ContextShape) {
     const { llama } = model;
@@ -85,13 +70,7 @@ export class LlamaContext {
       );
     }
     this.#memory = llama.contextMemory(this.#handle);
-    this.#batch = llama.batchInit(n, 0, 1) as BatchStruct;
-    this.#tokens = new Int32Array(koffi.view(this.#batch.token, 4 * n));
-    this.#positions = new Int32Array(koffi.view(this.#batch.pos, 4 * n));
-    this.#wanted = new Int8Array(koffi.view(this.#batch.logits, n));
-    new Int32Array(koffi.view(this.#batch.n_seq_id, 4 * n)).fill(1);
-    const addresses = new BigUint64Array(koffi.view(this.#batch.seq_id, 8 * n));
-    this.#sequences = Array.from({ length: n }, (_, i) => new Int32Array(koffi.view(addresses[i], 4)));
+    this.#batch = new LlamaBatch(llama, n);
   }
 
   apply(operations: CellOperation[]): void {
@@ -104,12 +83,7 @@ export class LlamaContext {
 
   /** Adds a token to the batch; returns the row of its logits, or -1 when they are not wanted. */
   add(token: number, place: { position: number; sequence: number; wanted: boolean }): number {
-    const i = this.#length++;
-    this.#tokens[i] = token;
-    this.#positions[i] = place.position;
-    this.#sequences[i]![0] = place.sequence;
-    this.#wanted[i] = place.wanted ? 1 : 0;
-    return place.wanted ? this.#rows++ : -1;
+    return this.#batch.add(token, place);
   }
 
   /**
@@ -117,10 +91,8 @@ export class LlamaContext {
    * the next call. Rejects with StatorError `engine_error`; the cells of the batch's tokens are then undefined.
    */
   async decode(): Promise<Float32Array> {
-    const rows = this.#rows;
-    this.#batch.n_tokens = this.#length;
-    this.#length = this.#rows = 0;
-    const status = await inPool<number>(this.#llama.decode, this.#handle, this.#batch);
+    const { struct, rows } = this.#batch.take();
+    const status = await inPool<number>(this.#llama.decode, this.#handle, struct);
     if (status !== 0) {
       const reason = this.#llama.takeErrors() || 'no reason given';
       throw new StatorError('engine_error', `llama_decode failed with ${status}: ${reason}`);
@@ -131,7 +103,7 @@ export class LlamaContext {
   }
 
   free(): void {
-    this.#llama.batchFree(this.#batch);
+    this.#batch.free();
     this.#llama.contextFree(this.#handle);
   }
 }

@@ -16,6 +16,7 @@ import type { BlockHasher } from '../token-blocks.ts';
 import { BatchBudget } from './batch-budget.ts';
 import { CellMap } from './cell-map.ts';
 import type { LlamaContext } from './context.ts';
+import type { LlamaEmbedder } from './embedder.ts';
 import { guardedTokens } from './guarded-tokens.ts';
 import { logprobSpread } from './logprobs.ts';
 import type { LlamaModel } from './model.ts';
@@ -31,11 +32,14 @@ export interface LlamaEngineParts {
   sequences: number;
   hasher: BlockHasher;
   controlTokens: readonly string[];
+  /** null: the model makes no vectors. */
+  embedder: LlamaEmbedder | null;
 }
 
 export class LlamaEngine implements Engine {
   readonly info: EngineInfo;
   readonly vocabulary: LlamaModel;
+  readonly embedder?: LlamaEmbedder;
   #parts: LlamaEngineParts;
   #cells: CellMap;
   #cache: BlockCache;
@@ -51,6 +55,7 @@ export class LlamaEngine implements Engine {
     this.#parts = parts;
     this.info = info;
     this.vocabulary = parts.model;
+    if (parts.embedder !== null) this.embedder = parts.embedder;
     this.#cells = new CellMap({ ...shape, sequences: parts.sequences });
     const observer = {
       stored: this.#events.stored.bind(this.#events),
@@ -121,6 +126,7 @@ export class LlamaEngine implements Engine {
   async #shutDown(): Promise<void> {
     this.#scheduler.abortAll();
     await this.#loop;
+    await this.embedder?.stop();
     this.clearKvBlocks();
     this.#parts.context.free();
     this.#parts.model.free();

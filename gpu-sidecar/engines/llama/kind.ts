@@ -19,10 +19,12 @@ import {
   ModelType,
 } from '../../proto/gen/stator/v1/model_pb.js';
 import { ArtifactStore } from '../artifacts.ts';
-import type { EngineInfo, EngineKind, EngineOptions } from '../engine.ts';
+import type { Engine, EngineInfo, EngineKind, EngineOptions } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
 import { LlamaContext } from './context.ts';
+import { LlamaEmbedder, POOLING } from './embedder.ts';
+import { LlamaEmbeddingEngine } from './embedding-engine.ts';
 import { LlamaEngine } from './engine.ts';
 import { type Llama, loadLlama } from './library.ts';
 import { LlamaModel } from './model.ts';
@@ -98,13 +100,15 @@ interface Loaded {
   exact: boolean;
 }
 
-function build(loaded: Loaded): LlamaEngine {
+function build(loaded: Loaded): Engine {
   const { options, extra, facts, model, exact } = loaded;
   if (model.llama.modelHasEncoder(model.handle)) {
     throw new StatorError('engine_error', `${loaded.header.path} is an encoder model; it cannot generate`);
   }
   const { blockSizeTokens } = options;
   const contextLengthTokens = contextLength(loaded);
+  const embedder = makeEmbedder(loaded, contextLengthTokens);
+  if (embedder !== null && !facts.causal) return buildEmbedding(loaded, { embedder, contextLengthTokens });
   const least = Math.ceil(contextLengthTokens / blockSizeTokens);
   const roomy = Math.ceil(Math.min(CACHE_CONTEXTS * contextLengthTokens, CACHE_TOKENS) / blockSizeTokens);
   const totalBlocks = Math.max(least, extra.totalBlocks ?? roomy);
@@ -123,7 +127,7 @@ function build(loaded: Loaded): LlamaEngine {
   const artifacts = new ArtifactStore();
   const info: EngineInfo = {
     engine: 'llama',
-    card: makeCard(loaded, { artifacts, contextLengthTokens }),
+    card: makeCard(loaded, { artifacts, contextLengthTokens, embedder }),
     artifacts: artifacts.files,
     blockSizeTokens,
     totalBlocks,
@@ -142,6 +146,46 @@ function build(loaded: Loaded): LlamaEngine {
     sequences,
     hasher: wasmBlockHasher,
     controlTokens: controlTokens(facts),
+    embedder,
+  });
+}
+
+/** Null: its outputs are no vectors of texts (a model that ranks). */
+function makeEmbedder({ extra, facts, model }: Loaded, contextLengthTokens: number): LlamaEmbedder | null {
+  // A model that was not made for it says nothing: then the mean of all tokens says most of a text.
+  const pooling = facts.pooling === null || facts.pooling === 0 ? POOLING.mean : facts.pooling;
+  if (!(Object.values(POOLING) as number[]).includes(pooling)) return null;
+  const maxTokens = Math.min(contextLengthTokens, LIMITS.embeddingTokens);
+  return new LlamaEmbedder(model, {
+    maxTokens,
+    pooling,
+    threads: extra.threads,
+    onGpu: extra.gpuLayers > 0,
+  });
+}
+
+function buildEmbedding(
+  loaded: Loaded,
+  { embedder, contextLengthTokens }: { embedder: LlamaEmbedder; contextLengthTokens: number },
+): Engine {
+  const { options, facts, model, exact } = loaded;
+  const artifacts = new ArtifactStore();
+  const { blockSizeTokens } = options;
+  return new LlamaEmbeddingEngine({
+    info: {
+      engine: 'llama',
+      card: makeCard(loaded, { artifacts, contextLengthTokens, embedder }),
+      artifacts: artifacts.files,
+      blockSizeTokens,
+      totalBlocks: 0,
+      maxNumSeqs: 1,
+      maxNumBatchedTokens: contextLengthTokens,
+      contextLengthTokens,
+      deterministic: exact,
+    },
+    model,
+    embedder,
+    controlTokens: controlTokens(facts),
   });
 }
 
@@ -156,7 +200,7 @@ function controlTokens({ tokenizer }: GgufModelFacts): string[] {
 
 function makeCard(
   { options, header, facts, model }: Loaded,
-  parts: { artifacts: ArtifactStore; contextLengthTokens: number },
+  parts: { artifacts: ArtifactStore; contextLengthTokens: number; embedder: LlamaEmbedder | null },
 ): ModelCard {
   const { tokenizer, chatTemplate } = facts;
   const json = tokenizerJson(tokenizer);
@@ -176,7 +220,16 @@ function makeCard(
     eosToken: textOf(tokenizer.eosId),
     eosTokenIds: [...model.endIds],
     addBosToken: model.addsBos,
-    modelTypes: chatTemplate === null ? [ModelType.COMPLETIONS] : [ModelType.CHAT, ModelType.COMPLETIONS],
+    modelTypes: modelTypes(facts, parts.embedder),
     specialTokens: controlTokens(facts),
+    embeddingDimensions: parts.embedder?.dimensions ?? 0,
   });
+}
+
+function modelTypes({ causal, chatTemplate }: GgufModelFacts, embedder: LlamaEmbedder | null): ModelType[] {
+  const types = embedder === null ? [] : [ModelType.EMBEDDING];
+  if (!causal && embedder !== null) return types;
+  return chatTemplate === null
+    ? [ModelType.COMPLETIONS, ...types]
+    : [ModelType.CHAT, ModelType.COMPLETIONS, ...types];
 }

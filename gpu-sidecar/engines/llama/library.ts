@@ -142,6 +142,13 @@ function declare(library: ReturnType<typeof koffi.load>) {
     decode: of('decode', 'int32', ['void*', llamaBatch]),
     synchronize: of('synchronize', 'void', ['void*']),
     logits: of('get_logits', 'void*', ['void*']),
+    modelEmbeddingSize: of('model_n_embd_out', 'int32', ['void*']),
+    vocabAddsEos: of('vocab_get_add_eos', 'bool', ['void*']),
+    vocabAddsSep: of('vocab_get_add_sep', 'bool', ['void*']),
+    vocabBos: of('vocab_bos', 'int32', ['void*']),
+    vocabEos: of('vocab_eos', 'int32', ['void*']),
+    vocabSep: of('vocab_sep', 'int32', ['void*']),
+    embeddingsOfSequence: of('get_embeddings_seq', 'void*', ['void*', 'int32']),
   };
 }
 

@@ -54,6 +54,23 @@ export class LlamaModel implements Vocabulary {
     return this.llama.vocabAddsBos(this.#vocab);
   }
 
+  /** Numbers in a vector of the model. */
+  get embeddingSize(): number {
+    return this.llama.modelEmbeddingSize(this.handle);
+  }
+
+  /** What the model was trained to see before and behind a whole text; null: nothing. */
+  get frame(): { first: number | null; last: number | null } {
+    const { llama } = this;
+    const last = llama.vocabAddsSep(this.#vocab)
+      ? llama.vocabSep(this.#vocab)
+      : llama.vocabAddsEos(this.#vocab)
+        ? llama.vocabEos(this.#vocab)
+        : -1;
+    const first = this.addsBos ? llama.vocabBos(this.#vocab) : -1;
+    return { first: first < 0 ? null : first, last: last < 0 ? null : last };
+  }
+
   /** The state cannot be cut at a token: no prefix reuse. */
   get isRecurrent(): boolean {
     return this.llama.modelIsRecurrent(this.handle) || this.llama.modelIsHybrid(this.handle);

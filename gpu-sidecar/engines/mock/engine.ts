@@ -8,7 +8,15 @@
  */
 
 import { StatorError } from '../../../durable/runtime/errors.ts';
-import type { Engine, EngineInfo, EngineRequest, EngineSink, KvEventSink, Vocabulary } from '../engine.ts';
+import type {
+  Embedder,
+  Engine,
+  EngineInfo,
+  EngineRequest,
+  EngineSink,
+  KvEventSink,
+  Vocabulary,
+} from '../engine.ts';
 import { KvEventLog } from '../kv-event-log.ts';
 import { MockCore, type MockCoreOptions } from './core.ts';
 
@@ -39,11 +47,14 @@ export interface MockEngineParts {
   vocabulary: Vocabulary;
   core: Omit<MockCoreOptions, 'events'>;
   clock: EngineClock;
+  /** Absent: it makes no vectors. */
+  embedder?: Embedder;
 }
 
 export class MockEngine implements Engine {
   readonly info: EngineInfo;
   readonly vocabulary: Vocabulary;
+  readonly embedder?: Embedder;
   #core: MockCore;
   #events = new KvEventLog();
   #clock: EngineClock;
@@ -57,6 +68,7 @@ export class MockEngine implements Engine {
   constructor(parts: MockEngineParts) {
     this.info = parts.info;
     this.vocabulary = parts.vocabulary;
+    if (parts.embedder !== undefined) this.embedder = parts.embedder;
     this.#clock = parts.clock;
     this.#core = new MockCore({ ...parts.core, events: this.#events });
   }

@@ -1,10 +1,12 @@
 /** How the mock engine is started: its options, their defaults (semantics §10) and its model. */
 
 import * as z from 'zod';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
 import type { EngineKind, Vocabulary } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
+import { MockEmbedder } from './embedder.ts';
 import { MockEngine, realClock } from './engine.ts';
 import { readMockModel } from './model.ts';
 
@@ -68,6 +70,11 @@ export const mockKind: EngineKind = {
         hasher: wasmBlockHasher,
       },
       clock: realClock,
+      embedder: new MockEmbedder({
+        maxTokens: Math.min(contextLengthTokens, LIMITS.embeddingTokens),
+        speedup: options.speedup,
+        clock: realClock,
+      }),
     });
   },
 };

@@ -21,6 +21,7 @@ import {
 import { ArtifactStore } from '../artifacts.ts';
 import { CHATML_TEMPLATE } from '../chatml.ts';
 import { readTokenTable, type TokenTable } from '../token-table.ts';
+import { MOCK_DIMENSIONS } from './embedder.ts';
 
 export interface MockModel {
   card: ModelCard;
@@ -63,7 +64,8 @@ export async function readMockModel(options: {
     eosToken,
     eosTokenIds: [...new Set([eosToken, END_OF_TURN])].flatMap((token) => tokens.idOf(token) ?? []),
     addBosToken: false,
-    modelTypes: [ModelType.CHAT, ModelType.COMPLETIONS],
+    modelTypes: [ModelType.CHAT, ModelType.COMPLETIONS, ModelType.EMBEDDING],
+    embeddingDimensions: MOCK_DIMENSIONS,
     specialTokens: [...tokens.controlTokens],
   });
   return { card, artifacts: artifacts.files, tokens };

@@ -12,6 +12,10 @@ export interface GgufModelFacts {
   contextLengthTokens: number | null;
   chatTemplate: string | null;
   tokenizer: GgufTokenizer;
+  /** How a text's vector is made of its tokens', as llama.cpp numbers it. */
+  pooling: number | null;
+  /** Each token sees only those before it; otherwise the model embeds and cannot generate. */
+  causal: boolean;
 }
 
 /** Values of `tokenType`, as llama.cpp numbers them. */
@@ -44,6 +48,8 @@ export function modelFacts(header: GgufHeader): GgufModelFacts {
     contextLengthTokens: count(metadata.get(`${architecture}.context_length`)),
     chatTemplate: text(header, 'tokenizer.chat_template'),
     tokenizer: tokenizerFacts(header),
+    pooling: count(metadata.get(`${architecture}.pooling_type`)),
+    causal: metadata.get(`${architecture}.attention.causal`) !== false,
   };
 }
 

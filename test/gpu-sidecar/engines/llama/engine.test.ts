@@ -51,7 +51,7 @@ describe('the llama engine', () => {
       modelInput: ModelInput.TOKENS,
       eosToken: '<|im_end|>',
       addBosToken: false,
-      modelTypes: [ModelType.CHAT, ModelType.COMPLETIONS],
+      modelTypes: [ModelType.CHAT, ModelType.COMPLETIONS, ModelType.EMBEDDING],
     });
     expect(card.eosTokenIds.every((id) => vocabulary.isEndOfGeneration(id))).toBe(true);
     expect(card.specialTokens).toContain('<|im_start|>');
