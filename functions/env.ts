@@ -1,8 +1,9 @@
 /**
- * What workerd gives to a function: two object namespaces and the STATOR_* variables, parsed once per isolate.
+ * What workerd gives to a function: three object namespaces and the STATOR_* variables, parsed once per isolate.
  *
  * Objects are known by their RPC types only. Ids are values and are kept; stubs belong to one request and are not.
  */
+import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
 import { SETTINGS, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
@@ -14,6 +15,7 @@ type Remote<T> = {
 
 export type RouterStub = Remote<RouterRpc> & { fetch(request: Request): Promise<Response> };
 export type DirectoryStub = Remote<DirectoryRpc>;
+export type ConversationsStub = Remote<ConversationsRpc>;
 
 /** The part of a Durable Object namespace that is used here. */
 interface ObjectNamespace<Stub> {
@@ -24,6 +26,7 @@ interface ObjectNamespace<Stub> {
 export interface Env {
   ROUTER: ObjectNamespace<RouterStub>;
   DIRECTORY: ObjectNamespace<DirectoryStub>;
+  CONVERSATIONS: ObjectNamespace<ConversationsStub>;
   /** STATOR_* variables. */
   [variable: string]: unknown;
 }
@@ -64,4 +67,9 @@ export function routerOf(env: Env, namespace: string): RouterStub {
 export function directoryOf(env: Env): DirectoryStub {
   directoryId ??= env.DIRECTORY.idFromName(DIRECTORY_NAME);
   return env.DIRECTORY.get(directoryId);
+}
+
+/** The object of that number, from 0 up: a response's id says it. */
+export function conversationsOf(env: Env, number: number): ConversationsStub {
+  return env.CONVERSATIONS.get(env.CONVERSATIONS.idFromName(`conversations-${number}`));
 }
