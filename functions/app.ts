@@ -13,10 +13,12 @@ import { type Arrival, arrive } from './middleware/request-id.ts';
 import { startTrack } from './middleware/track.ts';
 import { listBusyThresholds, setBusyThreshold } from './operations/busy-threshold.ts';
 import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
+import { docsPage } from './operations/docs-page.ts';
 import { fleet } from './operations/fleet.ts';
 import { health, live } from './operations/health.ts';
 import { metrics } from './operations/metrics.ts';
 import { getModel, listModels, modelsNow } from './operations/models.ts';
+import { openApi } from './operations/openapi.ts';
 import { page } from './operations/page.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
@@ -102,6 +104,14 @@ app.get(
   }),
 );
 app.get(
+  '/docs',
+  operation(({ env, req }) => docsPage(new URL(req.url).origin, settingsOf(env).apiKey !== '')),
+);
+app.get(
+  '/openapi.json',
+  operation(() => openApi()),
+);
+app.get(
   '/health',
   operation(({ env }, nowMs) => health(env, nowMs)),
 );
@@ -144,26 +154,12 @@ app.post(
 app.get('/fleet/v1/:namespace', ({ env, req }) => fleet(env, req.raw, req.param('namespace')));
 
 /** A known path with another method. */
-const METHODS: readonly (readonly [path: string, allowed: string])[] = [
-  ['/v1/chat/completions', 'POST'],
-  ['/v1/completions', 'POST'],
-  ['/v1/models', 'GET'],
-  ['/v1/models/:id{.+}', 'GET'],
-  ['/', 'GET'],
-  ['/health', 'GET'],
-  ['/live', 'GET'],
-  ['/metrics', 'GET'],
-  ['/stator/v1/status', 'GET'],
-  ['/stator/v1/clear_kv_blocks', 'POST'],
-  ['/router/queue_policy', 'GET, PUT'],
-  ['/router/generate', 'POST'],
-  ['/router/best_worker_id', 'POST'],
-  [`${ROUTER_SERVICE}Generate`, 'POST'],
-  [`${ROUTER_SERVICE}BestWorkerId`, 'POST'],
-  ['/busy_threshold', 'GET, POST'],
-  ['/fleet/v1/:namespace', 'GET'],
-];
-for (const [path, allowed] of METHODS) {
+const methods = new Map<string, string[]>();
+for (const { path, method } of app.routes) {
+  if (method !== 'ALL') methods.set(path, [...(methods.get(path) ?? []), method]);
+}
+for (const [path, known] of methods) {
+  const allowed = known.join(', ');
   app.all(path, (context) => {
     const response = errorResponse(
       new StatorError(

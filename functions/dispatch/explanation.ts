@@ -2,16 +2,40 @@
  * Why a worker was chosen, as clients see it: the decision and how each candidate was judged, the cheapest first, in
  * Dynamo's words (semantics §1.2). A header holds the first `LIMITS.explainedInHeader` candidates.
  */
+import * as z from 'zod';
 import type { CandidateCost, RouteDecision } from '../../durable/router/rpc.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { named } from '../openapi/operation.ts';
 
-export interface Explanation {
-  worker: string;
-  dp_rank: number;
-  overlap_blocks: number;
-  cached_tokens: number;
-  candidates: ReturnType<typeof candidate>[];
-}
+const count = z.number().int().min(0);
+
+export const explanationSchema = named(
+  'Explanation',
+  z.object({
+    worker: z.string(),
+    dp_rank: count,
+    overlap_blocks: z.number().min(0),
+    cached_tokens: count,
+    candidates: z.array(
+      z.object({
+        worker: z.string(),
+        dp_rank: count,
+        cost: z.number(),
+        device_blocks: z.number().min(0),
+        host_blocks: z.number().min(0),
+        disk_blocks: z.number().min(0),
+        shared_blocks: z.number().min(0),
+        active_prefill_tokens: z.number().min(0),
+        potential_decode_blocks: z.number().min(0),
+        active_requests: count,
+        preferred_taint_multiplier: z.number(),
+      }),
+    ),
+  }),
+);
+
+export type Explanation = z.output<typeof explanationSchema>;
+type Candidate = Explanation['candidates'][number];
 
 export function explanation(decision: RouteDecision): Explanation {
   return {
@@ -29,7 +53,7 @@ export function explanationHeader(decision: RouteDecision): string {
   return JSON.stringify(explanation({ ...decision, candidates }));
 }
 
-const candidate = (cost: CandidateCost) => ({
+const candidate = (cost: CandidateCost): Candidate => ({
   worker: cost.worker,
   dp_rank: cost.dpRank,
   cost: cost.cost,

@@ -14,11 +14,21 @@ import { modelsNow } from './models.ts';
 
 const threshold = (most: number) => z.union([z.literal('off'), z.number().min(0).max(most)]).nullish();
 
-const changeSchema = z.strictObject({
+export const busyThresholdChangeSchema = z.strictObject({
   model: z.string().min(1),
   active_decode_blocks_threshold: threshold(1),
   active_prefill_tokens_threshold: threshold(Number.MAX_SAFE_INTEGER),
   active_prefill_tokens_threshold_frac: threshold(1e9),
+});
+
+const inEffect = z.number().nullable();
+
+/** The thresholds of one model; null: off. */
+export const busyThresholdsSchema = z.object({
+  model: z.string(),
+  active_decode_blocks_threshold: inEffect,
+  active_prefill_tokens_threshold: inEffect,
+  active_prefill_tokens_threshold_frac: inEffect,
 });
 
 export async function listBusyThresholds(env: Env, nowMs: number): Promise<Response> {
@@ -29,7 +39,10 @@ export async function listBusyThresholds(env: Env, nowMs: number): Promise<Respo
 
 /** Throws `invalid_request` naming the field, or `model_not_found`. */
 export async function setBusyThreshold(env: Env, request: Request, nowMs: number): Promise<Response> {
-  const change = parseBody(changeSchema, await readJson(request, settingsOf(env).bodyLimitBytes));
+  const change = parseBody(
+    busyThresholdChangeSchema,
+    await readJson(request, settingsOf(env).bodyLimitBytes),
+  );
   const model = await directoryCopy.find(change.model, (known) => directoryOf(env).read(known), nowMs);
   return Response.json(
     await thresholdsOf(env, model, {
@@ -47,7 +60,7 @@ async function thresholdsOf(
   env: Env,
   { name, namespace }: { name: string; namespace: string },
   change: Partial<BusyThresholds>,
-) {
+): Promise<z.output<typeof busyThresholdsSchema>> {
   const thresholds = await routerOf(env, namespace).busyThresholds(name, change);
   if (thresholds === null) {
     throw new StatorError('model_not_found', `The model '${name}' is not served any more.`, {

@@ -1,6 +1,19 @@
 /** `/health`: is there a model that can answer (semantics 11)? `/live`: does this process answer? Both without a key. */
+import * as z from 'zod';
 import type { Env } from '../env.ts';
 import { modelsNow } from './models.ts';
+
+export const healthySchema = z.object({
+  status: z.literal('healthy'),
+  endpoints: z.array(z.string()),
+  instances: z.array(z.string()),
+});
+export const notReadySchema = z.object({
+  status: z.literal('not_ready'),
+  stage: z.enum(['models', 'directory']),
+  message: z.string(),
+});
+export const liveSchema = z.object({ status: z.literal('live'), message: z.string() });
 
 export async function health(env: Env, nowMs: number): Promise<Response> {
   try {

@@ -1,24 +1,29 @@
 /** `GET /v1/models` and `/v1/models/{id}` in OpenAI's form; what OpenAI does not have are extra fields. */
+import * as z from 'zod';
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
 import { directoryOf, type Env } from '../env.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
 
-export interface OpenAiModel {
-  id: string;
-  object: 'model';
+export const modelSchema = z.object({
+  id: z.string(),
+  object: z.literal('model'),
   /** Unix seconds. */
-  created: number;
-  owned_by: string;
-  description: string;
-  aliases: string[];
-  context_length: number;
-  max_model_len: number;
-  kv_cache_block_size: number;
-  types: ModelEntry['modelTypes'];
-  workers: number;
-}
+  created: z.number().int(),
+  owned_by: z.string(),
+  description: z.string(),
+  aliases: z.array(z.string()),
+  context_length: z.number().int(),
+  max_model_len: z.number().int(),
+  kv_cache_block_size: z.number().int(),
+  types: z.array(z.enum(['chat', 'completions', 'embedding'])),
+  workers: z.number().int().min(0),
+});
 
-export async function listModels(env: Env, nowMs: number): Promise<{ object: 'list'; data: OpenAiModel[] }> {
+export const modelListSchema = z.object({ object: z.literal('list'), data: z.array(modelSchema) });
+
+type OpenAiModel = z.output<typeof modelSchema>;
+
+export async function listModels(env: Env, nowMs: number): Promise<z.output<typeof modelListSchema>> {
   return { object: 'list', data: (await modelsNow(env, nowMs)).map(openAiModel) };
 }
 

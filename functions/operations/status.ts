@@ -1,7 +1,47 @@
 /** `GET /stator/v1/status`: what a Router object has in hand, for `stator status`. `?namespace=` names another one. */
+import * as z from 'zod';
+import { ROUTER_MODES, type RouterStatus } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { type Env, routerOf, settingsOf } from '../env.ts';
 import { namespacesNow } from './namespaces.ts';
+
+const count = z.number().min(0);
+
+export const statusSchema: z.ZodType<RouterStatus> = z.object({
+  routerBoot: count,
+  mode: z.enum(ROUTER_MODES),
+  inFlight: count,
+  indexBlocks: count,
+  indexBytes: count,
+  queue: z.array(
+    z.object({
+      model: z.string(),
+      policyClass: z.string(),
+      requests: count,
+      rawIslTokens: count,
+      cachedTokens: count,
+      deficitTokens: z.number(),
+    }),
+  ),
+  workers: z.array(
+    z.object({
+      instanceId: z.string(),
+      epoch: count,
+      model: z.string(),
+      engine: z.string(),
+      address: z.string(),
+      grpcAddress: z.string(),
+      phase: z.enum(['serving', 'draining', 'lost']),
+      activeRequests: count,
+      activePrefillTokens: count,
+      activeBlocks: count,
+      cachedBlocks: count,
+      totalBlocks: count,
+      running: count,
+      waiting: count,
+    }),
+  ),
+});
 
 /** Throws `not_found`: asking for an unknown namespace must not bring one into being. */
 export async function status(env: Env, namespace: string | undefined, nowMs: number): Promise<Response> {

@@ -52,9 +52,13 @@ const shared = {
   cache_namespace: name.nullish(),
 };
 
-const bestWorkerSchema = z.strictObject({ ...shared, ...routingFields, request_id: z.string().nullish() });
+export const bestWorkerSchema = z.strictObject({
+  ...shared,
+  ...routingFields,
+  request_id: z.string().nullish(),
+});
 
-const generateSchema = z.strictObject({
+export const generateSchema = z.strictObject({
   ...shared,
   stream: z.boolean().nullish(),
   request_id: z.string().nullish(),

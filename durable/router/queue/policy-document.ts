@@ -44,7 +44,7 @@ const profileFields = {
 };
 const profile = z.strictObject(profileFields);
 
-const policyDocument = z.strictObject({
+export const policyDocument = z.strictObject({
   /** Busy above this share of max_num_batched_tokens; null: no queue. For models that have no classes here. */
   router_queue_threshold: z.number().min(0).nullable().default(null),
   /** Busy when a prompt would wait there longer than this; null: no queue for that reason. The same models. */
