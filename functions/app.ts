@@ -1,5 +1,5 @@
 /**
- * The routes. Order of every request: id → API key → handler; errors leave in OpenAI's form, whatever they are.
+ * The routes. Order of every request: id → API key → handler; errors leave in the form of the API that was called.
  */
 import { type Context, Hono } from 'hono';
 import { StatorError } from '../durable/runtime/errors.ts';
@@ -22,7 +22,7 @@ import { openApi } from './operations/openapi.ts';
 import { page } from './operations/page.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
-import { inference } from './pipeline.ts';
+import { counting, inference } from './pipeline.ts';
 import { bestWorkerMessage } from './router/messages.ts';
 import { readBestWorker, readGenerate, unary } from './router/service.ts';
 
@@ -42,7 +42,7 @@ export const app = new Hono<AppTypes>();
 
 app.onError((thrown, context) => {
   const { requestId } = context.get('arrival');
-  return errorResponse(thrown, requestId, overloadStatusOf(context.env));
+  return errorResponse(thrown, { requestId, path: context.req.path }, overloadStatusOf(context.env));
 });
 app.notFound((context) => {
   throw new StatorError('not_found', `Unknown request URL: ${context.req.method} ${context.req.path}.`);
@@ -70,7 +70,8 @@ const infer =
     const track = startTrack(request, endpoint, settings, arrival.startedMs);
     const call: Call = { endpoint, request, env, settings, track, ...arrival };
     try {
-      return await inference.run(await read(request, settings.bodyLimitBytes), call);
+      const pipeline = endpoint === 'count_tokens' ? counting : inference;
+      return await pipeline.run(await read(request, settings.bodyLimitBytes), call);
     } catch (thrown) {
       track.ended('error');
       throw thrown;
@@ -88,6 +89,8 @@ const operation =
 
 app.post('/v1/chat/completions', infer('chat_completions'));
 app.post('/v1/completions', infer('completions'));
+app.post('/v1/messages', infer('messages'));
+app.post('/v1/messages/count_tokens', infer('count_tokens'));
 app.get(
   '/v1/models',
   operation(async ({ env }, nowMs) => Response.json(await listModels(env, nowMs))),
@@ -166,7 +169,7 @@ for (const [path, known] of methods) {
         'method_not_allowed',
         `Not allowed to ${context.req.method} on ${context.req.path}: use ${allowed}.`,
       ),
-      context.get('arrival').requestId,
+      { requestId: context.get('arrival').requestId, path: context.req.path },
     );
     response.headers.set('allow', allowed);
     return response;

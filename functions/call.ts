@@ -2,11 +2,22 @@
  * One request on its way through the function: who asks, with which ids, under which settings.
  */
 import type { Settings } from '../durable/runtime/config.ts';
+import type { Api } from '../durable/runtime/error-body.ts';
 import type { Env } from './env.ts';
 import type { RequestTrack } from './metrics.ts';
 
 /** The API that was called; also the `endpoint` label of the metrics. */
-export type Endpoint = 'chat_completions' | 'completions' | 'router_generate' | 'best_worker_id';
+export type Endpoint =
+  | 'chat_completions'
+  | 'completions'
+  | 'messages'
+  | 'count_tokens'
+  | 'router_generate'
+  | 'best_worker_id';
+
+/** In whose words it answers. */
+export const apiOf = (endpoint: Endpoint): Api =>
+  endpoint === 'messages' || endpoint === 'count_tokens' ? 'anthropic' : 'openai';
 
 export interface Call {
   endpoint: Endpoint;

@@ -12,6 +12,8 @@ export interface ChatMessage {
   name?: string;
   tool_calls?: PastToolCall[];
   tool_call_id?: string;
+  /** What the assistant thought before it spoke; templates decide how much of it a model sees again. */
+  reasoning_content?: string;
 }
 
 /** A call that the assistant made before; templates want the arguments as a value. */
@@ -30,7 +32,13 @@ export interface TemplateExtras {
 }
 
 export type Prompt =
-  | { kind: 'messages'; messages: ChatMessage[]; extras: TemplateExtras | null }
+  | {
+      kind: 'messages';
+      messages: ChatMessage[];
+      extras: TemplateExtras | null;
+      /** The answer goes on where the last message, an assistant's, breaks off. */
+      continuesLast?: boolean;
+    }
   | { kind: 'text'; text: string }
   | { kind: 'tokens'; tokenIds: Uint32Array };
 
@@ -65,6 +73,8 @@ export interface Grammar {
 export interface StopConditions {
   /** null: what is left of the context, bounded. */
   maxTokens: number | null;
+  /** More than the context has room for is cut to fit instead of being refused. */
+  maxTokensShrink?: boolean;
   minTokens: number;
   stop: readonly string[];
   stopTokenIds: readonly number[];

@@ -2,12 +2,15 @@
  * The way of an inference request, as prose: validate → find the model → render its template → tokenise → route →
  * dispatch. Each step is a few lines here and a folder behind them.
  */
+import type { Template } from '@huggingface/jinja';
 import type { ModelEntry } from '../durable/directory/rpc.ts';
 import type { RouteDecision } from '../durable/router/rpc.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
-import type { Endpoint } from './call.ts';
+import { countTokensRequest, messagesRequest } from './anthropic/messages-request.ts';
+import { apiOf, type Endpoint } from './call.ts';
 import { dispatch } from './dispatch/dispatch.ts';
 import { answerQuery } from './dispatch/query.ts';
+import { requestIdHeaders } from './dispatch/response-head.ts';
 import { route } from './dispatch/route.ts';
 import { withHeaders } from './dispatch/routing-headers.ts';
 import { directoryOf } from './env.ts';
@@ -34,6 +37,10 @@ interface Rendered extends ForModel {
   prompt: RenderedPrompt | Uint32Array;
 }
 
+interface Tokenised extends ForModel {
+  prompt: TokenPrompt;
+}
+
 interface Routed {
   prepared: PreparedRequest;
   routing: Promise<RouteDecision>;
@@ -42,6 +49,8 @@ interface Routed {
 const PARSERS: Record<Endpoint, (json: unknown) => InferenceRequest> = {
   chat_completions: chatRequest,
   completions: completionsRequest,
+  messages: messagesRequest,
+  count_tokens: countTokensRequest,
   router_generate: generateRequest,
   best_worker_id: bestWorkerRequest,
 };
@@ -75,19 +84,12 @@ const render: Operator<ForModel, Rendered> = {
     if (prompt.kind === 'tokens') return { request, model, prompt: prompt.tokenIds };
     if (prompt.kind === 'text') return { request, model, prompt: renderText(prompt.text, model) };
     const template = templateOf(model, call.settings.fleetToken);
-    const { messages, extras } = prompt;
-    if (template instanceof Promise) {
-      return template.then((made) => ({
-        request,
-        model,
-        prompt: renderChat(made, { messages, extras, model }),
-      }));
-    }
-    return { request, model, prompt: renderChat(template, { messages, extras, model }) };
+    const rendered = (made: Template) => ({ request, model, prompt: renderChat(made, { ...prompt, model }) });
+    return template instanceof Promise ? template.then(rendered) : rendered(template);
   },
 };
 
-const tokenise: Operator<Rendered, PreparedRequest> = {
+const tokenise: Operator<Rendered, Tokenised> = {
   name: 'tokenise',
   forward({ request, model, prompt }, call) {
     const { fleetToken } = call.settings;
@@ -96,25 +98,30 @@ const tokenise: Operator<Rendered, PreparedRequest> = {
       prompt instanceof Uint32Array
         ? hashTokens(model, prompt, seed)
         : tokeniseText(model, prompt, { fleetToken, seed });
-    if (tokens instanceof Promise) return tokens.then((made) => prepare(request, model, made));
-    return prepare(request, model, tokens);
+    if (tokens instanceof Promise) return tokens.then((made) => ({ request, model, prompt: made }));
+    return { request, model, prompt: tokens };
   },
 };
 
-function prepare(request: InferenceRequest, model: ModelEntry, prompt: TokenPrompt): PreparedRequest {
-  const promptTokens = prompt.tokenIds.byteLength / 4;
-  const promptParam = request.prompt.kind === 'messages' ? 'messages' : 'prompt';
-  if (promptTokens === 0)
-    throw new StatorError('invalid_request', 'The prompt is empty.', { param: promptParam });
-  const { contextLengthTokens } = model;
-  const maxTokens = boundedMaxTokens({
-    contextLengthTokens,
-    promptTokens,
-    maxTokens: request.stop.maxTokens,
-    promptParam,
-  });
-  return { request, model, prompt, promptTokens, maxTokens };
-}
+/** Does it fit into the context, with an answer? */
+const fit: Operator<Tokenised, PreparedRequest> = {
+  name: 'fit',
+  forward({ request, model, prompt }) {
+    const promptTokens = prompt.tokenIds.byteLength / 4;
+    const promptParam = request.prompt.kind === 'messages' ? 'messages' : 'prompt';
+    if (promptTokens === 0)
+      throw new StatorError('invalid_request', 'The prompt is empty.', { param: promptParam });
+    const { contextLengthTokens } = model;
+    const maxTokens = boundedMaxTokens({
+      contextLengthTokens,
+      promptTokens,
+      maxTokens: request.stop.maxTokens,
+      shrink: request.stop.maxTokensShrink ?? false,
+      promptParam,
+    });
+    return { request, model, prompt, promptTokens, maxTokens };
+  },
+};
 
 /** Asks, and lets `dispatch` wait for the answer: a stream's headers may have to go out before it. */
 const askForWorker: Operator<PreparedRequest, Routed> = {
@@ -130,10 +137,19 @@ const send: Operator<Routed, Response> = {
       : dispatch(call, prepared, routing),
 };
 
+const count: Operator<Tokenised, Response> = {
+  name: 'count',
+  forward({ prompt }, call) {
+    call.track.ended('success');
+    const headers = requestIdHeaders(call.requestId, apiOf(call.endpoint));
+    return Response.json({ input_tokens: prompt.tokenIds.byteLength / 4 }, { headers });
+  },
+};
+
+const asTokens = Chain.of(validate).pipe(findModel).pipe(render).pipe(tokenise);
+
 /** JSON body in, response out. Throws StatorError for everything that goes wrong before the response's head is out. */
-export const inference: Pipeline<unknown> = Chain.of(validate)
-  .pipe(findModel)
-  .pipe(render)
-  .pipe(tokenise)
-  .pipe(askForWorker)
-  .answeredBy(send);
+export const inference: Pipeline<unknown> = asTokens.pipe(fit).pipe(askForWorker).answeredBy(send);
+
+/** How many tokens the prompt has, whatever fits. */
+export const counting: Pipeline<unknown> = asTokens.answeredBy(count);

@@ -68,6 +68,17 @@ const TABLE = {
 
 export type ErrorCode = keyof typeof TABLE;
 
+/** Anthropic's error types go by the HTTP status (https://docs.claude.com/en/api/errors). */
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  413: 'request_too_large',
+  429: 'rate_limit_error',
+  504: 'timeout_error',
+  529: 'overloaded_error',
+};
+
 export const ERROR_CODES = Object.keys(TABLE) as ErrorCode[];
 
 /** OpenAI's error body (https://platform.openai.com/docs/guides/error-codes). */
@@ -78,6 +89,12 @@ export interface OpenAiErrorBody {
   type?: 'Overloaded';
   code?: number;
   details?: ErrorReport;
+}
+
+export interface AnthropicErrorBody {
+  type: 'error';
+  error: { type: string; message: string };
+  request_id?: string;
 }
 
 /** What a refusal says to machines. */
@@ -125,6 +142,14 @@ export class StatorError extends Error {
     const error = { message, type: TABLE[code].type, param, code };
     if (report === null) return { error };
     return { error, message, type: 'Overloaded', code: this.httpStatus, details: report };
+  }
+
+  toAnthropic(requestId?: string): AnthropicErrorBody {
+    const { message, httpStatus } = this;
+    const type = ANTHROPIC_TYPES[httpStatus] ?? (httpStatus < 500 ? 'invalid_request_error' : 'api_error');
+    const body: AnthropicErrorBody = { type: 'error', error: { type, message } };
+    if (requestId !== undefined) body.request_id = requestId;
+    return body;
   }
 }
 

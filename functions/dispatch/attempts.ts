@@ -26,7 +26,7 @@ export interface Opened {
 }
 
 export class Attempts {
-  readonly #call: Call;
+  readonly call: Call;
   readonly #prepared: PreparedRequest;
   readonly #identity: ResponseIdentity;
   readonly #dispatchLimit: number;
@@ -37,7 +37,7 @@ export class Attempts {
   #failure: StatorError | null = null;
 
   constructor(call: Call, prepared: PreparedRequest) {
-    this.#call = call;
+    this.call = call;
     this.#prepared = prepared;
     this.#identity = responseIdentity(call, prepared.request);
     this.#dispatchLimit = 1 + Math.min(call.settings.migrationLimit, prepared.model.migrationLimit);
@@ -84,19 +84,19 @@ export class Attempts {
     const decision = this.#decision;
     if (decision === null) return;
     this.#decision = null;
-    await release(this.#call, this.#prepared.model.namespace, decision.reservation);
+    await release(this.call, this.#prepared.model.namespace, decision.reservation);
   }
 
   async #again(resume: ResumeState | null): Promise<RouteDecision> {
     if (this.#dispatches >= this.#dispatchLimit) throw this.#exhausted();
     const decision = await this.#routeAgain();
-    this.#call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
+    this.call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
     return decision;
   }
 
   async #routeAgain(): Promise<RouteDecision> {
     const release = this.#decision!.reservation;
-    const again = () => route(this.#call, this.#prepared, { exclude: [...this.#failed.keys()], release });
+    const again = () => route(this.call, this.#prepared, { exclude: [...this.#failed.keys()], release });
     try {
       return await again();
     } catch (thrown) {
@@ -135,7 +135,7 @@ export class Attempts {
   async #generate(decision: RouteDecision, resume: ResumeState | null): Promise<Opened> {
     const { request, model, prompt, maxTokens } = this.#prepared;
     const body = encodeGenerateRequest({
-      requestId: this.#call.requestId,
+      requestId: this.call.requestId,
       model: request.model,
       tokenIds: prompt.tokenIds,
       blockHashes: prompt.blockHashes,
@@ -155,7 +155,7 @@ export class Attempts {
       resume,
       ...this.#identity,
     });
-    const worker = { address: decision.address, fleetToken: this.#call.settings.fleetToken };
+    const worker = { address: decision.address, fleetToken: this.call.settings.fleetToken };
     const response = await post(worker, 'Generate', body);
     if (!response.ok) throw await workerError(response);
     if (response.body === null) {

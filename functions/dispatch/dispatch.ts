@@ -8,7 +8,7 @@
 import type { RouteDecision } from '../../durable/router/rpc.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { Call } from '../call.ts';
+import { apiOf, type Call } from '../call.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { Attempts, type Opened } from './attempts.ts';
@@ -41,9 +41,11 @@ async function documentResponse(call: Call, attempts: Attempts, opening: Promise
   if (length === null) {
     return carried(call, documentHead(call, opened), (writable) => carryDocument(attempts, opened, writable));
   }
-  // Head and body were one write of the worker, and the head says all that ours would: it goes through as it is.
+  // Head and body were one write of the worker: where the head says all that ours would, it goes through as it is.
   const isShort = Number(length) <= LIMITS.wholeDocumentBytes;
-  if (isShort && headers.has(WORKER_HEADER) && opened.explained === null) {
+  const isWhole =
+    headers.has(WORKER_HEADER) && opened.explained === null && apiOf(call.endpoint) === 'openai';
+  if (isShort && isWhole) {
     call.track.ended('success');
     return opened.response;
   }
@@ -59,7 +61,7 @@ function heldResponse(call: Call, attempts: Attempts, opening: Promise<Opened>):
       const opened = await keepAlive(opening, writable);
       return opened === null ? 'cancelled' : await carryStream(attempts, opened, writable);
     } catch (thrown) {
-      await endWithError(writable, toStatorError(thrown), false);
+      await endWithError(writable, call, toStatorError(thrown), { insideEvent: false });
       return 'error';
     }
   });

@@ -4,8 +4,10 @@
  * piped; when it breaks, another worker computes it again: the same id, time and seed give the same document, so what
  * the client has of it is left out.
  */
+import { ERROR_BODY, errorBody } from '../../durable/runtime/error-body.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { concat } from '../bytes.ts';
+import { apiOf } from '../call.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { Attempts, Opened } from './attempts.ts';
 import { isBroken } from './pipe.ts';
@@ -64,7 +66,9 @@ export async function carryDocument(
   } catch (thrown) {
     // The status is out. Before the document an error body can take its place; inside it nothing can.
     if (sent.byteLength > 0) return abort(writable, thrown);
-    return write(writable, encoder.encode(JSON.stringify(toStatorError(thrown).toOpenAi())), 'error');
+    const { endpoint, requestId } = attempts.call;
+    const body = errorBody(toStatorError(thrown), apiOf(endpoint), requestId);
+    return write(writable, encoder.encode(body), 'error');
   }
 }
 
@@ -102,8 +106,9 @@ function isJson(bytes: Uint8Array): boolean {
   }
 }
 
-const ERROR_BODY = encoder.encode('{"error"');
-const endOf = (document: Uint8Array): RequestEnd => (startsWith(document, ERROR_BODY) ? 'error' : 'success');
+const ERROR_HEAD_BYTES = 32;
+const endOf = (document: Uint8Array): RequestEnd =>
+  ERROR_BODY.test(decoder.decode(document.subarray(0, ERROR_HEAD_BYTES))) ? 'error' : 'success';
 
 async function write(
   writable: WritableStream<Uint8Array>,

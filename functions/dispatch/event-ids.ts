@@ -15,10 +15,12 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { ResumeState } from './generate-request.ts';
 
 const ID = 'id: ';
-const DONE = '\ndata: [DONE]';
 const COMMENT = ':';
-/** No text of an answer can hold this: JSON has no line feeds. */
-const STREAM_END = Buffer.from(`${DONE}\n\n`);
+/** The lines of the last event behind its id, by dialect. No text of an answer can hold them: JSON has no line feeds. */
+const LAST_EVENTS = ['\ndata: [DONE]', '\nevent: message_stop\ndata: {"type":"message_stop"}'] as const;
+const STREAM_ENDS = LAST_EVENTS.map((lines) => Buffer.from(`${lines}\n\n`));
+/** How an event without an id begins: the worker's error. */
+const ERRORS = ['data: ', 'event: error\n'];
 
 /**
  * `done`: the last event has passed, nothing is missing. `failed`: the worker ended it with an error. `damaged`: an
@@ -46,7 +48,7 @@ export class KeptEvents {
   /** How the stream stands. */
   end(): KeptEnd {
     const last = this.#raw.at(-1);
-    if (last !== undefined && endsWith(last, STREAM_END)) return 'done';
+    if (last !== undefined && STREAM_ENDS.some((end) => endsWith(last, end))) return 'done';
     this.#boilDown();
     return this.#end;
   }
@@ -81,8 +83,8 @@ export class KeptEvents {
 
   #take(text: string, start: number, end: number): void {
     if (!text.startsWith(ID, start)) {
-      if (!text.startsWith(COMMENT, start))
-        this.#stop(text.startsWith('data: ', start) ? 'failed' : 'damaged');
+      if (text.startsWith(COMMENT, start)) return;
+      this.#stop(ERRORS.some((error) => text.startsWith(error, start)) ? 'failed' : 'damaged');
       return;
     }
     const lineEnd = text.indexOf('\n', start);
@@ -93,7 +95,10 @@ export class KeptEvents {
     }
     this.#events++;
     for (const tokenId of id.tokenIds) this.#append(tokenId);
-    if (end - lineEnd === DONE.length && text.startsWith(DONE, lineEnd)) this.#stop('done');
+    const isLast = LAST_EVENTS.some(
+      (lines) => end - lineEnd === lines.length && text.startsWith(lines, lineEnd),
+    );
+    if (isLast) this.#stop('done');
   }
 
   /** What came first counts. */

@@ -3,7 +3,9 @@
  * another worker continues into the same response (design 1.4). Only the loss of the *source* migrates; a client that
  * is gone ends it. A body that ends in order without the stream's last event counts as lost, too.
  */
+import { errorLines } from '../../durable/runtime/error-body.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { apiOf, type Call } from '../call.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { Attempts, Opened } from './attempts.ts';
 import { KeptEvents } from './event-ids.ts';
@@ -37,7 +39,7 @@ export async function carryStream(
       current = await attempts.next(resume);
     } catch (thrown) {
       const insideEvent = resume !== null && resume.partialEvent.byteLength > 0;
-      await endWithError(writable, toStatorError(thrown), insideEvent);
+      await endWithError(writable, attempts.call, toStatorError(thrown), { insideEvent });
       return 'error';
     }
   }
@@ -46,10 +48,11 @@ export async function carryStream(
 /** An SSE error event is the last thing that the client gets. */
 export async function endWithError(
   writable: WritableStream<Uint8Array>,
+  call: Call,
   error: StatorError,
-  insideEvent: boolean,
+  { insideEvent }: { insideEvent: boolean },
 ): Promise<void> {
-  const event = `${insideEvent ? '\n\n' : ''}data: ${JSON.stringify(error.toOpenAi())}\n\n`;
+  const event = `${insideEvent ? '\n\n' : ''}${errorLines(error, apiOf(call.endpoint))}\n\n`;
   const writer = writable.getWriter();
   try {
     await writer.write(encoder.encode(event));

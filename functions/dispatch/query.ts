@@ -15,6 +15,8 @@ const OBJECTS: Record<Exclude<Endpoint, 'best_worker_id'>, readonly [document: s
   chat_completions: ['chat.completion', 'chat.completion.chunk'],
   completions: ['text_completion', 'text_completion'],
   router_generate: ['text_completion', 'text_completion'],
+  messages: ['message', 'message'],
+  count_tokens: ['message', 'message'],
 };
 
 export async function answerQuery(

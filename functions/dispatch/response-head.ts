@@ -1,9 +1,12 @@
 /** Headers of an answer: which worker, which request, how much of the prompt was cached. */
-import type { Call } from '../call.ts';
+import type { Api } from '../../durable/runtime/error-body.ts';
+import { apiOf, type Call } from '../call.ts';
 import type { Opened } from './attempts.ts';
 import { explanationHeader } from './explanation.ts';
 
 export const REQUEST_ID_HEADER = 'x-request-id';
+/** The same, as Anthropic's clients look for it. */
+const ANTHROPIC_REQUEST_ID_HEADER = 'request-id';
 export const WORKER_HEADER = 'x-stator-worker';
 const ROUTING_HEADER = 'x-stator-routing';
 export const CACHED_TOKENS_HEADER = 'x-stator-cached-tokens';
@@ -14,13 +17,20 @@ export function streamHead(call: Call, opened: Opened | null): Record<string, st
     'content-type': 'text/event-stream',
     'cache-control': 'no-cache',
     'x-accel-buffering': 'no',
-    [REQUEST_ID_HEADER]: call.requestId,
+    ...requestIdHeaders(call.requestId, apiOf(call.endpoint)),
   };
   return opened === null ? head : withWorker(head, opened);
 }
 
 export function documentHead(call: Call, opened: Opened): Record<string, string> {
-  return withWorker({ 'content-type': 'application/json', [REQUEST_ID_HEADER]: call.requestId }, opened);
+  const ids = requestIdHeaders(call.requestId, apiOf(call.endpoint));
+  return withWorker({ 'content-type': 'application/json', ...ids }, opened);
+}
+
+export function requestIdHeaders(requestId: string, api: Api): Record<string, string> {
+  const ids: Record<string, string> = { [REQUEST_ID_HEADER]: requestId };
+  if (api === 'anthropic') ids[ANTHROPIC_REQUEST_ID_HEADER] = requestId;
+  return ids;
 }
 
 function withWorker(head: Record<string, string>, opened: Opened): Record<string, string> {

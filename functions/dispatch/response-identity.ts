@@ -17,7 +17,9 @@ const FORMS: Record<Endpoint, { prefix: string; dialect: Dialect }> = {
   chat_completions: { prefix: 'chatcmpl-', dialect: Dialect.OPENAI_CHAT },
   completions: { prefix: 'cmpl-', dialect: Dialect.OPENAI_COMPLETION },
   router_generate: { prefix: 'cmpl-', dialect: Dialect.OPENAI_COMPLETION },
+  messages: { prefix: 'msg_', dialect: Dialect.ANTHROPIC_MESSAGES },
   // Never sent to a worker.
+  count_tokens: { prefix: 'msg_', dialect: Dialect.UNSPECIFIED },
   best_worker_id: { prefix: 'query-', dialect: Dialect.UNSPECIFIED },
 };
 

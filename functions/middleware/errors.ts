@@ -1,14 +1,22 @@
-/** Every failure becomes OpenAI's error body with the status of its code; what nobody foresaw is logged. */
+/** Every failure becomes an error body of the API that was called, with the status of its code; what nobody foresaw is logged. */
+import { type Api, errorBody } from '../../durable/runtime/error-body.ts';
 import { type ErrorCode, StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { Logger } from '../../durable/runtime/log.ts';
-import { REQUEST_ID_HEADER } from '../dispatch/response-head.ts';
+import { requestIdHeaders } from '../dispatch/response-head.ts';
 import { CODE_HEADER } from '../dispatch/worker-error.ts';
 
 const logger = new Logger({ component: 'functions' });
 const UNFORESEEN: readonly ErrorCode[] = ['internal', 'engine_error'];
 
+/** Paths that speak Anthropic's dialect; all others speak OpenAI's. */
+export const apiOfPath = (path: string): Api => (/^\/v1\/messages(\/|$)/.test(path) ? 'anthropic' : 'openai');
+
 /** `overloadStatus`: what clients understand as "try later" (setting `overload_status_code`). */
-export function errorResponse(thrown: unknown, requestId: string, overloadStatus?: number): Response {
+export function errorResponse(
+  thrown: unknown,
+  { requestId, path }: { requestId: string; path: string },
+  overloadStatus?: number,
+): Response {
   const error = toStatorError(thrown);
   if (UNFORESEEN.includes(error.code)) {
     logger.error('request failed', {
@@ -19,13 +27,14 @@ export function errorResponse(thrown: unknown, requestId: string, overloadStatus
     });
   }
   const status = error.code === 'overloaded' ? (overloadStatus ?? error.httpStatus) : error.httpStatus;
+  const api = apiOfPath(path);
   const headers: Record<string, string> = {
     'content-type': 'application/json',
-    [REQUEST_ID_HEADER]: requestId,
+    ...requestIdHeaders(requestId, api),
     [CODE_HEADER]: error.code,
   };
   if (error.retryAfterS !== null) headers['retry-after'] = String(Math.ceil(error.retryAfterS));
-  return new Response(JSON.stringify(shown(error).toOpenAi()), { status, headers });
+  return new Response(errorBody(shown(error), api, requestId), { status, headers });
 }
 
 /** An unforeseen exception's own words may say too much; the log has them under the request's id. */

@@ -7,19 +7,34 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 
 type Issue = z.core.$ZodIssue;
 
+interface Problem {
+  path: PropertyKey[];
+  message: string;
+}
+
 /** The body as the schema's type. Throws `invalid_request` with `param`. */
-export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+export const parseBody = <T>(schema: z.ZodType<T>, body: unknown): T => parseWith(schema, body, complain);
+
+/** The same in the words of another API. */
+export function parseWith<T>(
+  schema: z.ZodType<T>,
+  body: unknown,
+  complaint: (problem: Problem) => StatorError,
+): T {
   const result = schema.safeParse(body);
   if (result.success) return result.data;
-  const { path, message } = deepest(result.error.issues[0]!, []);
+  throw complaint(deepest(result.error.issues[0]!, []));
+}
+
+function complain({ path, message }: Problem): StatorError {
   const param = paramName(path);
   if (param === '')
-    throw new StatorError('invalid_request', `The request body must be a JSON object: ${message}`);
-  throw new StatorError('invalid_request', `Invalid value for '${param}': ${message}`, { param });
+    return new StatorError('invalid_request', `The request body must be a JSON object: ${message}`);
+  return new StatorError('invalid_request', `Invalid value for '${param}': ${message}`, { param });
 }
 
 /** Unions report one list of issues per branch: the branch that got furthest into the value is the one meant. */
-function deepest(issue: Issue, prefix: PropertyKey[]): { path: PropertyKey[]; message: string } {
+function deepest(issue: Issue, prefix: PropertyKey[]): Problem {
   const path = [...prefix, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
     return { path: [...path, issue.keys[0]!], message: 'there is no such field.' };

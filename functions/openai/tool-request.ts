@@ -86,7 +86,7 @@ function argumentsOf(given: string | null | undefined, param: string): Record<st
 }
 
 /** What is walked later must not be deeper than a stack, and be made of characters. */
-function checkValue(value: unknown, param: string, level = 0): void {
+export function checkValue(value: unknown, param: string, level = 0): void {
   if (typeof value === 'string') wellFormed(value, param);
   if (typeof value !== 'object' || value === null) return;
   if (level > LIMITS.valueDepth) throw invalid(param, `nested deeper than ${LIMITS.valueDepth} levels.`);

@@ -31,10 +31,15 @@ export interface Conversation {
   messages: ChatMessage[];
   extras: TemplateExtras | null;
   model: ModelEntry;
+  /** The answer goes on where the last message breaks off. */
+  continuesLast?: boolean;
 }
 
 /** The prompt of a conversation, ending where the assistant's answer begins. Throws `invalid_request`. */
-export function renderChat(template: Template, { messages, extras, model }: Conversation): RenderedPrompt {
+export function renderChat(
+  template: Template,
+  { messages, extras, model, continuesLast = false }: Conversation,
+): RenderedPrompt {
   const { specialTokens } = model;
   const guarded = mayNameOne(messages, extras, specialTokens)
     ? guardStrings({ messages, extras }, specialTokens)
@@ -45,16 +50,25 @@ export function renderChat(template: Template, { messages, extras, model }: Conv
       ...switches,
       ...others,
       messages: guarded.value.messages,
-      add_generation_prompt: true,
+      add_generation_prompt: !continuesLast,
       bos_token: model.bosToken,
       eos_token: model.eosToken,
     });
-    return { text, guard: guarded.guard };
+    const ends = continuesLast ? upToLast(text, guarded.value.messages) : text;
+    return { text: ends, guard: guarded.guard };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const message = `The model's chat template refused the messages: ${reason}`;
     throw new StatorError('invalid_request', message, { param: 'messages', cause });
   }
+}
+
+/** What a template writes behind the last message ends it, and the answer is to go on with it. */
+function upToLast(text: string, messages: readonly ChatMessage[]): string {
+  const { content } = messages.at(-1)!;
+  const at = text.lastIndexOf(content);
+  if (at < 0) throw new Error('it does not repeat the last message, so that an answer cannot go on with it');
+  return text.slice(0, at + content.length);
 }
 
 /** A plain prompt: the begin-of-text token, when the model wants it, and the text. */
@@ -103,8 +117,9 @@ function mayNameOne(
     beginnings.set(specialTokens, starts);
   }
   const mayStart = (text: string): boolean => starts.some((start) => text.includes(start));
-  for (const { content, name, tool_calls } of messages) {
+  for (const { content, name, reasoning_content, tool_calls } of messages) {
     if (mayStart(content) || (name !== undefined && mayStart(name))) return true;
+    if (reasoning_content !== undefined && mayStart(reasoning_content)) return true;
     if (tool_calls !== undefined && mayBeIn(tool_calls, mayStart)) return true;
   }
   return extras !== null && mayBeIn(extras, mayStart);

@@ -7,6 +7,8 @@ export interface ContextUse {
   promptTokens: number;
   /** null: the client named none. */
   maxTokens: number | null;
+  /** A larger `maxTokens` than there is room for is cut to fit. */
+  shrink: boolean;
   /** The field that holds the prompt. */
   promptParam: 'messages' | 'prompt';
 }
@@ -21,6 +23,7 @@ export function boundedMaxTokens(use: ContextUse): number {
     throw new StatorError('context_length_exceeded', message, { param: promptParam });
   }
   if (maxTokens === null) return Math.min(left, LIMITS.defaultMaxTokens);
+  if (maxTokens > left && use.shrink) return left;
   if (maxTokens > left) {
     const asked = promptTokens + maxTokens;
     const message = `${limit} However, you requested ${asked} tokens (${promptTokens} in the ${promptParam}, ${maxTokens} in the completion). Please reduce the length of the ${promptParam} or completion.`;

@@ -36,20 +36,25 @@ export class Answer {
     return this.#end;
   }
 
+  /** The stop string that ended the answer; null: none did. */
+  get stopString(): string | null {
+    return this.#stops.found;
+  }
+
   /** The text that became certain; may be empty. Not to be called after the end. */
   push(id: number): string {
     this.#tokens++;
     const piece = this.#detokeniser.push(id);
     if (this.#tokens < this.#minTokens) return this.#stops.pass(piece);
     const text = this.#stops.push(piece);
-    if (this.#stops.stopped) this.#end = 'stop';
+    if (this.#stops.found !== null) this.#end = 'stop';
     return text;
   }
 
   /** The engine is done: whatever was held back is text. A stop string in the last bytes still counts. */
   finish(reason: AnswerEnd): string {
     const text = this.#stops.push(this.#detokeniser.flush());
-    this.#end = this.#stops.stopped ? 'stop' : reason;
+    this.#end = this.#stops.found !== null ? 'stop' : reason;
     return text + this.#stops.flush();
   }
 }

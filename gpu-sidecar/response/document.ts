@@ -5,7 +5,6 @@ import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
 import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
 import { DIALECTS } from './encoders/dialects.ts';
-import { errorDocument } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
 import { type FinishReasonName, MessageParts, WholeMessage } from './message.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
@@ -97,7 +96,7 @@ export class DocumentResponse implements ResponseFold {
 
   fail(error: StatorError): string {
     this.#reason ??= 'stop';
-    return errorDocument(error);
+    return DIALECTS[this.#facts.dialect].errorDocument(error);
   }
 
   /** White space may stand before a JSON document. */
@@ -126,9 +125,10 @@ export class DocumentResponse implements ResponseFold {
       completionTokens: this.#tokens,
       cachedTokens: this.#cachedTokens,
     };
-    const choices = this.#choices.map(({ message, reason, log }) => ({
+    const choices = this.#choices.map(({ answer, message, reason, log }) => ({
       message,
       reason,
+      stopString: answer.stopString,
       logged: taken(log),
     }));
     return DIALECTS[this.#facts.dialect].document(this.#facts, { choices, texts: this.#texts, usage });
@@ -136,7 +136,7 @@ export class DocumentResponse implements ResponseFold {
 }
 
 function add({ message, parts }: CollectedChoice, text: string): void {
-  if (parts === null) message.content += text;
+  if (parts === null) message.text(text);
   else if (text !== '') message.add(parts.push(text));
 }
 

@@ -1,8 +1,12 @@
 /**
  * What a dialect must provide. Everything that does not depend on the tokens is written once per choice, so that
  * a token costs the escaping of its text and two concatenations.
+ *
+ * An encoder may remember what it has written (which block is open): it is part of the fold, and sees the same
+ * calls on every worker that works on the response.
  */
 
+import type { StatorError } from '../../durable/runtime/errors.ts';
 import type { ResponseFacts } from './facts.ts';
 import type { FinishReasonName, WholeMessage } from './message.ts';
 import type { ContentPart } from './parsers/parser.ts';
@@ -10,27 +14,34 @@ import type { LoggedToken } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
 import type { Usage } from './usage.ts';
 
-/** Payloads of the events of one choice in a stream: JSON without line feeds. */
+/** Events in order, each as its lines behind the id: `data: …`, where the dialect names events with `event: …` before it. */
+export type EventLines = readonly string[];
+
+/** How a choice ended. */
+export interface ChoiceEnd {
+  reason: FinishReasonName;
+  /** The stop string that ended it. */
+  stopString: string | null;
+}
+
+/** The events of one choice in a stream. No line in them holds a line feed of the text. */
 export interface ChunkEncoder {
-  /** Comes before the first token; null when the dialect has none. */
-  readonly first: string | null;
-  /** A content chunk is `head`, the text as a JSON string, `tail`. */
-  readonly head: string;
-  readonly tail: string;
-  /** A content chunk that says how likely its tokens were. */
-  logged(text: string, tokens: readonly LoggedToken[], texts: TokenTexts): string;
+  /** Comes before the first token. */
+  begin(cachedTokens: number): EventLines;
+  text(text: string): EventLines;
+  /** Text that says how likely its tokens were; only in dialects that have such. */
+  logged(text: string, tokens: readonly LoggedToken[], texts: TokenTexts): EventLines;
   /** A part of the message that is not plain content; only dialects of chats have others. */
-  part(part: ContentPart): string;
-  finish(reason: FinishReasonName): string;
-  /** After the last finish chunk, when usage was asked for. */
-  usage(usage: Usage): string;
+  part(part: ContentPart): EventLines;
+  finish(end: ChoiceEnd): EventLines;
+  /** The end of the response, from the choice that finished last. */
+  close(usage: Usage): EventLines;
 }
 
 export type MakeChunkEncoder = (facts: ResponseFacts, choice: number) => ChunkEncoder;
 
-export interface WholeChoice {
+export interface WholeChoice extends ChoiceEnd {
   message: WholeMessage;
-  reason: FinishReasonName;
   /** null: not asked for. */
   logged: readonly LoggedToken[] | null;
 }
@@ -43,3 +54,11 @@ export interface WholeAnswer {
 
 /** The one JSON document of a response that is not streamed. */
 export type EncodeDocument = (facts: ResponseFacts, answer: WholeAnswer) => string;
+
+export interface DialectEncoder {
+  chunks: MakeChunkEncoder;
+  document: EncodeDocument;
+  /** A failure after the response head is out: the lines of its event, and what stands in place of the document. */
+  errorLines(error: StatorError): string;
+  errorDocument(error: StatorError): string;
+}

@@ -2,13 +2,14 @@
  * A streamed response: tokens in, server-sent events out, each with the `id:` line that makes it resumable.
  *
  *     stream  = *( comment / event ) [ error ]
- *     event   = id-line "data: " payload LF LF      ; id-line: durable/runtime/event-id.ts
+ *     event   = id-line lines LF LF                 ; id-line: durable/runtime/event-id.ts
+ *     lines   = [ "event: " name LF ] "data: " payload
  *     comment = ": keep-alive" LF LF                ; only until the first token; not an event, not counted
- *     error   = "data: " payload LF LF              ; no id: the response failed and is over
+ *     error   = lines LF LF                         ; no id: the response failed and is over
  *
  * Events are numbered from 0 without gaps and say the ids of all tokens since the event before, so the ids of the
- * complete events are exactly the tokens behind them. One event per token that makes text certain (with log
- * probabilities: per token), however many tokens arrive at once: where events end is decided by the ids alone. A payload
+ * complete events are exactly the tokens behind them. Each token that makes text certain makes events (with log
+ * probabilities: each token), however many tokens arrive at once: where events end is decided by the ids alone. A payload
  * (JSON or `[DONE]`) holds no line feed. Several choices take turns (`choice-turns.ts`) in one sequence of events.
  */
 
@@ -18,9 +19,8 @@ import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
 import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
 import { EVENT_END, KEEP_ALIVE } from './comment.ts';
-import type { ChunkEncoder } from './encoder.ts';
+import type { ChunkEncoder, EventLines } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
-import { errorEvent } from './error-event.ts';
 import type { ResponseFacts } from './facts.ts';
 import { MessageParts } from './message.ts';
 import type { ContentPart } from './parsers/parser.ts';
@@ -49,7 +49,8 @@ export class EventStream implements ResponseFold {
   /** Tokens since the last event. */
   #heldIds: number[] = [];
   #tokens = 0;
-  #events = 0;
+  /** Events so far. */
+  #count = 0;
   #cachedTokens = 0;
   #begun = false;
   #reason: AnswerEnd | null = null;
@@ -90,7 +91,7 @@ export class EventStream implements ResponseFold {
     if (this.#begun) return '';
     this.#begun = true;
     let events = '';
-    for (const { encoder } of this.#choices) if (encoder.first !== null) events += this.#event(encoder.first);
+    for (const { encoder } of this.#choices) events += this.#events(encoder.begin(cachedTokens));
     return events;
   }
 
@@ -120,7 +121,7 @@ export class EventStream implements ResponseFold {
 
   fail(error: StatorError): string {
     this.#reason ??= 'stop';
-    return errorEvent(error);
+    return DIALECTS[this.#facts.dialect].errorLines(error) + EVENT_END;
   }
 
   keepAlive(): string {
@@ -135,12 +136,12 @@ export class EventStream implements ResponseFold {
     if (text === '') return '';
     const { encoder, parts } = this.#choice;
     if (parts !== null) return this.#parts(parts.push(text));
-    return this.#event(encoder.head + JSON.stringify(text) + encoder.tail);
+    return this.#events(encoder.text(text));
   }
 
   #parts(parts: readonly ContentPart[]): string {
     let events = '';
-    for (const part of parts) events += this.#event(this.#choice.encoder.part(part));
+    for (const part of parts) events += this.#events(this.#choice.encoder.part(part));
     return events;
   }
 
@@ -150,18 +151,19 @@ export class EventStream implements ResponseFold {
     const tokens = log.take();
     const { answer, encoder, parts } = this.#choice;
     if (token.text === '' && answer.ended !== null) return '';
-    if (parts === null) return this.#event(encoder.logged(token.text, tokens, this.#texts));
+    if (parts === null) return this.#events(encoder.logged(token.text, tokens, this.#texts));
     const made = parts.push(token.text);
     const others = this.#parts(made.filter(({ kind }) => kind !== 'content'));
     const content = made.map((part) => (part.kind === 'content' ? part.text : '')).join('');
-    return others + this.#event(encoder.logged(content, tokens, this.#texts));
+    return others + this.#events(encoder.logged(content, tokens, this.#texts));
   }
 
   /** The choice whose turn it is has ended, and the response with the last of them. */
   #ending(reason: AnswerEnd): string {
-    const { encoder, parts } = this.#choice;
+    const { answer, encoder, parts } = this.#choice;
     const rest = parts === null ? '' : this.#parts(parts.end(reason));
-    const finish = rest + this.#event(encoder.finish(parts?.reason(reason) ?? reason));
+    const end = { reason: parts?.reason(reason) ?? reason, stopString: answer.stopString };
+    const finish = rest + this.#events(encoder.finish(end));
     this.turns?.ended();
     const next = this.turns?.turn ?? -1;
     if (next >= 0) {
@@ -169,19 +171,21 @@ export class EventStream implements ResponseFold {
       return finish;
     }
     this.#reason = reason;
-    if (!this.#facts.includeUsage) return finish + this.#event('[DONE]');
     const usage = {
       promptTokens: this.#facts.promptTokens,
       completionTokens: this.#tokens,
       cachedTokens: this.#cachedTokens,
     };
-    return finish + this.#event(encoder.usage(usage)) + this.#event('[DONE]');
+    return finish + this.#events(encoder.close(usage));
   }
 
-  #event(payload: string): string {
-    const event = `${formatEventId(this.#events, this.#heldIds)}data: ${payload}${EVENT_END}`;
-    this.#events++;
-    if (this.#heldIds.length > 0) this.#heldIds = [];
-    return event;
+  #events(all: EventLines): string {
+    let events = '';
+    for (const lines of all) {
+      events += formatEventId(this.#count, this.#heldIds) + lines + EVENT_END;
+      this.#count++;
+      if (this.#heldIds.length > 0) this.#heldIds = [];
+    }
+    return events;
   }
 }

@@ -5,7 +5,7 @@
 
 import type { ParserOptions } from './parsers/parser.ts';
 
-export type DialectName = 'openai-chat' | 'openai-completion';
+export type DialectName = 'openai-chat' | 'openai-completion' | 'anthropic-messages';
 
 export interface ResponseFacts {
   dialect: DialectName;

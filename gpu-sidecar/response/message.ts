@@ -53,28 +53,47 @@ export interface WholeCall {
   arguments: string;
 }
 
-/** Parts put together. */
+/** Parts put together: neighbours of one kind are one part. */
 export class WholeMessage {
-  content = '';
-  reasoning = '';
-  readonly calls: WholeCall[] = [];
+  readonly parts: ContentPart[] = [];
+
+  get content(): string {
+    return this.#textOf('content');
+  }
+
+  get reasoning(): string {
+    return this.#textOf('reasoning');
+  }
+
+  get calls(): WholeCall[] {
+    const calls: WholeCall[] = [];
+    for (const part of this.parts) {
+      if (part.kind === 'tool_call') calls[part.index] = { id: part.id, name: part.name, arguments: '' };
+      else if (part.kind === 'tool_arguments') calls[part.index]!.arguments += part.text;
+    }
+    return calls;
+  }
+
+  text(text: string): void {
+    const last = this.parts.at(-1);
+    if (last?.kind === 'content') last.text += text;
+    else if (text !== '') this.parts.push({ kind: 'content', text });
+  }
 
   add(parts: readonly ContentPart[]): void {
     for (const part of parts) {
-      switch (part.kind) {
-        case 'content':
-          this.content += part.text;
-          break;
-        case 'reasoning':
-          this.reasoning += part.text;
-          break;
-        case 'tool_call':
-          this.calls[part.index] = { id: part.id, name: part.name, arguments: '' };
-          break;
-        case 'tool_arguments':
-          this.calls[part.index]!.arguments += part.text;
-          break;
-      }
+      const last = this.parts.at(-1);
+      const goesOn = last?.kind === part.kind && 'text' in last && 'text' in part;
+      if (goesOn && indexOf(last) === indexOf(part)) last.text += part.text;
+      else this.parts.push({ ...part });
     }
   }
+
+  #textOf(kind: 'content' | 'reasoning'): string {
+    let text = '';
+    for (const part of this.parts) if (part.kind === kind) text += part.text;
+    return text;
+  }
 }
+
+const indexOf = (part: ContentPart): number => ('index' in part ? part.index : 0);

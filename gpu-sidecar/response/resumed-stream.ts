@@ -121,6 +121,8 @@ export class ResumedStream implements ResponseFold {
 
   #replay(): void {
     const { tokenIds } = this.#point;
+    // The first event may name the cached tokens: then it waits until somebody knows them.
+    if (this.#point.events === 0 && this.#cachedTokens === null) return;
     let events = this.#stream.started(this.#cachedTokens ?? 0);
     for (let i = 0; i < tokenIds.length && !this.#stream.done; i++) events += this.#stream.push(tokenIds[i]!);
     this.#opening += this.#missing(events);
@@ -170,9 +172,9 @@ export class ResumedStream implements ResponseFold {
   }
 }
 
-const CACHED_TOKENS = /"prompt_tokens_details":\{"cached_tokens":(\d+)/;
+const CACHED_TOKENS = /"(?:prompt_tokens_details":\{"cached_tokens|cache_read_input_tokens)":(\d+)/;
 
-/** An interrupted usage event names the first worker's cached tokens, perhaps without the last digits. */
+/** An interrupted event with the usage names the first worker's cached tokens, perhaps without the last digits. */
 function cachedTokensIn(partial: Buffer): number | null {
   const match = CACHED_TOKENS.exec(partial.toString('latin1'));
   return match === null ? null : Number(match[1]);

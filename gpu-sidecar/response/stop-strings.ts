@@ -17,16 +17,16 @@ interface Pattern {
 export class StopStrings {
   readonly #patterns: Pattern[];
   #held = '';
-  #stopped = false;
+  #found: string | null = null;
 
   /** `stops`: none of them empty. */
   constructor(stops: readonly string[]) {
     this.#patterns = stops.map((text) => ({ text, border: borders(text), matched: 0 }));
   }
 
-  /** A stop string has been seen; nothing more belongs to the answer. */
-  get stopped(): boolean {
-    return this.#stopped;
+  /** The stop string that has been seen: nothing more belongs to the answer. */
+  get found(): string | null {
+    return this.#found;
   }
 
   /** The part of the answer that is certain now. */
@@ -34,11 +34,11 @@ export class StopStrings {
     if (this.#patterns.length === 0) return piece;
     const text = this.#held + piece;
     for (let at = this.#held.length; at < text.length; at++) {
-      const stopLength = this.#advance(text.charCodeAt(at));
-      if (stopLength === 0) continue;
-      this.#stopped = true;
+      const found = this.#advance(text.charCodeAt(at));
+      if (found === null) continue;
+      this.#found = found;
       this.#held = '';
-      return text.slice(0, at + 1 - stopLength);
+      return text.slice(0, at + 1 - found.length);
     }
     const certain = text.length - this.#longestPrefix();
     this.#held = text.slice(certain);
@@ -58,15 +58,15 @@ export class StopStrings {
     return text;
   }
 
-  /** Takes one UTF-16 unit; the length of the longest stop string that is complete with it, or 0. */
-  #advance(unit: number): number {
-    let longest = 0;
+  /** Takes one UTF-16 unit; the longest stop string that is complete with it. */
+  #advance(unit: number): string | null {
+    let longest: string | null = null;
     for (const pattern of this.#patterns) {
       let matched = pattern.matched;
       while (matched > 0 && pattern.text.charCodeAt(matched) !== unit) matched = pattern.border[matched]!;
       if (pattern.text.charCodeAt(matched) === unit) matched++;
       pattern.matched = matched;
-      if (matched === pattern.text.length && matched > longest) longest = matched;
+      if (matched === pattern.text.length && matched > (longest?.length ?? 0)) longest = pattern.text;
     }
     return longest;
   }

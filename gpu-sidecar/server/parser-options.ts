@@ -42,7 +42,7 @@ export function parserOptions(
     );
   }
   if (output.tools === '' && card.reasoningParser === '') return null;
-  if (output.dialect !== Dialect.OPENAI_CHAT) return null;
+  if (output.dialect === Dialect.OPENAI_COMPLETION) return null;
   const options: ParserOptions = {
     toolCallParser: output.tools === '' ? null : card.toolCallParser,
     reasoningParser: card.reasoningParser || null,

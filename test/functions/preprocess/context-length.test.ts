@@ -6,7 +6,7 @@ import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { boundedMaxTokens } from '../../../functions/preprocess/context-length.ts';
 
 const use = (promptTokens: number, maxTokens: number | null, contextLengthTokens = 1024) =>
-  boundedMaxTokens({ contextLengthTokens, promptTokens, maxTokens, promptParam: 'messages' });
+  boundedMaxTokens({ contextLengthTokens, promptTokens, maxTokens, shrink: false, promptParam: 'messages' });
 
 test('prompt and answer fill the context to the last token', () => {
   expect(use(1000, 24)).toBe(24);
@@ -37,4 +37,17 @@ test('whatever is allowed fits', () => {
       }
     }),
   );
+});
+
+test('where it may shrink, an answer that is too long is cut to what is left', () => {
+  const shrinking = (promptTokens: number) =>
+    boundedMaxTokens({
+      contextLengthTokens: 1024,
+      promptTokens,
+      maxTokens: 4096,
+      shrink: true,
+      promptParam: 'messages',
+    });
+  expect(shrinking(1000)).toBe(24);
+  expect(() => shrinking(1024)).toThrow('no room for an answer');
 });

@@ -20,7 +20,7 @@ function run(pieces: readonly string[], stops: readonly string[]) {
   let answer = '';
   for (const piece of pieces) {
     answer += machine.push(piece);
-    if (machine.stopped) return { answer, stopped: true };
+    if (machine.found !== null) return { answer, stopped: true };
   }
   return { answer: answer + machine.flush(), stopped: false };
 }
@@ -46,7 +46,7 @@ describe('stop strings', () => {
         for (const piece of pieces) {
           given += piece;
           out += machine.push(piece);
-          if (machine.stopped) return;
+          if (machine.found !== null) return;
           const held = given.slice(out.length);
           expect(given.startsWith(out)).toBe(true);
           expect(stop.startsWith(held) && held.length < stop.length).toBe(true);
@@ -70,6 +70,6 @@ describe('stop strings', () => {
     const machine = new StopStrings(['ab']);
     expect(machine.push('a')).toBe('');
     expect(machine.pass('b')).toBe('ab');
-    expect(machine.stopped).toBe(false);
+    expect(machine.found !== null).toBe(false);
   });
 });

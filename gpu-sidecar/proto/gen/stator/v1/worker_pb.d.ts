@@ -288,7 +288,7 @@ export declare type Output = Message<"stator.v1.Output"> & {
   includeUsage: boolean;
 
   /**
-   * `chatcmpl-…` or `cmpl-…`.
+   * `chatcmpl-…`, `cmpl-…`, `msg_…`.
    *
    * @generated from field: string response_id = 4;
    */
@@ -717,6 +717,11 @@ export enum Dialect {
    * @generated from enum value: DIALECT_OPENAI_COMPLETION = 2;
    */
   OPENAI_COMPLETION = 2,
+
+  /**
+   * @generated from enum value: DIALECT_ANTHROPIC_MESSAGES = 3;
+   */
+  ANTHROPIC_MESSAGES = 3,
 }
 
 /**
