@@ -2,6 +2,7 @@
  * Every operation of the HTTP API. A new route of `app.ts` gets its row in one of these tables: a test holds the two
  * against each other, and `/openapi.json`, `/docs` and the checks of the end-to-end tests follow.
  */
+import { ANTHROPIC_OPERATIONS } from './anthropic-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
 import { PLATFORM_OPERATIONS } from './platform-operations.ts';
@@ -9,6 +10,7 @@ import { ROUTER_OPERATIONS } from './router-operations.ts';
 
 export const OPERATIONS: readonly ApiOperation[] = [
   ...OPENAI_OPERATIONS,
+  ...ANTHROPIC_OPERATIONS,
   ...ROUTER_OPERATIONS,
   ...PLATFORM_OPERATIONS,
 ];
