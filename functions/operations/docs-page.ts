@@ -29,12 +29,12 @@ export function docsPage(origin: string, needsKey: boolean): Response {
   );
   const schemas = Object.entries(document.components.schemas).map(
     ([name, schema]) =>
-      `<details id="schema-${escaped(name)}"><summary><code>${escaped(name)}</code></summary>${fieldsHtml(schema)}</details>`,
+      `<details><summary><code>${escaped(name)}</code></summary><div id="schema-${escaped(name)}">${fieldsHtml(schema)}</div></details>`,
   );
   return htmlPage(
     'Stator: reference',
     `<h1>Reference</h1>
-<p class="dim">${escaped(document.info.description)}</p>
+<p class="dim">${marked(document.info.description)}</p>
 <p class="dim">Drawn from <a href="/openapi.json">/openapi.json</a>. Fields marked <span class="must">*</span> are required.
 ${needsKey ? 'A key is needed: <code>authorization: Bearer …</code> or <code>x-api-key</code>.' : 'No key is needed here.'}</p>
 ${sections.join('')}
@@ -74,7 +74,7 @@ function operationHtml({ method, path, operation }: Entry, origin: string, needs
   return (
     `<details id="${escaped(operationId)}"><summary><span class="method">${method.toUpperCase()}</span> ` +
     `<code>${escaped(path)}</code> <span class="dim">${escaped(summary)}</span></summary>` +
-    (description === undefined ? '' : `<p>${escaped(description)}</p>`) +
+    (description === undefined ? '' : `<p>${marked(description)}</p>`) +
     `<pre>${escaped(command)}</pre>` +
     (parameters.length === 0
       ? ''
@@ -85,7 +85,7 @@ function operationHtml({ method, path, operation }: Entry, origin: string, needs
 }
 
 const parameterHtml = (parameter: NonNullable<OperationObject['parameters']>[number]): string =>
-  `<tr><td><code>${escaped(parameter.name)}</code></td><td>${parameter.in}</td><td>${escaped(parameter.description ?? '')}</td></tr>`;
+  `<tr><td><code>${escaped(parameter.name)}</code></td><td>${parameter.in}</td><td>${marked(parameter.description ?? '')}</td></tr>`;
 
 function fieldsHtml(schema: Schema): string {
   const rows = rowsOf(schema);
@@ -97,6 +97,9 @@ const rowHtml = ({ path, required, type, bounds }: Row): string =>
   `<tr><td><code>${escaped(path)}</code>${required ? ' <span class="must">*</span>' : ''}</td>` +
   `<td>${linked(type)}</td><td class="dim">${escaped(bounds)}</td></tr>`;
 
-/** Names of components lead to them. */
+/** Backticks are code. */
+const marked = (text: string): string => escaped(text).replace(/`([^`]+)`/g, '<code>$1</code>');
+
+/** Names of components lead to them: a browser opens what a fragment is inside of. */
 const linked = (type: string): string =>
   escaped(type).replace(/(?<![\w&#;/"])[A-Z]\w+/g, (name) => `<a href="#schema-${name}">${name}</a>`);

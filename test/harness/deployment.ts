@@ -1,4 +1,7 @@
-/** Real deployments for end-to-end tests: a workerd and sidecars on free ports, ended with the test file. */
+/**
+ * Real deployments for end-to-end tests: a workerd and sidecars on free ports, ended with the test file. What they answer
+ * to `fetch` is held against the published OpenAPI (`checked-fetch.ts`).
+ */
 
 import { afterAll } from 'vitest';
 import { createDeployment, type Deployment } from '../../cli/launch/deployment.ts';
@@ -6,6 +9,7 @@ import { waitFor } from '../../cli/launch/platform-client.ts';
 import { freePort } from '../../cli/launch/ports.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { resolveSettings, type Settings } from '../../durable/runtime/config.ts';
+import { holdToPublished } from './checked-fetch.ts';
 
 const running: Deployment[] = [];
 
@@ -24,6 +28,7 @@ export async function plan(overrides: Partial<Settings> = {}): Promise<Deploymen
   };
   const deployment = await createDeployment(settings);
   running.push(deployment);
+  holdToPublished(deployment.url);
   return deployment;
 }
 
