@@ -4,11 +4,12 @@ import type { StatorError } from '../../durable/runtime/errors.ts';
 import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
 import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
+import type { RecordedEnd, ResponseRecord, WholeAnswer } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import type { ResponseFacts } from './facts.ts';
-import { type FinishReasonName, MessageParts, WholeMessage } from './message.ts';
+import { type FinishReasonName, MessageParts, reasoningTokensOf, WholeMessage } from './message.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
-import { type LoggedToken, TokenLog } from './token-log.ts';
+import { TokenLog } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
 
 interface CollectedChoice {
@@ -76,6 +77,7 @@ export class DocumentResponse implements ResponseFold {
     const text = choice.answer.push(id);
     add(choice, text);
     choice.log?.add(id, logprobs);
+    choice.parts?.counted();
     if (choice.answer.ended !== null) {
       // A token that completes a stop string without any text of the answer is not part of it.
       if (text === '') choice.log?.drop();
@@ -99,6 +101,10 @@ export class DocumentResponse implements ResponseFold {
     return DIALECTS[this.#facts.dialect].errorDocument(error);
   }
 
+  record(end: RecordedEnd): ResponseRecord | null {
+    return DIALECTS[this.#facts.dialect].record?.(this.#facts, end, this.#whole()) ?? null;
+  }
+
   /** White space may stand before a JSON document. */
   keepAlive(): string {
     return ' ';
@@ -120,18 +126,23 @@ export class DocumentResponse implements ResponseFold {
       return '';
     }
     this.#reason = reason;
+    return DIALECTS[this.#facts.dialect].document(this.#facts, this.#whole());
+  }
+
+  #whole(): WholeAnswer {
     const usage = {
       promptTokens: this.#facts.promptTokens,
       completionTokens: this.#tokens,
+      reasoningTokens: reasoningTokensOf(this.#choices),
       cachedTokens: this.#cachedTokens,
     };
     const choices = this.#choices.map(({ answer, message, reason, log }) => ({
       message,
       reason,
       stopString: answer.stopString,
-      logged: taken(log),
+      logged: log?.all ?? null,
     }));
-    return DIALECTS[this.#facts.dialect].document(this.#facts, { choices, texts: this.#texts, usage });
+    return { choices, texts: this.#texts, usage };
   }
 }
 
@@ -139,5 +150,3 @@ function add({ message, parts }: CollectedChoice, text: string): void {
   if (parts === null) message.text(text);
   else if (text !== '') message.add(parts.push(text));
 }
-
-const taken = (log: TokenLog | null): readonly LoggedToken[] | null => log?.take() ?? null;

@@ -36,6 +36,18 @@ export interface ChunkEncoder {
   finish(end: ChoiceEnd): EventLines;
   /** The end of the response, from the choice that finished last. */
   close(usage: Usage): EventLines;
+  /** Only in dialects whose responses are stored. */
+  record?(end: RecordedEnd, usage: Usage): ResponseRecord;
+}
+
+/** How a stored response came to its end: it was told to its end, nobody was left to be told, or it failed. */
+export type RecordedEnd = 'told' | 'cancelled' | StatorError;
+
+/** What is stored of a response. */
+export interface ResponseRecord {
+  state: 'completed' | 'incomplete' | 'cancelled' | 'failed';
+  /** JSON. */
+  document: string;
 }
 
 export type MakeChunkEncoder = (facts: ResponseFacts, choice: number) => ChunkEncoder;
@@ -58,7 +70,9 @@ export type EncodeDocument = (facts: ResponseFacts, answer: WholeAnswer) => stri
 export interface DialectEncoder {
   chunks: MakeChunkEncoder;
   document: EncodeDocument;
-  /** A failure after the response head is out: the lines of its event, and what stands in place of the document. */
-  errorLines(error: StatorError): string;
+  /** Of a response that is not streamed, as it stands. */
+  record?(facts: ResponseFacts, end: RecordedEnd, answer: WholeAnswer): ResponseRecord;
+  /** A failure after this many events: the lines of its event; and what stands in place of the document. */
+  errorLines(error: StatorError, events: number): string;
   errorDocument(error: StatorError): string;
 }

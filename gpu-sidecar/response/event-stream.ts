@@ -19,14 +19,15 @@ import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
 import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
 import { EVENT_END, KEEP_ALIVE } from './comment.ts';
-import type { ChunkEncoder, EventLines } from './encoder.ts';
+import type { ChunkEncoder, EventLines, RecordedEnd, ResponseRecord } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import type { ResponseFacts } from './facts.ts';
-import { MessageParts } from './message.ts';
+import { MessageParts, reasoningTokensOf } from './message.ts';
 import type { ContentPart } from './parsers/parser.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
 import { TokenLog } from './token-log.ts';
 import type { TokenTexts } from './token-texts.ts';
+import type { Usage } from './usage.ts';
 
 interface StreamedChoice {
   readonly answer: Answer;
@@ -105,6 +106,7 @@ export class EventStream implements ResponseFold {
     const { answer, log } = this.#choice;
     const text = answer.push(id);
     const content = log === null ? this.#content(text) : this.#logged(log, { id, text, logprobs });
+    this.#choice.parts?.counted();
     if (answer.ended !== null) return content + this.#ending(answer.ended);
     if (this.turns !== null) {
       this.turns.took(id);
@@ -121,7 +123,11 @@ export class EventStream implements ResponseFold {
 
   fail(error: StatorError): string {
     this.#reason ??= 'stop';
-    return DIALECTS[this.#facts.dialect].errorLines(error) + EVENT_END;
+    return DIALECTS[this.#facts.dialect].errorLines(error, this.#count) + EVENT_END;
+  }
+
+  record(end: RecordedEnd): ResponseRecord | null {
+    return this.#choice.encoder.record?.(end, this.#usage()) ?? null;
   }
 
   keepAlive(): string {
@@ -171,12 +177,16 @@ export class EventStream implements ResponseFold {
       return finish;
     }
     this.#reason = reason;
-    const usage = {
+    return finish + this.#events(encoder.close(this.#usage()));
+  }
+
+  #usage(): Usage {
+    return {
       promptTokens: this.#facts.promptTokens,
       completionTokens: this.#tokens,
+      reasoningTokens: reasoningTokensOf(this.#choices),
       cachedTokens: this.#cachedTokens,
     };
-    return finish + this.#events(encoder.close(usage));
   }
 
   #events(all: EventLines): string {

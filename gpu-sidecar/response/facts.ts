@@ -5,7 +5,7 @@
 
 import type { ParserOptions } from './parsers/parser.ts';
 
-export type DialectName = 'openai-chat' | 'openai-completion' | 'anthropic-messages';
+export type DialectName = 'openai-chat' | 'openai-completion' | 'anthropic-messages' | 'openai-responses';
 
 export interface ResponseFacts {
   dialect: DialectName;
@@ -18,6 +18,8 @@ export interface ResponseFacts {
   created: number;
   /** The model's name as the client wrote it. */
   model: string;
+  /** Responses only: the members that repeat the request, as a JSON object; empty: none. */
+  envelope: string;
   promptTokens: number;
   /** Text that comes before the answer (`echo`); empty = none. */
   echoText: string;

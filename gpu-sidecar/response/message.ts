@@ -12,6 +12,8 @@ export class MessageParts {
   readonly #parser: ContentParser;
   readonly #oneCall: boolean;
   #calls = 0;
+  #reasons = false;
+  #reasoningTokens = 0;
 
   private constructor(parser: ContentParser, oneCall: boolean) {
     this.#parser = parser;
@@ -32,6 +34,16 @@ export class MessageParts {
     return this.#wanted(this.#parser.end(reason));
   }
 
+  /** Tokens after which the message was in its reasoning. */
+  get reasoningTokens(): number {
+    return this.#reasoningTokens;
+  }
+
+  /** A token has been pushed, with text or without. */
+  counted(): void {
+    if (this.#reasons) this.#reasoningTokens++;
+  }
+
   /** Why the message ended, in the client's words. */
   reason(end: AnswerEnd): FinishReasonName {
     return finishReason(end, this.#calls);
@@ -41,9 +53,15 @@ export class MessageParts {
   #wanted(parts: ContentPart[]): ContentPart[] {
     const wanted = this.#oneCall ? parts.filter((part) => !('index' in part) || part.index === 0) : parts;
     for (const part of wanted) if (part.kind === 'tool_call') this.#calls++;
+    const last = parts.at(-1);
+    if (last !== undefined) this.#reasons = last.kind === 'reasoning';
     return wanted;
   }
 }
+
+/** Of all choices of a response. */
+export const reasoningTokensOf = (choices: readonly { parts: MessageParts | null }[]): number =>
+  choices.reduce((sum, { parts }) => sum + (parts?.reasoningTokens ?? 0), 0);
 
 export type FinishReasonName = ReturnType<typeof finishReason>;
 

@@ -10,6 +10,7 @@ import type { TokenLogprobs, Vocabulary } from '../engines/engine.ts';
 import type { AnswerEnd } from './answer.ts';
 import type { ChoiceTurns } from './choice-turns.ts';
 import { DocumentResponse } from './document.ts';
+import type { RecordedEnd, ResponseRecord } from './encoder.ts';
 import { EventStream } from './event-stream.ts';
 import type { ResponseFacts } from './facts.ts';
 import { ResumedStream, type ResumePoint } from './resumed-stream.ts';
@@ -36,6 +37,8 @@ export interface ResponseFold {
   finish(reason: AnswerEnd): string;
   /** Ends the response with an error in place of what is missing. */
   fail(error: StatorError): string;
+  /** What is stored of the response, as it stands; null in dialects whose responses are not. */
+  record(end: RecordedEnd): ResponseRecord | null;
   /** What keeps the client's connection busy before the first token; empty where nothing may be written. */
   keepAlive(): string;
   /** Text returned by the other methods, joined in order, as what to send. */

@@ -13,6 +13,7 @@ import type { TokenLogprobs } from '../engines/engine.ts';
 import type { AnswerEnd } from './answer.ts';
 import type { ChoiceTurns } from './choice-turns.ts';
 import { EVENT_END, KEEP_ALIVE } from './comment.ts';
+import type { RecordedEnd, ResponseRecord } from './encoder.ts';
 import type { EventStream } from './event-stream.ts';
 import type { Chunk, ResponseFold } from './response-fold.ts';
 
@@ -97,6 +98,10 @@ export class ResumedStream implements ResponseFold {
     return separator + this.#stream.fail(error);
   }
 
+  record(end: RecordedEnd): ResponseRecord | null {
+    return this.#stream.record(end);
+  }
+
   /** Inside an event nothing else may be written. */
   keepAlive(): string {
     return this.#partial.length === 0 ? this.#stream.keepAlive() : '';
@@ -172,7 +177,7 @@ export class ResumedStream implements ResponseFold {
   }
 }
 
-const CACHED_TOKENS = /"(?:prompt_tokens_details":\{"cached_tokens|cache_read_input_tokens)":(\d+)/;
+const CACHED_TOKENS = /"(?:(?:prompt|input)_tokens_details":\{"cached_tokens|cache_read_input_tokens)":(\d+)/;
 
 /** An interrupted event with the usage names the first worker's cached tokens, perhaps without the last digits. */
 function cachedTokensIn(partial: Buffer): number | null {

@@ -37,6 +37,11 @@ export class TokenLog {
     return tokens;
   }
 
+  /** As many as there are; they stay. */
+  get all(): readonly LoggedToken[] {
+    return this.#tokens;
+  }
+
   /** The last one was a stop string's and not the answer's. */
   drop(): void {
     this.#tokens.pop();

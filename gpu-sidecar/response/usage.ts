@@ -3,6 +3,8 @@
 export interface Usage {
   promptTokens: number;
   completionTokens: number;
+  /** Of these, tokens of reasoning. */
+  reasoningTokens?: number;
   /** Prompt tokens that the worker found in its cache. */
   cachedTokens: number;
 }

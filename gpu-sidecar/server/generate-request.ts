@@ -26,6 +26,8 @@ export interface ParsedGenerate {
   engine: EngineRequest;
   facts: ResponseFacts;
   resume: ResumePoint | null;
+  /** The platform is told of the response's end. */
+  keep: boolean;
   reservation: number;
   routerBoot: number;
 }
@@ -76,6 +78,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       responseId: output.responseId,
       created: Number(output.created),
       model: request.model,
+      envelope: output.envelope,
       promptTokens: promptIds.length,
       echoText: output.echo ? detokenise(tokenTexts(bounds.vocabulary), promptIds) : '',
       stop: stops,
@@ -86,6 +89,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       oneToolCall: output.oneToolCall,
     },
     resume,
+    keep: output.keep,
     reservation: request.reservation,
     routerBoot: request.routerBoot,
   };
@@ -171,6 +175,8 @@ function dialectName(dialect: Dialect): DialectName {
       return 'openai-chat';
     case Dialect.OPENAI_COMPLETION:
       return 'openai-completion';
+    case Dialect.OPENAI_RESPONSES:
+      return 'openai-responses';
     case Dialect.ANTHROPIC_MESSAGES:
       return 'anthropic-messages';
     default:

@@ -57,6 +57,7 @@ const dialect = fc.constantFrom(
   'openai-chat' as const,
   'openai-completion' as const,
   'anthropic-messages' as const,
+  'openai-responses' as const,
 );
 const piece = fc.constantFrom(
   'a',

@@ -10,15 +10,21 @@ import type { TokenTexts } from '../token-texts.ts';
 import { decodeUtf8 } from '../utf8.ts';
 
 export function chatLogprobs(tokens: readonly LoggedToken[], texts: TokenTexts): string {
+  return `{"content":[${namedTokens(tokens, texts).join(',')}],"refusal":null}`;
+}
+
+/** JSON of each token with those that were likely in its place. */
+export function namedTokens(tokens: readonly LoggedToken[], texts: TokenTexts): string[] {
   const named = (id: number, logprob: number) => {
     const bytes = texts.bytes(id);
     return { token: decodeUtf8(bytes), logprob: rounded(logprob), bytes: [...bytes] };
   };
-  const content = tokens.map(({ id, logprobs }) => ({
-    ...named(id, logprobs.logprob),
-    top_logprobs: logprobs.top.map(([other, logprob]) => named(other, logprob)),
-  }));
-  return JSON.stringify({ content, refusal: null });
+  return tokens.map(({ id, logprobs }) =>
+    JSON.stringify({
+      ...named(id, logprobs.logprob),
+      top_logprobs: logprobs.top.map(([other, logprob]) => named(other, logprob)),
+    }),
+  );
 }
 
 /** The chosen token is always among `top_logprobs`, so that there may be one more than was asked for. */

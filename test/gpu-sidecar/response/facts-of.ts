@@ -9,6 +9,7 @@ export const factsOf = (facts: Partial<ResponseFacts> = {}): ResponseFacts => ({
   responseId: 'chatcmpl-1',
   created: 1_800_000_000,
   model: 'tiny',
+  envelope: '',
   promptTokens: 7,
   echoText: '',
   choices: 1,

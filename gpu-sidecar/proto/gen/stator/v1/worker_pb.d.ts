@@ -288,7 +288,7 @@ export declare type Output = Message<"stator.v1.Output"> & {
   includeUsage: boolean;
 
   /**
-   * `chatcmpl-…`, `cmpl-…`, `msg_…`.
+   * `chatcmpl-…`, `cmpl-…`, `msg_…`, `resp_…`.
    *
    * @generated from field: string response_id = 4;
    */
@@ -321,6 +321,20 @@ export declare type Output = Message<"stator.v1.Output"> & {
    * @generated from field: bool one_tool_call = 8;
    */
   oneToolCall: boolean;
+
+  /**
+   * Responses only: the members of the response that repeat the request, as a JSON object.
+   *
+   * @generated from field: string envelope = 9;
+   */
+  envelope: string;
+
+  /**
+   * The platform keeps the response: it is told of its end before the client is (`PUT /fleet/v1/responses/{response_id}`).
+   *
+   * @generated from field: bool keep = 10;
+   */
+  keep: boolean;
 };
 
 /**
@@ -722,6 +736,11 @@ export enum Dialect {
    * @generated from enum value: DIALECT_ANTHROPIC_MESSAGES = 3;
    */
   ANTHROPIC_MESSAGES = 3,
+
+  /**
+   * @generated from enum value: DIALECT_OPENAI_RESPONSES = 4;
+   */
+  OPENAI_RESPONSES = 4,
 }
 
 /**
