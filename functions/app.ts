@@ -6,6 +6,7 @@ import { StatorError } from '../durable/runtime/errors.ts';
 import { readJson } from './body.ts';
 import type { Call, Endpoint } from './call.ts';
 import { REQUEST_ID_HEADER } from './dispatch/response-head.ts';
+import { embeddings } from './embeddings/embeddings.ts';
 import { type Env, overloadStatusOf, settingsOf } from './env.ts';
 import { isOfFleet, requireApiKey } from './middleware/api-key.ts';
 import { errorResponse } from './middleware/errors.ts';
@@ -25,6 +26,8 @@ import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
 import { bestWorkerMessage } from './router/messages.ts';
 import { readBestWorker, readGenerate, unary } from './router/service.ts';
+import { detokenize } from './tokens/detokenize.ts';
+import { tokenize } from './tokens/tokenize.ts';
 
 interface AppTypes {
   Bindings: Env;
@@ -78,6 +81,21 @@ const infer =
     }
   };
 
+const embed = async (context: AppContext) => {
+  const { env } = context;
+  const request = context.req.raw;
+  const settings = settingsOf(env);
+  const arrival = context.get('arrival');
+  const track = startTrack(request, 'embeddings', settings, arrival.startedMs);
+  try {
+    const json = await readJson(request, settings.bodyLimitBytes);
+    return await embeddings(json, { request, env, settings, track, ...arrival });
+  } catch (thrown) {
+    track.ended('error');
+    throw thrown;
+  }
+};
+
 /** An operation's response with the request's id. */
 const operation =
   (handle: (context: AppContext, nowMs: number) => Response | Promise<Response>) =>
@@ -89,8 +107,17 @@ const operation =
 
 app.post('/v1/chat/completions', infer('chat_completions'));
 app.post('/v1/completions', infer('completions'));
+app.post('/v1/embeddings', embed);
 app.post('/v1/messages', infer('messages'));
 app.post('/v1/messages/count_tokens', infer('count_tokens'));
+app.post(
+  '/tokenize',
+  operation(({ env, req }, nowMs) => tokenize(env, req.raw, nowMs)),
+);
+app.post(
+  '/detokenize',
+  operation(({ env, req }, nowMs) => detokenize(env, req.raw, nowMs)),
+);
 app.get(
   '/v1/models',
   operation(async ({ env }, nowMs) => Response.json(await listModels(env, nowMs))),

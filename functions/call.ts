@@ -15,12 +15,19 @@ export type Endpoint =
   | 'router_generate'
   | 'best_worker_id';
 
+/** What is counted and timed. */
+export type TrackedEndpoint = Endpoint | 'embeddings';
+
 /** In whose words it answers. */
 export const apiOf = (endpoint: Endpoint): Api =>
   endpoint === 'messages' || endpoint === 'count_tokens' ? 'anthropic' : 'openai';
 
-export interface Call {
+/** An inference request: what the pipeline works with. */
+export interface Call extends Caller {
   endpoint: Endpoint;
+}
+
+export interface Caller {
   request: Request;
   env: Env;
   settings: Settings;

@@ -12,7 +12,7 @@ import {
   type Histogram,
   Metrics,
 } from '../durable/runtime/metrics.ts';
-import type { Endpoint } from './call.ts';
+import type { TrackedEndpoint } from './call.ts';
 
 export type RequestEnd = 'success' | 'error' | 'cancelled';
 export type MigrationType = 'new_request' | 'ongoing_request';
@@ -77,14 +77,14 @@ export interface TrackOptions {
 /** The metrics of one request. `ended` counts once, whoever calls it first. */
 export class RequestTrack {
   readonly #metrics: FrontendMetrics;
-  readonly #endpoint: Endpoint;
+  readonly #endpoint: TrackedEndpoint;
   readonly #options: TrackOptions;
   #model = '';
   #requestType = 'unary';
   #running = false;
   #ended = false;
 
-  constructor(metrics: FrontendMetrics, endpoint: Endpoint, options: TrackOptions) {
+  constructor(metrics: FrontendMetrics, endpoint: TrackedEndpoint, options: TrackOptions) {
     this.#metrics = metrics;
     this.#endpoint = endpoint;
     this.#options = options;

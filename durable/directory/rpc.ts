@@ -18,6 +18,8 @@ export interface ModelEntry {
   migrationLimit: number;
   modelInput: 'tokens' | 'text';
   modelTypes: ('chat' | 'completions' | 'embedding')[];
+  /** Length of the vectors of a model that embeds. */
+  embeddingDimensions?: number;
   /** Lower-case hex SHA-256, or null. */
   tokenizerSha256: string | null;
   chatTemplateSha256: string | null;

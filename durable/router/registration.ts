@@ -88,6 +88,7 @@ function cardEntry(card: ModelCard): CardEntry {
     migrationLimit: card.migrationLimit,
     modelInput,
     modelTypes: card.modelTypes.map(modelType),
+    ...(card.embeddingDimensions > 0 ? { embeddingDimensions: card.embeddingDimensions } : {}),
     tokenizerSha256: sha256('card.tokenizer', card.tokenizer?.sha256),
     chatTemplateSha256: sha256('card.chat_template', card.chatTemplate?.sha256),
     bosToken: card.bosToken,

@@ -8,7 +8,7 @@ import { nearbyRouter } from '../../durable/router/nearby.ts';
 import type { RefusableWish, RouteAnswer, RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
 import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { Call } from '../call.ts';
+import type { Call, Caller } from '../call.ts';
 import { routerOf } from '../env.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
@@ -22,11 +22,14 @@ export interface Again {
   release: number;
 }
 
-export async function route(call: Call, prepared: PreparedRequest, again?: Again): Promise<RouteDecision> {
-  const { model } = prepared;
-  const request = routeRequest(call, prepared, again);
-  let answer = await askRouter(call, model.namespace, request);
-  if (answer.kind === 'ticket') answer = await queued(call, model.namespace, request, answer.ticket);
+export function route(call: Call, prepared: PreparedRequest, again?: Again): Promise<RouteDecision> {
+  return decide(call, prepared.model.namespace, routeRequest(call, prepared, again));
+}
+
+/** Asks, and waits where the router lets the request wait. */
+export async function decide(call: Caller, namespace: string, request: RouteRequest): Promise<RouteDecision> {
+  let answer = await askRouter(call, namespace, request);
+  if (answer.kind === 'ticket') answer = await queued(call, namespace, request, answer.ticket);
   if (answer.kind === 'decision') {
     directoryCopy.noteVersion(answer.directoryVersion);
     return answer;
@@ -48,9 +51,9 @@ const WISHES: Record<RefusableWish, string> = {
 };
 
 /** The router's own endpoints have the fields that elsewhere stand in `nvext`. */
-function fieldOf({ endpoint }: Call, wish: RefusableWish): string {
-  const isOpenAi = endpoint === 'chat_completions' || endpoint === 'completions';
-  return isOpenAi ? `nvext.${WISHES[wish]}` : WISHES[wish];
+function fieldOf({ endpoint }: Caller & Partial<Call>, wish: RefusableWish): string {
+  const isOurs = endpoint === 'router_generate' || endpoint === 'best_worker_id';
+  return isOurs ? WISHES[wish] : `nvext.${WISHES[wish]}`;
 }
 
 function routeRequest(call: Call, prepared: PreparedRequest, again: Again | undefined): RouteRequest {
@@ -83,7 +86,7 @@ function routeRequest(call: Call, prepared: PreparedRequest, again: Again | unde
 
 /** Waits until the ticket is decided. A ticket that got lost (the object restarted) is replaced by a new one. */
 async function queued(
-  call: Call,
+  call: Caller,
   namespace: string,
   request: RouteRequest,
   first: number,
@@ -104,7 +107,7 @@ async function queued(
   }
 }
 
-async function askRouter(call: Call, namespace: string, request: RouteRequest): Promise<RouteAnswer> {
+async function askRouter(call: Caller, namespace: string, request: RouteRequest): Promise<RouteAnswer> {
   const nearby = nearbyRouter(namespace);
   if (nearby !== undefined) return nearby.route(request);
   try {
@@ -114,7 +117,7 @@ async function askRouter(call: Call, namespace: string, request: RouteRequest): 
   }
 }
 
-async function waitFor(call: Call, namespace: string, ticket: number): Promise<RouteAnswer> {
+async function waitFor(call: Caller, namespace: string, ticket: number): Promise<RouteAnswer> {
   try {
     return await routerOf(call.env, namespace).wait(ticket);
   } catch (cause) {
@@ -126,7 +129,7 @@ const noAnswer = (cause: unknown) =>
   new StatorError('worker_unavailable', 'The router does not answer.', { cause });
 
 /** Frees the reservation of an attempt that no other follows. Never throws: what is not freed runs out. */
-export async function release(call: Call, namespace: string, reservation: number): Promise<void> {
+export async function release(call: Caller, namespace: string, reservation: number): Promise<void> {
   const nearby = nearbyRouter(namespace);
   if (nearby !== undefined) {
     nearby.release(reservation);

@@ -4,7 +4,7 @@
  */
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { Call } from '../call.ts';
+import type { Caller } from '../call.ts';
 import type { RoutingWishes } from '../inference-request.ts';
 
 const WORKER_HEADERS = ['x-dynamo-worker-instance-id', 'x-worker-instance-id'];
@@ -14,7 +14,7 @@ const SESSION_FINAL_HEADER = 'x-dynamo-session-final';
 const TENANT_HEADER = 'x-tenant-id';
 
 /** The request's wishes with those of its headers; null when there are none. Throws `invalid_request` naming the header. */
-export function withHeaders(wishes: RoutingWishes | null, call: Call): RoutingWishes | null {
+export function withHeaders(wishes: RoutingWishes | null, call: Caller): RoutingWishes | null {
   const { headers } = call.request;
   const pinned = first(headers, WORKER_HEADERS);
   const tenant = headers.get(TENANT_HEADER);

@@ -9,6 +9,7 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf';
+import type { ModelEntry } from '../../durable/directory/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { workerError } from './worker-error.ts';
 
@@ -36,6 +37,25 @@ export async function callWorker<Req extends DescMessage, Res extends DescMessag
       cause,
     });
   }
+}
+
+/** The answer of the first worker of a model that gives one, for what all of them know alike. Throws the last one's error. */
+export async function callAnyWorker<Req extends DescMessage, Res extends DescMessage>(
+  model: ModelEntry,
+  fleetToken: string,
+  method: string,
+  schemas: { request: Req; response: Res },
+  request: MessageInitShape<Req>,
+): Promise<MessageShape<Res>> {
+  let failure: unknown = new StatorError('no_workers', `No worker serves the model '${model.name}'.`);
+  for (const address of model.addresses) {
+    try {
+      return await callWorker({ address, fleetToken }, method, schemas, request);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
 }
 
 /** Throws `worker_unavailable` when no response came. */

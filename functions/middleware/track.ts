@@ -2,12 +2,12 @@
  * The metrics of an inference request, from its arrival to its end.
  */
 import type { Settings } from '../../durable/runtime/config.ts';
-import type { Endpoint } from '../call.ts';
+import type { TrackedEndpoint } from '../call.ts';
 import { frontendMetrics, RequestTrack } from '../metrics.ts';
 
 export function startTrack(
   request: Request,
-  endpoint: Endpoint,
+  endpoint: TrackedEndpoint,
   settings: Settings,
   startedMs: number,
 ): RequestTrack {

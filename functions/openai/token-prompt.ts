@@ -5,6 +5,11 @@ import type { Prompt } from '../inference-request.ts';
 /** Throws `invalid_request` naming the element. */
 export function tokenPrompt(ids: readonly unknown[], param: string): Prompt {
   if (ids.length === 0) throw invalidPrompt(param, 'it is empty.');
+  return { kind: 'tokens', tokenIds: tokenIdsOf(ids, param) };
+}
+
+/** Throws `invalid_request` naming the element that is no token id. */
+export function tokenIdsOf(ids: readonly unknown[], param: string): Uint32Array {
   const tokenIds = new Uint32Array(ids.length);
   for (let at = 0; at < ids.length; at++) {
     const id = ids[at];
@@ -13,7 +18,7 @@ export function tokenPrompt(ids: readonly unknown[], param: string): Prompt {
     }
     tokenIds[at] = id;
   }
-  return { kind: 'tokens', tokenIds };
+  return tokenIds;
 }
 
 export function invalidPrompt(param: string, reason: string): StatorError {

@@ -16,6 +16,8 @@ export const modelSchema = z.object({
   max_model_len: z.number().int(),
   kv_cache_block_size: z.number().int(),
   types: z.array(z.enum(['chat', 'completions', 'embedding'])),
+  /** Length of its vectors, where it embeds. */
+  embedding_dimensions: z.number().int().optional(),
   workers: z.number().int().min(0),
 });
 
@@ -50,6 +52,7 @@ function openAiModel(entry: ModelEntry): OpenAiModel {
     max_model_len: entry.contextLengthTokens,
     kv_cache_block_size: entry.blockSizeTokens,
     types: entry.modelTypes,
+    ...(entry.embeddingDimensions ? { embedding_dimensions: entry.embeddingDimensions } : {}),
     workers: entry.instances.length,
   };
 }

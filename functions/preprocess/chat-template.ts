@@ -33,12 +33,14 @@ export interface Conversation {
   model: ModelEntry;
   /** The answer goes on where the last message breaks off. */
   continuesLast?: boolean;
+  /** The prompt ends where the assistant's answer begins; absent: unless it goes on. */
+  addGenerationPrompt?: boolean;
 }
 
 /** The prompt of a conversation, ending where the assistant's answer begins. Throws `invalid_request`. */
 export function renderChat(
   template: Template,
-  { messages, extras, model, continuesLast = false }: Conversation,
+  { messages, extras, model, continuesLast = false, addGenerationPrompt = !continuesLast }: Conversation,
 ): RenderedPrompt {
   const { specialTokens } = model;
   const guarded = mayNameOne(messages, extras, specialTokens)
@@ -50,7 +52,7 @@ export function renderChat(
       ...switches,
       ...others,
       messages: guarded.value.messages,
-      add_generation_prompt: !continuesLast,
+      add_generation_prompt: addGenerationPrompt,
       bos_token: model.bosToken,
       eos_token: model.eosToken,
     });

@@ -7,12 +7,11 @@
 
 import type { Tokenizer } from '#wasm/tokens';
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
-import { StatorError } from '../../durable/runtime/errors.ts';
 import {
   TokenizeRequestSchema,
   TokenizeResponseSchema,
 } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
-import { callWorker } from '../dispatch/worker-call.ts';
+import { callAnyWorker } from '../dispatch/worker-call.ts';
 import type { TokenPrompt } from '../prepared-request.ts';
 import type { RenderedPrompt } from './chat-template.ts';
 import { blockHasher, tokenizerOf } from './model-files.ts';
@@ -59,15 +58,7 @@ async function tokeniseAtWorker(
   { text, guard }: RenderedPrompt,
   { fleetToken, seed }: TokeniseOptions,
 ): Promise<TokenPrompt> {
-  let failure: unknown = new StatorError('no_workers', `No worker serves the model '${model.name}'.`);
-  for (const address of model.addresses) {
-    try {
-      const request = { text, parseSpecial: true, guard: guard ?? '' };
-      const { tokenIds } = await callWorker({ address, fleetToken }, 'Tokenize', SCHEMAS, request);
-      return hashTokens(model, new Uint32Array(tokenIds.slice().buffer), seed);
-    } catch (error) {
-      failure = error;
-    }
-  }
-  throw failure;
+  const request = { text, parseSpecial: true, guard: guard ?? '' };
+  const { tokenIds } = await callAnyWorker(model, fleetToken, 'Tokenize', SCHEMAS, request);
+  return hashTokens(model, new Uint32Array(tokenIds.slice().buffer), seed);
 }

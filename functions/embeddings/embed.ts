@@ -1,0 +1,65 @@
+/** One call of a worker for vectors: route, call, and another worker when one is lost, within the migration limit. */
+import type { ModelEntry } from '../../durable/directory/rpc.ts';
+import type { RouteRequest } from '../../durable/router/rpc.ts';
+import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { EmbedRequestSchema, EmbedResponseSchema } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
+import type { Caller } from '../call.ts';
+import { decide, release } from '../dispatch/route.ts';
+import { callWorker } from '../dispatch/worker-call.ts';
+import type { RoutingWishes } from '../inference-request.ts';
+
+const SCHEMAS = { request: EmbedRequestSchema, response: EmbedResponseSchema };
+const NO_HASHES = new Uint8Array();
+
+export interface EmbedWork {
+  model: ModelEntry;
+  /** Each text: packed LE u32. */
+  inputs: Uint8Array[];
+  tokens: number;
+  routing: RoutingWishes | null;
+}
+
+/** Rows of `dimensions` little-endian floats. The router counts the tokens as a prompt until the worker has answered. */
+export async function embed(caller: Caller, work: EmbedWork): Promise<Uint8Array> {
+  const { model } = work;
+  const most = 1 + Math.min(caller.settings.migrationLimit, model.migrationLimit);
+  const exclude: string[] = [];
+  let failure: StatorError | null = null;
+  let last = 0;
+  for (let attempt = 0; attempt < most; attempt++) {
+    const request = routeRequest(caller, work);
+    if (failure !== null) Object.assign(request, { exclude, release: last });
+    const decision = await decide(caller, model.namespace, request).catch((thrown) => {
+      // "Nobody is left" says less than what the last worker said.
+      throw toStatorError(thrown).code === 'no_workers' ? (failure ?? thrown) : thrown;
+    });
+    try {
+      const { reservation, routerBoot } = decision;
+      const worker = { address: decision.address, fleetToken: caller.settings.fleetToken };
+      const asked = { requestId: caller.requestId, reservation, routerBoot, inputs: work.inputs };
+      const { vectors, dimensions } = await callWorker(worker, 'Embed', SCHEMAS, asked);
+      if (vectors.length === work.inputs.length * dimensions * 4) return vectors;
+      throw new StatorError('worker_unavailable', 'A worker sent vectors of a wrong length.');
+    } catch (thrown) {
+      failure = toStatorError(thrown);
+      last = decision.reservation;
+      if (!failure.retryable) break;
+      exclude.push(decision.worker);
+    }
+  }
+  await release(caller, model.namespace, last);
+  throw failure!;
+}
+
+function routeRequest(caller: Caller, { model, tokens, routing }: EmbedWork): RouteRequest {
+  const request: RouteRequest = {
+    requestId: caller.requestId,
+    model: model.name,
+    // Vectors are made in a context without a cache: whoever has the least to do is the best.
+    blockHashes: NO_HASHES,
+    promptTokens: tokens,
+  };
+  if (routing === null) return request;
+  const { cacheNamespace: _, ...wishes } = routing;
+  return Object.assign(request, wishes);
+}
