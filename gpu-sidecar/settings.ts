@@ -47,7 +47,7 @@ function engineOptions(settings: Settings): EngineOptions {
     contextLengthTokens: settings.context || null,
     blockSizeTokens: settings.blockSize,
     speedup: settings.engineSpeedup,
-    extra: mock && settings.mockDecodeMs > 0 ? { decodeMs: String(settings.mockDecodeMs) } : {},
+    extra: mock ? { decodeMs: String(settings.mockDecodeMs), dictation: String(settings.mockDictation) } : {},
   };
 }
 

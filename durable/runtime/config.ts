@@ -47,6 +47,11 @@ export const SETTINGS = {
     '',
     'Further addresses to listen on, as host:port,host:port; one router decides for all of them.',
   ),
+  grpcPort: setting(
+    port,
+    0,
+    'gRPC port of the first worker started here, the next ones above it; 0: free ones. KServe v2, router and worker services.',
+  ),
   workers: setting(count.max(64), 1, 'Workers (sidecars) to start on this machine.'),
   engine: setting(z.enum(['llama', 'mock']), 'llama', 'Engine of the workers started here.'),
   model: setting(text, '', 'GGUF file for llama; empty: the built-in demonstration model.'),
@@ -69,6 +74,11 @@ export const SETTINGS = {
     weight,
     0,
     'Fixed time per decode step of the mock engine; 0: the timing polynomial.',
+  ),
+  mockDictation: setting(
+    flag,
+    false,
+    'The mock engine says what a prompt has last between « and »: scripted answers, to try clients with.',
   ),
   routerMode: setting(
     z.enum(['round-robin', 'random', 'power-of-two', 'least-loaded', 'direct', 'kv']),

@@ -6,6 +6,7 @@
 import type { EngineLoad, EngineRequest, EngineSink } from '../engine.ts';
 import type { BlockHasher } from '../token-blocks.ts';
 import { answerWord } from './answer.ts';
+import type { Dictation } from './dictation.ts';
 import { mockLogprobs } from './logprobs.ts';
 import { PassCore, type PassCoreOptions } from './pass-core.ts';
 import { MockSequence } from './sequence.ts';
@@ -16,6 +17,8 @@ export interface MockCoreOptions extends Omit<PassCoreOptions, 'role'> {
   /** One token in so many ends the response; 0 = only max_tokens does. */
   eosEvery: number;
   hasher: BlockHasher;
+  /** Absent: no prompt dictates its answer. */
+  dictation?: Dictation;
 }
 
 export class MockCore {
@@ -70,8 +73,10 @@ export class MockCore {
     const index = sequence.generated;
     const word = answerWord(sequence.answer, index);
     const { answerTokens } = this.#options;
-    const id = answerTokens[word % answerTokens.length]!;
-    if (this.#isLast(sequence.request, { index, word, id })) this.#passes.end(sequence, 'stop');
+    const { dictated, request } = sequence;
+    const id = dictated?.[index] ?? answerTokens[word % answerTokens.length]!;
+    const isSaid = dictated !== null && index >= dictated.length && !request.ignoreEos;
+    if (isSaid || this.#isLast(request, { index, word, id })) this.#passes.end(sequence, 'stop');
     else this.#passes.append(sequence, id, mockLogprobs(sequence, { word, id }, answerTokens));
   }
 

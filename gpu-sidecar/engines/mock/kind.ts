@@ -6,6 +6,7 @@ import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
 import type { EngineKind, Vocabulary } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
+import { dictationOf } from './dictation.ts';
 import { MockEmbedder } from './embedder.ts';
 import { MockEngine, realClock } from './engine.ts';
 import { readMockModel } from './model.ts';
@@ -24,6 +25,8 @@ const EXTRA = z.object({
   decodeMs: amount.default(0),
   /** One token in so many ends a response; 0 = only max_tokens does. */
   eosEvery: z.coerce.number().int().min(0).default(0),
+  /** Answers are what the prompt has last between « and ». */
+  dictation: z.stringbool().default(false),
 });
 
 const DEFAULT_CONTEXT_TOKENS = 131_072;
@@ -45,7 +48,8 @@ export const mockKind: EngineKind = {
       contextLengthTokens,
       blockSizeTokens,
     });
-    const { totalBlocks, maxNumSeqs, maxNumBatchedTokens } = extra;
+    const { dictation, ...shape } = extra;
+    const { totalBlocks, maxNumSeqs, maxNumBatchedTokens } = shape;
     return new MockEngine({
       info: {
         engine: 'mock',
@@ -60,7 +64,8 @@ export const mockKind: EngineKind = {
       },
       vocabulary: tokens,
       core: {
-        ...extra,
+        ...shape,
+        ...(dictation ? { dictation: dictationOf(tokens) } : {}),
         blockSizeTokens,
         contextLengthTokens,
         speedup: options.speedup,
