@@ -25,7 +25,9 @@ import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
 import { createGrpcServer } from './server/grpc.ts';
 import { createHttpServer } from './server/http.ts';
+import { serveKserve } from './server/kserve/service.ts';
 import { nameParsers } from './server/parser-options.ts';
+import { PlatformCaller } from './server/platform-call.ts';
 import { serveRouter } from './server/router-front.ts';
 import type { Worker } from './server/worker.ts';
 import { workerLimits } from './server/worker-limits.ts';
@@ -87,7 +89,9 @@ export class Sidecar {
     const bearer = new Bearer(settings.settings.fleetToken);
     this.#http = createHttpServer(this.#worker, bearer);
     this.#grpc = createGrpcServer(this.#worker, bearer);
-    serveRouter(this.#grpc, settings.platformUrl);
+    const platform = new PlatformCaller(settings.platformUrl);
+    serveRouter(this.#grpc, platform);
+    serveKserve(this.#grpc, platform);
     engine.onKvEvents(events);
   }
 

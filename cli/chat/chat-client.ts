@@ -4,7 +4,7 @@
  */
 
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
-import { eventData } from './event-data.ts';
+import { eventData } from '../../gpu-sidecar/server/event-data.ts';
 import type { Target } from './target.ts';
 
 export interface Message {

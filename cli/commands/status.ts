@@ -35,7 +35,7 @@ function describe(url: string, status: RouterStatus): string {
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +
     `index ${status.indexBlocks} blocks (${megabytes} MiB)\n`;
   const rows = [
-    ['WORKER', 'MODEL', 'ENGINE', 'PHASE', 'RUNNING', 'WAITING', 'CACHED/TOTAL', 'ADDRESS'],
+    ['WORKER', 'MODEL', 'ENGINE', 'PHASE', 'RUNNING', 'WAITING', 'CACHED/TOTAL', 'ADDRESS', 'GRPC'],
     ...status.workers.map((worker) => [
       worker.instanceId,
       worker.model,
@@ -45,6 +45,7 @@ function describe(url: string, status: RouterStatus): string {
       String(worker.waiting),
       `${worker.cachedBlocks}/${worker.totalBlocks}`,
       worker.address,
+      worker.grpcAddress,
     ]),
   ];
   const widths = (rows[0] as string[]).map((_, column) =>

@@ -119,9 +119,11 @@ function sayHowToCall(output: Output, deployment: Deployment, model: string): vo
     messages: [{ role: 'user', content: 'What is Stator?' }],
   });
   const curl = `curl -N ${url}/v1/chat/completions${key} -H 'content-type: application/json' -d '${body}'`;
-  output.event({ event: 'ready', url, model, openai_base_url: `${url}/v1`, curl });
+  const grpc = deployment.sidecarLines.flatMap((line) => line?.grpc || []);
+  output.event({ event: 'ready', url, model, openai_base_url: `${url}/v1`, grpc, curl });
   output.line('');
   output.line(`Ready: ${url}    OPENAI_BASE_URL=${url}/v1`);
+  if (grpc.length > 0) output.line(`gRPC (KServe v2): ${grpc.join(', ')}`);
   if (model === 'stator-tiny') {
     output.line(
       'stator-tiny is a demonstration of 2.6 million parameters, not an assistant; --model serves yours.',

@@ -168,7 +168,7 @@ export class Deployment {
       name: `sidecar-${index}`,
       command: process.execPath,
       args: [join(PROJECT_ROOT, 'gpu-sidecar', 'main.ts')],
-      env: this.#sidecarEnv({ ...this.settings, ...overrides }, extraEnv),
+      env: this.#sidecarEnv({ ...this.settings, ...overrides }, { ...this.#grpcPort(index), ...extraEnv }),
       logFile: join(this.directory, `sidecar-${index}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
       onLine: (line) => this.#sidecarLine(index, line),
@@ -178,6 +178,12 @@ export class Deployment {
     this.sidecarLines.push(null);
     sidecar.start();
     return sidecar;
+  }
+
+  /** Where the settings leave it open, and past the last port, it is any free one. */
+  #grpcPort(index: number): Record<string, string> {
+    const port = this.settings.grpcPort + index;
+    return this.settings.grpcPort > 0 && port < 65_536 ? { STATOR_SIDECAR_GRPC_PORT: String(port) } : {};
   }
 
   #sidecarEnv(settings: Settings, extra: Record<string, string>): Record<string, string> {

@@ -3,13 +3,14 @@
  * Every call wants the fleet token in `authorization`.
  */
 
-import { type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
+import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
 import { Server, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
 import { KvIndexAnswerSchema, KvIndexQuerySchema } from '../proto/gen/stator/v1/kv_pb.js';
 import { GenerateRequestSchema } from '../proto/gen/stator/v1/worker_pb.js';
 import type { Bearer } from './bearer.ts';
+import { decoder, encoder } from './grpc-codec.ts';
 import { grpcStatus } from './grpc-error.ts';
 import { type GenerateStream, GrpcSink } from './grpc-sink.ts';
 import { generate } from './methods/generate.ts';
@@ -117,13 +118,3 @@ function registrar(server: Server, bearer: Bearer) {
     },
   };
 }
-
-const encoder =
-  <Desc extends DescMessage>(schema: Desc) =>
-  (message: MessageShape<Desc>): Buffer =>
-    Buffer.from(toBinary(schema, message));
-
-const decoder =
-  <Desc extends DescMessage>(schema: Desc) =>
-  (bytes: Buffer): MessageShape<Desc> =>
-    fromBinary(schema, bytes);

@@ -11,6 +11,7 @@ import {
   BestWorkerIdRequestSchema,
   BestWorkerIdResponseSchema,
 } from '../../../gpu-sidecar/proto/gen/stator/v1/router_pb.js';
+import { PlatformCaller } from '../../../gpu-sidecar/server/platform-call.ts';
 import { serveRouter } from '../../../gpu-sidecar/server/router-front.ts';
 
 const asIs = (bytes: Buffer) => bytes;
@@ -24,7 +25,8 @@ async function front(handle: http.RequestListener): Promise<Client> {
   const platform = http.createServer(handle).listen(0, '127.0.0.1');
   await once(platform, 'listening');
   const server = new Server();
-  serveRouter(server, `http://127.0.0.1:${(platform.address() as AddressInfo).port}`);
+  const url = `http://127.0.0.1:${(platform.address() as AddressInfo).port}`;
+  serveRouter(server, new PlatformCaller(url));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
