@@ -5,10 +5,11 @@ import { type Context, Hono } from 'hono';
 import { StatorError } from '../durable/runtime/errors.ts';
 import { readJson } from './body.ts';
 import type { Call, Endpoint } from './call.ts';
-import { REQUEST_ID_HEADER } from './dispatch/response-head.ts';
+import { requestIdHeaders } from './dispatch/response-head.ts';
 import { embeddings } from './embeddings/embeddings.ts';
 import { type Env, overloadStatusOf, settingsOf } from './env.ts';
 import { isOfFleet, requireApiKey } from './middleware/api-key.ts';
+import { apiOfRequest } from './middleware/dialect.ts';
 import { errorResponse } from './middleware/errors.ts';
 import { type Arrival, arrive } from './middleware/request-id.ts';
 import { startTrack } from './middleware/track.ts';
@@ -45,7 +46,8 @@ export const app = new Hono<AppTypes>();
 
 app.onError((thrown, context) => {
   const { requestId } = context.get('arrival');
-  return errorResponse(thrown, { requestId, path: context.req.path }, overloadStatusOf(context.env));
+  const api = apiOfRequest(context.req);
+  return errorResponse(thrown, { requestId, api }, overloadStatusOf(context.env));
 });
 app.notFound((context) => {
   throw new StatorError('not_found', `Unknown request URL: ${context.req.method} ${context.req.path}.`);
@@ -101,7 +103,8 @@ const operation =
   (handle: (context: AppContext, nowMs: number) => Response | Promise<Response>) =>
   async (context: AppContext) => {
     const response = await handle(context, context.get('arrival').startedMs);
-    response.headers.set(REQUEST_ID_HEADER, context.get('arrival').requestId);
+    const ids = requestIdHeaders(context.get('arrival').requestId, apiOfRequest(context.req));
+    for (const [name, id] of Object.entries(ids)) response.headers.set(name, id);
     return response;
   };
 
@@ -120,11 +123,13 @@ app.post(
 );
 app.get(
   '/v1/models',
-  operation(async ({ env }, nowMs) => Response.json(await listModels(env, nowMs))),
+  operation(async ({ env, req }, nowMs) => Response.json(await listModels(env, apiOfRequest(req), nowMs))),
 );
 app.get(
   '/v1/models/:id{.+}',
-  operation(async ({ env, req }, nowMs) => Response.json(await getModel(env, req.param('id')!, nowMs))),
+  operation(async ({ env, req }, nowMs) =>
+    Response.json(await getModel(env, { id: req.param('id')!, api: apiOfRequest(req) }, nowMs)),
+  ),
 );
 app.get(
   '/',
@@ -196,7 +201,7 @@ for (const [path, known] of methods) {
         'method_not_allowed',
         `Not allowed to ${context.req.method} on ${context.req.path}: use ${allowed}.`,
       ),
-      { requestId: context.get('arrival').requestId, path: context.req.path },
+      { requestId: context.get('arrival').requestId, api: apiOfRequest(context.req) },
     );
     response.headers.set('allow', allowed);
     return response;

@@ -8,13 +8,10 @@ import { CODE_HEADER } from '../dispatch/worker-error.ts';
 const logger = new Logger({ component: 'functions' });
 const UNFORESEEN: readonly ErrorCode[] = ['internal', 'engine_error'];
 
-/** Paths that speak Anthropic's dialect; all others speak OpenAI's. */
-export const apiOfPath = (path: string): Api => (/^\/v1\/messages(\/|$)/.test(path) ? 'anthropic' : 'openai');
-
 /** `overloadStatus`: what clients understand as "try later" (setting `overload_status_code`). */
 export function errorResponse(
   thrown: unknown,
-  { requestId, path }: { requestId: string; path: string },
+  { requestId, api }: { requestId: string; api: Api },
   overloadStatus?: number,
 ): Response {
   const error = toStatorError(thrown);
@@ -27,7 +24,6 @@ export function errorResponse(
     });
   }
   const status = error.code === 'overloaded' ? (overloadStatus ?? error.httpStatus) : error.httpStatus;
-  const api = apiOfPath(path);
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     ...requestIdHeaders(requestId, api),

@@ -1,5 +1,7 @@
 /** The operations of OpenAI's API. */
 import * as z from 'zod';
+import { anthropicErrorSchema } from '../anthropic/answer-schema.ts';
+import { anthropicModelListSchema, anthropicModelSchema } from '../anthropic/models.ts';
 import { chatCompletionChunkSchema, chatCompletionSchema } from '../openai/chat-answer-schema.ts';
 import { chatSchema } from '../openai/chat-schema.ts';
 import { completionChunkSchema, completionSchema } from '../openai/completions-answer-schema.ts';
@@ -66,8 +68,14 @@ export const OPENAI_OPERATIONS: readonly ApiOperation[] = [
     tag,
     summary: 'The models that are ready',
     answers: {
-      200: { description: 'Models', content: { 'application/json': named('ModelList', modelListSchema) } },
+      200: {
+        description: 'Models; in Anthropic’s form for requests with `anthropic-version`',
+        content: {
+          'application/json': z.union([named('ModelList', modelListSchema), anthropicModelListSchema]),
+        },
+      },
     },
+    errors: z.union([errorSchema, anthropicErrorSchema]),
   },
   {
     method: 'get',
@@ -76,7 +84,11 @@ export const OPENAI_OPERATIONS: readonly ApiOperation[] = [
     tag,
     summary: 'One model',
     answers: {
-      200: { description: 'The model', content: { 'application/json': named('Model', modelSchema) } },
+      200: {
+        description: 'The model; in Anthropic’s form for requests with `anthropic-version`',
+        content: { 'application/json': z.union([named('Model', modelSchema), anthropicModelSchema]) },
+      },
     },
+    errors: z.union([errorSchema, anthropicErrorSchema]),
   },
 ];

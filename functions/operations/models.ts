@@ -1,6 +1,13 @@
-/** `GET /v1/models` and `/v1/models/{id}` in OpenAI's form; what OpenAI does not have are extra fields. */
+/** `GET /v1/models` and `/v1/models/{id}` in OpenAI's form, with extra fields, or in Anthropic's. */
 import * as z from 'zod';
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
+import type { Api } from '../../durable/runtime/error-body.ts';
+import {
+  anthropicModel,
+  anthropicModelList,
+  type anthropicModelListSchema,
+  type anthropicModelSchema,
+} from '../anthropic/models.ts';
 import { directoryOf, type Env } from '../env.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
 
@@ -25,13 +32,23 @@ export const modelListSchema = z.object({ object: z.literal('list'), data: z.arr
 
 type OpenAiModel = z.output<typeof modelSchema>;
 
-export async function listModels(env: Env, nowMs: number): Promise<z.output<typeof modelListSchema>> {
-  return { object: 'list', data: (await modelsNow(env, nowMs)).map(openAiModel) };
+type AnyModel = OpenAiModel | z.output<typeof anthropicModelSchema>;
+type AnyModelList = z.output<typeof modelListSchema> | z.output<typeof anthropicModelListSchema>;
+
+export async function listModels(env: Env, api: Api, nowMs: number): Promise<AnyModelList> {
+  const models = await modelsNow(env, nowMs);
+  if (api === 'anthropic') return anthropicModelList(models);
+  return { object: 'list', data: models.map(openAiModel) };
 }
 
 /** Throws `model_not_found`. */
-export async function getModel(env: Env, id: string, nowMs: number): Promise<OpenAiModel> {
-  return openAiModel(await directoryCopy.find(id, readerOf(env), nowMs));
+export async function getModel(
+  env: Env,
+  { id, api }: { id: string; api: Api },
+  nowMs: number,
+): Promise<AnyModel> {
+  const model = await directoryCopy.find(id, readerOf(env), nowMs);
+  return api === 'anthropic' ? anthropicModel(model) : openAiModel(model);
 }
 
 export function modelsNow(env: Env, nowMs: number): Promise<readonly ModelEntry[]> {

@@ -6,7 +6,7 @@ import { StatorError } from '../../../durable/runtime/errors.ts';
 import { type Env, overloadStatusOf } from '../../../functions/env.ts';
 import { errorResponse } from '../../../functions/middleware/errors.ts';
 
-const at = { requestId: 'req_1', path: '/v1/chat/completions' };
+const at = { requestId: 'req_1', api: 'openai' } as const;
 const env = (variables: Record<string, string>) => variables as unknown as Env;
 
 test('overload has the configured status, other refusals keep theirs', () => {
@@ -24,9 +24,9 @@ test('settings that contradict each other still leave as their own error', () =>
   expect(() => settingsFromEnv(broken)).toThrow('STATOR_USE_KV_EVENTS');
 });
 
-test("Anthropic's paths answer in its words, with the request's id in the body and in its own header", async () => {
+test("Anthropic's endpoints answer in its words, with the request's id in the body and in its own header", async () => {
   const refusal = new StatorError('overloaded', 'all busy');
-  const response = errorResponse(refusal, { requestId: 'req_1', path: '/v1/messages/count_tokens' });
+  const response = errorResponse(refusal, { requestId: 'req_1', api: 'anthropic' });
   expect(response.status).toBe(529);
   expect(response.headers.get('request-id')).toBe('req_1');
   expect(await response.json()).toEqual({
@@ -34,7 +34,5 @@ test("Anthropic's paths answer in its words, with the request's id in the body a
     error: { type: 'overloaded_error', message: 'all busy' },
     request_id: 'req_1',
   });
-  expect(
-    errorResponse(refusal, { requestId: 'req_1', path: '/v1/messagesx' }).headers.has('request-id'),
-  ).toBe(false);
+  expect(errorResponse(refusal, at).headers.has('request-id')).toBe(false);
 });
