@@ -14,6 +14,7 @@ const { method } = proto.GRPCInferenceService;
 const MODEL = { modelName: 'kserve-model' };
 const tokens = (count: number) => ({
   max_tokens: { parameterChoice: { case: 'int64Param' as const, value: BigInt(count) } },
+  seed: { parameterChoice: { case: 'int64Param' as const, value: 7n } },
   ignore_eos: { parameterChoice: { case: 'boolParam' as const, value: true } },
 });
 
