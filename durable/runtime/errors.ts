@@ -93,7 +93,7 @@ export interface OpenAiErrorBody {
 
 export interface AnthropicErrorBody {
   type: 'error';
-  error: { type: string; message: string };
+  error: { type: string; message: string; details?: ErrorReport };
   request_id?: string;
 }
 
@@ -145,9 +145,10 @@ export class StatorError extends Error {
   }
 
   toAnthropic(requestId?: string): AnthropicErrorBody {
-    const { message, httpStatus } = this;
+    const { message, httpStatus, report } = this;
     const type = ANTHROPIC_TYPES[httpStatus] ?? (httpStatus < 500 ? 'invalid_request_error' : 'api_error');
     const body: AnthropicErrorBody = { type: 'error', error: { type, message } };
+    if (report !== null) body.error.details = report;
     if (requestId !== undefined) body.request_id = requestId;
     return body;
   }

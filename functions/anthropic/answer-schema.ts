@@ -64,7 +64,11 @@ export const anthropicErrorSchema = named(
   'AnthropicError',
   z.object({
     type: z.literal('error'),
-    error: z.object({ type: z.string().min(1), message: z.string().min(1) }),
+    error: z.object({
+      type: z.string().min(1),
+      message: z.string().min(1),
+      details: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
+    }),
     request_id: z.string().optional(),
   }),
 );

@@ -1,30 +1,17 @@
 /**
- * Anthropic's messages → the messages that chat templates know. Turns of one role in a row are one turn; a result of a
- * tool is a message of its own (`tool`), calls and thinking belong to the assistant's.
- *
- * Refused as Anthropic does: turns without content (but a last one of the assistant), calls without results and
- * results without calls, and what a model of text cannot read.
+ * Anthropic's messages → the messages that chat templates know: a result of a tool is a message of its own (`tool`),
+ * calls and thinking belong to the assistant's. What a model of text cannot read is refused by name.
  */
 
 import type { ChatMessage, PastToolCall } from '../inference-request.ts';
 import { checkValue } from '../openai/tool-request.ts';
 import { wellFormed } from '../openai/well-formed.ts';
-import type { Block, MessageParam, PromptBody } from './messages-schema.ts';
+import type { Block, PromptBody } from './messages-schema.ts';
 import { notServed, refusal } from './parse.ts';
+import { checkResults, type Turn, turnsOf } from './turns.ts';
 
 /** Between blocks of text that become one. */
 const SEPARATOR = '\n';
-
-/** A block and where it stands in the body. */
-interface PlacedBlock {
-  block: Block;
-  param: string;
-}
-
-interface Turn {
-  role: MessageParam['role'];
-  blocks: PlacedBlock[];
-}
 
 export interface Conversation {
   messages: ChatMessage[];
@@ -34,8 +21,8 @@ export interface Conversation {
 
 export function conversationOf({ system, messages }: PromptBody): Conversation {
   const turns = turnsOf(messages);
+  const made = turns.flatMap((turn) => (turn.role === 'assistant' ? assistant(turn) : spoken(turn)));
   checkResults(turns);
-  const made = turns.flatMap((turn) => (turn.role === 'assistant' ? assistant(turn) : user(turn)));
   const instructions = typeof system === 'string' ? wellFormed(system, 'system') : textOfSystem(system);
   if (instructions !== '') made.unshift({ role: 'system', content: instructions });
   const last = turns.at(-1)!;
@@ -46,40 +33,16 @@ export function conversationOf({ system, messages }: PromptBody): Conversation {
   return { messages: made, continuesLast };
 }
 
-function turnsOf(messages: readonly MessageParam[]): Turn[] {
-  const turns: Turn[] = [];
-  messages.forEach(({ role, content }, index) => {
-    const param = `messages.${index}`;
-    const isLast = index === messages.length - 1;
-    if (content.length === 0 && !(isLast && role === 'assistant')) {
-      throw refusal(
-        param,
-        'all messages must have non-empty content except for the optional final assistant message',
-      );
-    }
-    const blocks = blocksOf(content, `${param}.content`);
-    const before = turns.at(-1);
-    if (before?.role === role) before.blocks.push(...blocks);
-    else turns.push({ role, blocks });
-  });
-  return turns;
-}
-
-function blocksOf(content: MessageParam['content'], param: string): PlacedBlock[] {
-  if (typeof content !== 'string') {
-    return content.map((block, at) => ({ block, param: `${param}.${at}` }));
-  }
-  return content === '' ? [] : [{ block: { type: 'text', text: content }, param }];
-}
-
-function user({ blocks }: Turn): ChatMessage[] {
+/** Of the user, or of the system between turns. */
+function spoken({ role, blocks }: Turn): ChatMessage[] {
   const made: ChatMessage[] = [];
   for (const { block, param } of blocks) {
     switch (block.type) {
       case 'text':
-        addText(made, 'user', textOf(block.text, param));
+        addText(made, role, textOf(block.text, param));
         break;
       case 'tool_result':
+        if (role !== 'user') throw refusal(param, '`tool_result` blocks can only be in `user` messages');
         made.push({
           role: 'tool',
           tool_call_id: block.tool_use_id,
@@ -156,31 +119,6 @@ function resultText(content: ResultContent, param: string): string {
     return wellFormed(block.text, `${param}.${at}.text`);
   });
   return texts.join(SEPARATOR);
-}
-
-/** Each call has its result in the turn behind it, and each result its call in the turn before. */
-function checkResults(turns: readonly Turn[]): void {
-  let open = new Set<string>();
-  for (const { blocks } of turns) {
-    for (const { block, param } of blocks) {
-      if (block.type !== 'tool_result' || open.delete(block.tool_use_id)) continue;
-      const reason = `unexpected \`tool_use_id\` found in \`tool_result\` blocks: ${block.tool_use_id}. Each`;
-      throw refusal(param, `${reason} \`tool_result\` needs a \`tool_use\` in the message before it.`);
-    }
-    refuseOpen(open);
-    open = new Set(idsOf(blocks));
-  }
-  refuseOpen(open);
-}
-
-function refuseOpen(calls: ReadonlySet<string>): void {
-  if (calls.size === 0) return;
-  const ids = [...calls].join(', ');
-  throw refusal('messages', `\`tool_use\` ids without \`tool_result\` blocks immediately after: ${ids}`);
-}
-
-function idsOf(blocks: readonly PlacedBlock[]): string[] {
-  return blocks.flatMap(({ block }) => (block.type === 'tool_use' ? [block.id] : []));
 }
 
 const unreadable = (type: string, param: string) =>

@@ -2,6 +2,7 @@
  * `POST /v1/messages` and its `/count_tokens` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter`
  * with `param`, in Anthropic's words.
  */
+import { StatorError } from '../../durable/runtime/errors.ts';
 import type { InferenceRequest } from '../inference-request.ts';
 import { agentHintsOf, routingOf } from '../openai/nvext.ts';
 import { wellFormed } from '../openai/well-formed.ts';
@@ -68,7 +69,13 @@ function requestOf(body: PromptBody & Partial<MessagesBody>): InferenceRequest {
   };
 }
 
-function refuseUnserved({ mcp_servers, container }: PromptBody): void {
+function refuseUnserved({ mcp_servers, container, thread }: PromptBody): void {
+  if (thread != null) {
+    // Clients understand these words and send the whole conversation instead.
+    const report = { error_code: 'thread_unsupported_request' };
+    const message = 'thread: Conversations are not kept; send all of its messages.';
+    throw new StatorError('unsupported_parameter', message, { param: 'thread', report });
+  }
   if (mcp_servers != null && mcp_servers.length > 0) {
     throw notServed('mcp_servers', 'Remote tools are not served.');
   }

@@ -44,8 +44,9 @@ const block = z.discriminatedUnion('type', [
   unreadableBlock,
 ]);
 
+/** The system may speak between turns, too. */
 const message = z.looseObject({
-  role: z.enum(['user', 'assistant']),
+  role: z.enum(['user', 'assistant', 'system']),
   content: z.union([z.string(), z.array(block)]),
 });
 
@@ -74,6 +75,7 @@ const thinking = z.discriminatedUnion('type', [
     display,
   }),
   z.looseObject({ type: z.literal('adaptive'), display }),
+  z.looseObject({ type: z.literal('between_tools') }),
   z.looseObject({ type: z.literal('disabled') }),
 ]);
 
@@ -95,6 +97,7 @@ const promptFields = {
   cache_control: cacheControl,
   mcp_servers: z.array(z.unknown()).nullish(),
   container: z.unknown().optional(),
+  thread: z.unknown().optional(),
 } as const;
 
 export const countTokensSchema = z.looseObject(promptFields);
