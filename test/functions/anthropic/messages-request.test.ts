@@ -209,7 +209,7 @@ describe('the conversation', () => {
       [{ role: 'user', content: [use('a')] }],
       'messages.0.content.0: `tool_use` blocks can only be in `assistant` messages',
     ],
-    [[{ role: 'assistant', content: [result('a')] }], /^messages\.0\.content\.0: unexpected/],
+    [[{ role: 'assistant', content: [result('a')] }], /^messages\.0\.content\.0: `tool_result` blocks can only/],
     [[{ role: 'user', content: '\ud800' }], /messages\.0\.content.*surrogate/],
     [[{ role: 'robot', content: 'x' }], /^messages\.0\.role: /],
     [[{ role: 'user' }], 'messages.0.content: Field required'],
