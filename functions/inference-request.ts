@@ -66,8 +66,10 @@ export interface Sampling {
 /** What the answer must look like. */
 export interface Grammar {
   kind: GrammarKind;
-  /** The JSON schema; empty where the kind says all. */
+  /** Schema, expression or grammar; empty where the kind says all. */
   text: string;
+  /** How the client named it, for errors; absent: OpenAI's name. */
+  param?: string;
 }
 
 export interface StopConditions {
@@ -117,6 +119,16 @@ export interface ToolUse {
   one: boolean;
 }
 
+/** What `/v1/responses` alone has: the response is an object of its own, and perhaps stored. */
+export interface ResponseObject {
+  /** `resp_…` */
+  responseId: string;
+  /** What it repeats of its request: a JSON object. */
+  envelope: string;
+  /** The worker tells the platform what became of it. */
+  keep: boolean;
+}
+
 export interface InferenceRequest {
   model: string;
   prompt: Prompt;
@@ -132,4 +144,5 @@ export interface InferenceRequest {
   grammar: Grammar | null;
   /** null: none. */
   routing: RoutingWishes | null;
+  record?: ResponseObject;
 }

@@ -29,7 +29,9 @@ import { fileURLToPath } from 'node:url';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.dirname(here);
-const crates = { radix: 'stator_radix', tokens: 'stator_tokens' };
+const crates = { radix: 'stator_radix', tokens: 'stator_tokens', grammar: 'stator_grammar' };
+/** What only one crate needs: grammars of strangers can exhaust the stack, and then the instance is replaced. */
+const bindgenFlags = { grammar: ['--experimental-reset-state-function'] };
 const target = 'wasm32-unknown-unknown';
 const record = path.join(here, 'pkg', 'build.json');
 const rustFlags = '-Ctarget-feature=+simd128,+bulk-memory,+nontrapping-fptoint,+sign-ext';
@@ -174,11 +176,11 @@ function build(tools, into, cargoFlags = []) {
   ];
   const targetFolder = process.env.CARGO_TARGET_DIR ?? path.join(here, 'target');
   const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f'), CARGO_TARGET_DIR: targetFolder };
-  mustRun('cargo build', 'cargo', ['build', '--release', ...cargoFlags, '--target', target], {
-    cwd: here,
-    env,
-  });
   for (const [folder, name] of Object.entries(crates)) {
+    // One by one: built together, a crate would get the features that another asks of a shared dependency.
+    const crate = name.replace('_', '-');
+    const flagsOfCrate = ['build', '--release', '--package', crate, ...cargoFlags, '--target', target];
+    mustRun(`cargo build of ${crate}`, 'cargo', flagsOfCrate, { cwd: here, env });
     const out = path.join(into, folder);
     rmSync(out, { recursive: true, force: true });
     mkdirSync(out, { recursive: true });
@@ -189,6 +191,7 @@ function build(tools, into, cargoFlags = []) {
       out,
       '--remove-name-section',
       '--remove-producers-section',
+      ...(bindgenFlags[folder] ?? []),
       path.join(targetFolder, target, 'release', `${name}.wasm`),
     ]);
     const wasm = path.join(out, `${name}_bg.wasm`);

@@ -28,6 +28,18 @@ export const LIMITS = {
   schemaDepth: 64,
   valueDepth: 200,
   schemaNodes: 10_000,
+  /** What an answer must obey: bytes of the grammar or schema, choices, compiled grammars kept, memory of the wasm instance. */
+  grammarBytes: 64 * 1024,
+  grammarChoices: 1_024,
+  compiledGrammars: 32,
+  grammarMemoryBytes: 256 * 1024 * 1024,
+  /** Work of llguidance: Earley items in a row and in a step, fuel of the lexer at the start and in a step, lexer states, size. */
+  grammarRowItems: 2_000,
+  grammarStepItems: 20_000,
+  grammarLexerFuel: 500_000,
+  grammarStepLexerFuel: 100_000,
+  grammarLexerStates: 50_000,
+  grammarSize: 100_000,
   modelNameLength: 256,
   /** Brackets within brackets in the arguments of a call that is translated from Python. */
   toolArgumentDepth: 256,
@@ -52,6 +64,36 @@ export const LIMITS = {
   /** A document that a worker writes at once with its head, and that passes through the function untouched. */
   wholeDocumentBytes: 16 * 1024,
 
+  /** Files: bytes of one, of all, their number, pieces they are kept in; how long a sender may be silent; how many a sweep removes. */
+  fileBytes: 100 * 1024 * 1024,
+  storedFileBytes: 4 * 1024 * 1024 * 1024,
+  files: 10_000,
+  fileChunkBytes: 256 * 1024,
+  fileSilenceMs: 60_000,
+  sweptFiles: 16,
+  fileNameLength: 512,
+  filesPerPage: 10_000,
+  /** Batches: that are kept, that have work left, on a page; lines of one, bytes of a line, of its name and of its answer. */
+  batches: 10_000,
+  openBatches: 256,
+  batchesPerPage: 100,
+  batchLines: 50_000,
+  batchLineBytes: 4 * 1024 * 1024,
+  batchCustomIdLength: 512,
+  batchAnswerBytes: 1_500_000,
+  /** Faults of an input file that are told of, lines that one turn takes, requests under way at once. */
+  batchErrors: 100,
+  batchTurnLines: 1_000,
+  batchRequests: 16,
+  /** How long a batch may take, and how often it is looked after whatever happens. */
+  batchWindowMs: 24 * 3_600_000,
+  batchAlarmMs: 5_000,
+  /** A request that found no room is sent again after a pause, which grows up to the second; one that failed by our fault so often. */
+  batchPauseMs: 250,
+  batchLongPauseMs: 15_000,
+  batchAttempts: 3,
+  /** After a start models that are not there may still come. */
+  batchStartMs: 15_000,
   /** Stored responses: objects they are spread over, how many and how many characters one object keeps, characters of one
       (input and document each), pieces they are stored in, how long they live, how many a sweep deletes and how often. */
   conversationObjects: 16,

@@ -41,6 +41,9 @@ export interface GenerateFields {
   /** JSON; empty: none. */
   tools: string;
   oneToolCall: boolean;
+  /** JSON; empty: none. */
+  envelope: string;
+  keep: boolean;
   grammar: Grammar | null;
   resume: ResumeState | null;
   priority: number;
@@ -106,6 +109,7 @@ function writeSampling(sampling: Sampling, seed: bigint): void {
 function writeGrammar(grammar: Grammar): void {
   writeUint(1, grammar.kind);
   writeString(2, grammar.text);
+  writeString(3, grammar.param ?? '');
 }
 
 function writeStop(stop: StopConditions, maxTokens: number): void {
@@ -128,6 +132,8 @@ function writeOutput(fields: GenerateFields): void {
   if (fields.echo) writeUint(6, 1);
   writeString(7, fields.tools);
   if (fields.oneToolCall) writeUint(8, 1);
+  writeString(9, fields.envelope);
+  if (fields.keep) writeUint(10, 1);
 }
 
 function writeResume(resume: ResumeState): void {
@@ -249,8 +255,10 @@ function bytesSize(bytes: Uint8Array): number {
 function sizeBound(fields: GenerateFields): number {
   const { sampling, stop, resume } = fields;
   let bytes = SPARE_BYTES + fields.tokenIds.byteLength + fields.blockHashes.byteLength;
-  bytes += 3 * (fields.requestId.length + fields.model.length + fields.responseId.length);
-  bytes += 3 * (fields.tools.length + (fields.grammar?.text.length ?? 0));
+  bytes +=
+    3 * (fields.requestId.length + fields.model.length + fields.responseId.length + fields.envelope.length);
+  bytes +=
+    3 * (fields.tools.length + ((fields.grammar?.text.length ?? 0) + (fields.grammar?.param?.length ?? 0)));
   bytes += sampling.logitBias.length * 16 + stop.stopTokenIds.length * 4;
   for (const text of stop.stop) bytes += text.length * 3 + 8;
   return resume === null ? bytes : bytes + resume.tokenIds.byteLength + resume.partialEvent.byteLength;

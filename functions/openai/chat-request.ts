@@ -4,8 +4,9 @@ import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
 import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
+import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
-import { extrasOf, grammarOf, pastToolCalls, toolsOf } from './tool-request.ts';
+import { extrasOf, forcedCallOf, pastToolCalls, toolsOf } from './tool-request.ts';
 import { wellFormed } from './well-formed.ts';
 
 export function chatRequest(json: unknown): InferenceRequest {
@@ -25,7 +26,7 @@ export function chatRequest(json: unknown): InferenceRequest {
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
     tools,
-    grammar: grammarOf(body),
+    grammar: forcedCallOf(body) ?? formatOf(body),
     routing: routingOf(body),
   };
 }

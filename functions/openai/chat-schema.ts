@@ -1,6 +1,7 @@
 /** The body of `POST /v1/chat/completions`. Text only: other content parts are refused by name in `chat-request.ts`. */
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { formatFields } from './guided-schema.ts';
 import { samplingFields, tokenCount } from './sampling-schema.ts';
 
 const contentPart = z.looseObject({ type: z.string(), text: z.string().optional() });
@@ -31,19 +32,6 @@ const toolChoice = z.union([
   z.looseObject({ type: z.literal('function'), function: z.looseObject({ name: z.string() }) }),
 ]);
 
-const responseFormat = z.discriminatedUnion('type', [
-  z.looseObject({ type: z.literal('text') }),
-  z.looseObject({ type: z.literal('json_object') }),
-  z.looseObject({
-    type: z.literal('json_schema'),
-    json_schema: z.looseObject({
-      name: functionName,
-      schema: record.nullish(),
-      strict: z.boolean().nullish(),
-    }),
-  }),
-]);
-
 const message = z.looseObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content: z.union([z.string(), z.array(contentPart)]).nullish(),
@@ -58,7 +46,7 @@ export const chatSchema = z.looseObject({
   max_completion_tokens: tokenCount.nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.number().int().min(0).max(LIMITS.topLogprobs).nullish(),
-  response_format: responseFormat.nullish(),
+  ...formatFields,
   tools: z.array(tool).max(LIMITS.tools).nullish(),
   tool_choice: toolChoice.nullish(),
   parallel_tool_calls: z.boolean().nullish(),

@@ -3,6 +3,7 @@ import type { InferenceRequest, Prompt } from '../inference-request.ts';
 import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
 import { agentHintsOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
+import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
 import { invalidPrompt, tokenPrompt } from './token-prompt.ts';
 import { wellFormed } from './well-formed.ts';
@@ -26,7 +27,7 @@ export function completionsRequest(json: unknown): InferenceRequest {
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
     tools: null,
-    grammar: null,
+    grammar: formatOf(body),
     routing: routingOf(body),
   };
 }

@@ -1,6 +1,6 @@
 /**
  * Is a JSON schema of a caller one that can be used? Checked by hand: what it says of its own form, that references
- * stay inside and do not recur, and its size. What the schema allows is the business of those who enforce it.
+ * stay inside, and its size; each schema once, however often it is referred to. What the schema allows is the business of those who enforce it.
  */
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
@@ -10,6 +10,8 @@ type Schema = Readonly<Record<string, unknown>>;
 const TYPES = new Set(['string', 'number', 'integer', 'boolean', 'object', 'array', 'null']);
 /** Keywords that hold one schema, a list of them, or named ones. */
 const ONE = ['items', 'additionalProperties', 'not', 'if', 'then', 'else', 'contains', 'propertyNames'];
+/** Of these, the keywords whose schemas describe the same value: a cycle of them alone describes nothing. */
+const SAME = new Set(['not', 'if', 'then', 'else', 'anyOf', 'oneOf', 'allOf', 'dependentSchemas', '$ref']);
 const LISTS = ['anyOf', 'oneOf', 'allOf', 'prefixItems'];
 const NAMED = ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas'];
 
@@ -22,9 +24,9 @@ export function checkSchema(root: Schema, param: string): void {
 class Walk {
   readonly #root: Schema;
   readonly #param: string;
-  /** Schemas that stand above the present one, by nesting or by reference. */
-  readonly #above = new Set<object>();
-  #visited = 0;
+  readonly #visited = new Set<object>();
+  /** Schemas above the present one that describe the same value. */
+  #same = new Set<object>();
 
   constructor(root: Schema, param: string) {
     this.#root = root;
@@ -34,28 +36,32 @@ class Walk {
   schema(value: unknown, at: string, depth: number): void {
     if (typeof value === 'boolean') return;
     if (!isRecord(value)) throw broken(at, 'expected a JSON schema, an object.');
-    if (this.#above.has(value)) throw broken(at, 'recursive schemas are not served.');
+    if (this.#same.has(value)) throw broken(at, 'it refers to itself without end.');
+    if (this.#visited.has(value)) return;
     if (depth > LIMITS.schemaDepth) throw broken(this.#param, `deeper than ${LIMITS.schemaDepth} levels.`);
-    if (++this.#visited > LIMITS.schemaNodes)
+    if (this.#visited.size >= LIMITS.schemaNodes)
       throw broken(this.#param, `more than ${LIMITS.schemaNodes} schemas in one.`);
-    this.#above.add(value);
+    this.#visited.add(value);
+    this.#same.add(value);
     this.#form(value, at);
-    for (const key of ONE) {
-      const each = value[key];
+    const same = this.#same;
+    for (const [key, each] of Object.entries(value)) {
       if (each === undefined) continue;
-      if (key === 'items' && Array.isArray(each)) this.#list(each, `${at}.items`, depth);
-      else this.schema(each, `${at}.${key}`, depth + 1);
+      this.#same = SAME.has(key) ? same : new Set();
+      this.#keyword(key, each, { at: `${at}.${key}`, depth });
     }
-    for (const key of LISTS) if (value[key] !== undefined) this.#list(value[key], `${at}.${key}`, depth);
-    for (const key of NAMED) {
-      const named = value[key];
-      if (named === undefined) continue;
-      if (!isRecord(named)) throw broken(`${at}.${key}`, 'expected an object.');
-      for (const [name, each] of Object.entries(named)) this.schema(each, `${at}.${key}.${name}`, depth + 1);
+    this.#same = same;
+    same.delete(value);
+  }
+
+  #keyword(key: string, each: unknown, { at, depth }: { at: string; depth: number }): void {
+    if (LISTS.includes(key) || (key === 'items' && Array.isArray(each))) this.#list(each, at, depth);
+    else if (ONE.includes(key)) this.schema(each, at, depth + 1);
+    else if (key === '$ref') this.schema(this.#target(each, at), at, depth + 1);
+    else if (NAMED.includes(key)) {
+      if (!isRecord(each)) throw broken(at, 'expected an object.');
+      for (const [name, one] of Object.entries(each)) this.schema(one, `${at}.${name}`, depth + 1);
     }
-    if (value['$ref'] !== undefined)
-      this.schema(this.#target(value['$ref'], `${at}.$ref`), `${at}.$ref`, depth + 1);
-    this.#above.delete(value);
   }
 
   #form(schema: Schema, at: string): void {

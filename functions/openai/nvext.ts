@@ -9,6 +9,7 @@ import * as z from 'zod';
 import type { RouterConfigOverride } from '../../durable/router/rpc.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { AgentHints, RoutingWishes } from '../inference-request.ts';
+import { guidedFields } from './guided-schema.ts';
 
 const weight = z.number().min(0);
 const text = z.string().min(1).max(LIMITS.modelNameLength);
@@ -54,6 +55,9 @@ export const nvext = z
     annotations: z.array(z.string().max(LIMITS.modelNameLength)).max(LIMITS.workerWords).nullish(),
     extra_fields: z.array(text).max(LIMITS.workerWords).nullish(),
     cache_salt: text.nullish(),
+    ...guidedFields,
+    guided_decoding_backend: ignored,
+    guided_whitespace_pattern: ignored,
     agent_hints: z
       .strictObject({
         priority: z.number().int().min(-0x8000_0000).max(0x7fff_ffff).nullish(),

@@ -31,19 +31,12 @@ export function toolsOf({ tools, tool_choice, parallel_tool_calls }: ChatBody): 
   return tool_choice === 'none' ? null : { tools, one: parallel_tool_calls === false };
 }
 
-/** null: any text. */
-export function grammarOf({ response_format: format, tools, tool_choice }: ChatBody): Grammar | null {
-  if (tools != null && tools.length > 0 && tool_choice != null) {
-    if (tool_choice === 'required') return { kind: GrammarKind.TOOL_CALL, text: '' };
-    if (typeof tool_choice === 'object')
-      return { kind: GrammarKind.TOOL_CALL, text: tool_choice.function.name };
-  }
-  if (format == null || format.type === 'text') return null;
-  if (format.type === 'json_object') return { kind: GrammarKind.JSON_OBJECT, text: '' };
-  const { schema } = format.json_schema;
-  if (schema == null) return { kind: GrammarKind.JSON_OBJECT, text: '' };
-  checkSchema(schema, 'response_format.json_schema.schema');
-  return { kind: GrammarKind.JSON_SCHEMA, text: JSON.stringify(schema) };
+/** null: any text, or what else the request says of its form (`response-format.ts`). */
+export function forcedCallOf({ tools, tool_choice: choice }: ChatBody): Grammar | null {
+  if (tools == null || tools.length === 0 || choice == null) return null;
+  if (choice === 'required') return { kind: GrammarKind.TOOL_CALL, text: '', param: 'tool_choice' };
+  if (typeof choice !== 'object') return null;
+  return { kind: GrammarKind.TOOL_CALL, text: choice.function.name, param: 'tool_choice' };
 }
 
 /** null: the messages are all there is. */
@@ -70,7 +63,7 @@ export function pastToolCalls(calls: NonNullable<Message['tool_calls']>, index: 
   });
 }
 
-function argumentsOf(given: string | null | undefined, param: string): Record<string, unknown> {
+export function argumentsOf(given: string | null | undefined, param: string): Record<string, unknown> {
   if (given == null || given.trim() === '') return {};
   let value: unknown;
   try {

@@ -234,19 +234,24 @@ export class BatchScheduler<S extends Sequence> {
       sequence.sink.started(sequence.cachedTokens!);
     }
     if (sequence.state !== 'running') return false;
-    if (!this.#isFull(sequence)) return true;
-    this.end(sequence, 'length');
+    const complete = sequence.constraint?.complete ?? false;
+    if (!complete && !this.#isFull(sequence)) return true;
+    this.end(sequence, complete ? 'stop' : 'length');
     return false;
   }
 
-  /** Gives a request its next token, and ends it when that was the last it may have. */
+  /** Gives a request its next token, and ends it when that was the last it may have. Throws what its constraint throws. */
   append(sequence: S, id: number, logprobs?: TokenLogprobs): void {
+    sequence.constraint?.push(id);
+    const complete = sequence.constraint?.complete ?? false;
     const index = sequence.generated++;
     sequence.known++;
     const full = this.#isFull(sequence);
     if (!full) sequence.blocks.push(id);
     sequence.sink.token(id, index, logprobs);
-    if (full && sequence.state === 'running') this.end(sequence, 'length');
+    if (sequence.state !== 'running') return;
+    if (complete) this.end(sequence, 'stop');
+    else if (full) this.end(sequence, 'length');
   }
 
   end(sequence: S, reason: FinishReason, error?: Error): void {
@@ -258,6 +263,7 @@ export class BatchScheduler<S extends Sequence> {
       if (!sequence.keepsBlocks) this.release(sequence);
     }
     sequence.state = 'done';
+    sequence.constraint?.free();
     sequence.sink.end(reason, error);
   }
 

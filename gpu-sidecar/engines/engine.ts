@@ -7,6 +7,7 @@
  */
 
 import type { ModelCard } from '../proto/gen/stator/v1/model_pb.js';
+import type { Constraint, GrammarCompiler } from './constraint/constraint.ts';
 
 /** Fixed facts of a started engine. */
 export interface EngineInfo {
@@ -79,6 +80,8 @@ export interface EngineRequest {
   stopTokenIds: readonly number[];
   ignoreEos: boolean;
   priority: number;
+  /** What the answer must obey; absent: nothing. */
+  constraint?: Constraint;
 }
 
 export type FinishReason = 'stop' | 'length' | 'cancelled' | 'error';
@@ -124,6 +127,8 @@ export interface Embedder {
 export interface Engine {
   readonly info: EngineInfo;
   readonly vocabulary: Vocabulary;
+  /** Absent: the engine cannot hold an answer to a grammar. */
+  readonly grammars?: GrammarCompiler;
   /** Only engines whose card says that the model embeds have it. */
   readonly embedder?: Embedder;
   /** Token ids of a text; only engines whose card says `model_input: text` must have it. */

@@ -1,5 +1,6 @@
 /** One request inside an engine that schedules its own batches: its blocks, how far it is computed, whom to tell. */
 
+import type { ConstrainedAnswer } from './constraint/constraint.ts';
 import type { EngineRequest, EngineSink } from './engine.ts';
 import type { GrowingBlocks } from './token-blocks.ts';
 
@@ -10,6 +11,8 @@ export class Sequence {
   readonly request: EngineRequest;
   readonly sink: EngineSink;
   readonly blocks: GrowingBlocks;
+  /** null: any token may come. */
+  readonly constraint: ConstrainedAnswer | null;
   state: SequenceState = 'waiting';
   /** Tokens that exist: prompt, resumed, generated. */
   known: number;
@@ -37,5 +40,6 @@ export class Sequence {
     this.blocks = blocks;
     this.known = request.tokenIds.length;
     this.generated = this.known - request.promptTokens;
+    this.constraint = request.constraint?.begin(request.tokenIds.subarray(request.promptTokens)) ?? null;
   }
 }

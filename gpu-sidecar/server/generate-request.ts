@@ -5,20 +5,16 @@
  */
 
 import { StatorError } from '../../durable/runtime/errors.ts';
+import type { GrammarCompiler } from '../engines/constraint/constraint.ts';
 import type { EngineRequest, SamplingOptions, Vocabulary } from '../engines/engine.ts';
 import type { ModelCard } from '../proto/gen/stator/v1/model_pb.js';
-import {
-  Dialect,
-  type GenerateRequest,
-  type Grammar,
-  GrammarKind,
-  type Sampling,
-} from '../proto/gen/stator/v1/worker_pb.js';
+import { Dialect, type GenerateRequest, type Sampling } from '../proto/gen/stator/v1/worker_pb.js';
 import { endOfMarker } from '../response/choice-turns.ts';
 import { detokenise } from '../response/detokenise.ts';
 import type { DialectName, ResponseFacts } from '../response/facts.ts';
 import type { ResumePoint } from '../response/resumed-stream.ts';
 import { tokenTexts } from '../response/token-texts.ts';
+import { answerConstraint } from './answer-constraint.ts';
 import { parserOptions } from './parser-options.ts';
 import type { WorkerLimits } from './worker-limits.ts';
 
@@ -36,6 +32,7 @@ export interface ModelBounds {
   vocabulary: Vocabulary;
   contextLengthTokens: number;
   card: ModelCard;
+  grammars: GrammarCompiler | undefined;
   limits: WorkerLimits;
 }
 
@@ -46,7 +43,6 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
   if (promptIds.length === 0) throw invalid('token_ids', 'the prompt is empty');
   const choices = request.sampling?.n || 1;
   if (choices > bounds.limits.choices) throw invalid('sampling.n', `more than ${bounds.limits.choices}`);
-  if (grammar !== undefined) throw cannot(bounds, grammar);
   const resume =
     request.resume === undefined ? null : resumePoint(request.resume, bounds.vocabulary, choices);
   if (resume !== null && !output.stream) throw invalid('resume', 'only a stream can be continued');
@@ -56,6 +52,8 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
   if (promptIds.length >= bounds.contextLengthTokens) throw tooLong(promptIds.length, bounds);
   const stops = stop?.stop ?? [];
   checkStops(stops, bounds.limits);
+  const parsing = parserOptions(output, promptIds, bounds);
+  const { oneToolCall } = output;
   return {
     engine: {
       requestId: requestId(request.requestId),
@@ -70,6 +68,9 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       stopTokenIds: stop === undefined ? [] : [...tokenIds(stop.stopTokenIds, 'stop.stop_token_ids', null)],
       ignoreEos: stop?.ignoreEos ?? false,
       priority: request.priority,
+      ...(grammar === undefined
+        ? {}
+        : { constraint: answerConstraint(grammar, { ...bounds, parsing, oneToolCall }) }),
     },
     facts: {
       dialect: dialectName(output.dialect),
@@ -85,8 +86,8 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       choices,
       logprobs: request.sampling?.topLogprobs !== undefined,
       minTokens: stop?.minTokens ?? 0,
-      parsing: parserOptions(output, promptIds, bounds),
-      oneToolCall: output.oneToolCall,
+      parsing,
+      oneToolCall,
     },
     resume,
     keep: output.keep,
@@ -104,14 +105,6 @@ const tooLong = (tokens: number, bounds: ModelBounds): StatorError =>
     `the prompt has ${tokens} tokens; the context of ${bounds.contextLengthTokens} leaves no room for an answer`,
     { param: 'messages' },
   );
-
-function cannot({ card }: ModelBounds, { kind }: Grammar): StatorError {
-  const [param, what] =
-    kind === GrammarKind.TOOL_CALL
-      ? ['tool_choice', "make the model call a tool; use 'auto'"]
-      : ['response_format.type', 'hold an answer to a form'];
-  return new StatorError('unsupported_parameter', `The workers of '${card.name}' cannot ${what}.`, { param });
-}
 
 /** Goes into a header, so only visible ASCII. */
 function requestId(text: string): string {

@@ -10,6 +10,7 @@
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
 import { BatchScheduler, type SchedulerShape } from '../batch-scheduler.ts';
 import { BlockCache } from '../block-cache.ts';
+import type { GrammarCompiler } from '../constraint/constraint.ts';
 import type { Engine, EngineInfo, EngineLoad, EngineRequest, EngineSink, KvEventSink } from '../engine.ts';
 import { KvEventLog } from '../kv-event-log.ts';
 import type { BlockHasher } from '../token-blocks.ts';
@@ -32,6 +33,7 @@ export interface LlamaEngineParts {
   sequences: number;
   hasher: BlockHasher;
   controlTokens: readonly string[];
+  grammars: GrammarCompiler;
   /** null: the model makes no vectors. */
   embedder: LlamaEmbedder | null;
 }
@@ -39,6 +41,7 @@ export interface LlamaEngineParts {
 export class LlamaEngine implements Engine {
   readonly info: EngineInfo;
   readonly vocabulary: LlamaModel;
+  readonly grammars: GrammarCompiler;
   readonly embedder?: LlamaEmbedder;
   #parts: LlamaEngineParts;
   #cells: CellMap;
@@ -55,6 +58,7 @@ export class LlamaEngine implements Engine {
     this.#parts = parts;
     this.info = info;
     this.vocabulary = parts.model;
+    this.grammars = parts.grammars;
     if (parts.embedder !== null) this.embedder = parts.embedder;
     this.#cells = new CellMap({ ...shape, sequences: parts.sequences });
     const observer = {
@@ -159,7 +163,7 @@ export class LlamaEngine implements Engine {
     for (const sequence of batch) if (sequence.state === 'running') this.#store(sequence);
     this.#events.flush();
     for (const sequence of batch) {
-      if (sequence.state === 'running' && sequence.row >= 0) this.#answer(sequence, logits);
+      if (sequence.state === 'running' && sequence.row >= 0) this.#answerOrEnd(sequence, logits);
     }
   }
 
@@ -196,6 +200,15 @@ export class LlamaEngine implements Engine {
     }
   }
 
+  /** A constraint that fails ends one answer, not the batch. */
+  #answerOrEnd(sequence: LlamaSequence, logits: Float32Array): void {
+    try {
+      this.#answer(sequence, logits);
+    } catch (thrown) {
+      if (sequence.state === 'running') this.#scheduler.end(sequence, 'error', toStatorError(thrown));
+    }
+  }
+
   #answer(sequence: LlamaSequence, logits: Float32Array): void {
     if (!this.#scheduler.begin(sequence)) return;
     const { model } = this.#parts;
@@ -208,9 +221,10 @@ export class LlamaEngine implements Engine {
       sampling,
       counts: sequence.counts,
       forbidden: sequence.forbidden(model.endIds),
+      allowed: sequence.constraint?.allowed() ?? null,
       index: sequence.generated,
     });
-    if (sequence.endsWith(id, model)) this.#scheduler.end(sequence, 'stop');
+    if (id < 0 || sequence.endsWith(id, model)) this.#scheduler.end(sequence, 'stop');
     else {
       sequence.push(id);
       this.#scheduler.append(sequence, id, spread?.of(id));

@@ -19,6 +19,7 @@ import {
   ModelType,
 } from '../../proto/gen/stator/v1/model_pb.js';
 import { ArtifactStore } from '../artifacts.ts';
+import { TokenMasks } from '../constraint/token-masks.ts';
 import type { Engine, EngineInfo, EngineKind, EngineOptions } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
@@ -138,6 +139,8 @@ function build(loaded: Loaded): Engine {
   };
   const prefixCaching = !model.isRecurrent;
   const vocabularySize = model.size;
+  const grammars = new TokenMasks(model);
+  if (model.endIds.length > 0) grammars.prepare();
   return new LlamaEngine({
     info,
     model,
@@ -146,6 +149,7 @@ function build(loaded: Loaded): Engine {
     sequences,
     hasher: wasmBlockHasher,
     controlTokens: controlTokens(facts),
+    grammars,
     embedder,
   });
 }

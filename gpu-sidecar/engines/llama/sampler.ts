@@ -2,7 +2,7 @@
  * The next token from a row of logits. Counter-based: the uniform number of token i is hash(seed, choice, i), and
  * everything else (penalties, bias) is a function of the tokens so far, so any worker continues any response.
  *
- * Order: bias and masks, penalties, temperature, min_p, top_k, top_p, draw. Pure. Cost: one pass over the logits when
+ * Order: bias, what is forbidden or not allowed by a grammar, penalties, temperature, min_p, top_k, top_p, draw. Pure. Cost: one pass over the logits when
  * greedy; three and a sort of the survivors when sampled.
  */
 
@@ -25,6 +25,8 @@ export interface SampleInput {
   counts: TokenCounts | null;
   /** Ids that may not come now. */
   forbidden: readonly number[];
+  /** Bit i: token i may come; null: all may. */
+  allowed: Uint32Array | null;
   /** Number of the token in the response. */
   index: number;
 }
@@ -32,15 +34,31 @@ export interface SampleInput {
 export const usesCounts = (sampling: SamplingOptions): boolean =>
   sampling.repetitionPenalty !== 1 || sampling.presencePenalty !== 0 || sampling.frequencyPenalty !== 0;
 
+/** -1: no token may come. */
 export function sampleToken(input: SampleInput): number {
   const { logits, sampling, counts } = input;
   for (const [id, bias] of sampling.logitBias) if (id < logits.length) logits[id]! += bias;
   for (const id of input.forbidden) logits[id] = Number.NEGATIVE_INFINITY;
+  if (input.allowed !== null) keepAllowed(logits, input.allowed);
   if (counts !== null) penalise(logits, sampling, counts);
   const best = argmax(logits);
+  if (logits[best] === Number.NEGATIVE_INFINITY) return -1;
   if (sampling.temperature <= 0) return best;
   const candidates = survivors(logits, best, sampling);
   return draw(candidates, uniform(sampling.seed, { choice: sampling.choice, index: input.index }));
+}
+
+/** Whole words at once: most masks allow few tokens, or nearly all. */
+function keepAllowed(logits: Float32Array, allowed: Uint32Array): void {
+  for (let word = 0, from = 0; from < logits.length; word++, from += 32) {
+    const bits = allowed[word]!;
+    if (bits === 0xffff_ffff) continue;
+    const to = Math.min(from + 32, logits.length);
+    if (bits === 0) logits.fill(Number.NEGATIVE_INFINITY, from, to);
+    else
+      for (let id = from; id < to; id++)
+        if (((bits >>> (id - from)) & 1) === 0) logits[id] = Number.NEGATIVE_INFINITY;
+  }
 }
 
 function penalise(logits: Float32Array, sampling: SamplingOptions, counts: TokenCounts): void {

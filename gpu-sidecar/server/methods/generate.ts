@@ -27,6 +27,7 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
       vocabulary: worker.engine.vocabulary,
       contextLengthTokens: worker.engine.info.contextLengthTokens,
       card: worker.engine.info.card,
+      grammars: worker.engine.grammars,
       limits: worker.limits,
     });
   } catch (thrown) {

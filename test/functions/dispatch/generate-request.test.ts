@@ -48,8 +48,14 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
   echo: fc.boolean(),
   tools: fc.string({ maxLength: 300, unit: 'binary' }),
   oneToolCall: fc.boolean(),
+  envelope: fc.string({ maxLength: 600, unit: 'binary' }),
+  keep: fc.boolean(),
   grammar: fc.option(
-    fc.record({ kind: fc.constantFrom(1, 2), text: fc.string({ maxLength: 300, unit: 'binary' }) }),
+    fc.record({
+      kind: fc.integer({ min: 1, max: 6 }),
+      text: fc.string({ maxLength: 300, unit: 'binary' }),
+      param: fc.string({ maxLength: 300 }),
+    }),
   ),
   resume: fc.option(
     fc.record({
@@ -91,6 +97,8 @@ function expected(from: GenerateFields) {
       echo: from.echo,
       tools: from.tools,
       oneToolCall: from.oneToolCall,
+      envelope: from.envelope,
+      keep: from.keep,
     },
     ...(from.grammar ? { grammar: from.grammar } : {}),
     ...(from.resume ? { resume: resumeOf(from.resume) } : {}),

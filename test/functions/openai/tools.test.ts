@@ -34,9 +34,9 @@ const wrong: [string, object, string][] = [
   ['an empty enum', { tools: [tool({ enum: [] })] }, `${PARAMETERS}.enum`],
   ['a schema of schemas that is no list', { tools: [tool({ anyOf: {} })] }, `${PARAMETERS}.anyOf`],
   [
-    'a recursive schema',
-    { tools: [tool({ properties: { a: { $ref: '#' } } })] },
-    `${PARAMETERS}.properties.a.$ref`,
+    'a schema that is only itself',
+    { tools: [tool({ properties: { a: { anyOf: [{ $ref: '#/properties/a' }] } } })] },
+    `${PARAMETERS}.properties.a.anyOf[0].$ref`,
   ],
   ['a reference to elsewhere', { tools: [tool({ $ref: 'http://x/y' })] }, `${PARAMETERS}.$ref`],
   ['a reference to nothing', { tools: [tool({ $ref: '#/$defs/a' })] }, `${PARAMETERS}.$ref`],
@@ -121,19 +121,43 @@ test('forms of the answer are a grammar; text is none', () => {
   expect(grammarOf({ response_format: { type: 'json_object' } })).toEqual({
     kind: GrammarKind.JSON_OBJECT,
     text: '',
+    param: 'response_format',
   });
   expect(grammarOf({ response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } })).toEqual(
-    { kind: GrammarKind.JSON_SCHEMA, text: JSON.stringify(schema) },
+    {
+      kind: GrammarKind.JSON_SCHEMA,
+      text: JSON.stringify(schema),
+      param: 'response_format.json_schema.schema',
+    },
   );
   expect(grammarOf({ tools: [tool()], tool_choice: 'required' })).toEqual({
     kind: GrammarKind.TOOL_CALL,
     text: '',
+    param: 'tool_choice',
   });
   const named = { type: 'function', function: { name: 'f' } };
   expect(grammarOf({ tools: [tool()], tool_choice: named })).toEqual({
     kind: GrammarKind.TOOL_CALL,
     text: 'f',
+    param: 'tool_choice',
   });
+});
+
+test('a schema may contain itself, and be referred to as often as one likes', () => {
+  const doubled = (level: number) => [
+    `d${level}`,
+    { properties: { a: { $ref: `#/$defs/d${level + 1}` }, b: { $ref: `#/$defs/d${level + 1}` } } },
+  ];
+  const $defs = {
+    ...Object.fromEntries(Array.from({ length: 30 }, (_, i) => doubled(i))),
+    d30: { $ref: '#' },
+  };
+  const parameters = {
+    type: 'object',
+    properties: { next: { $ref: '#' }, d: { $ref: '#/$defs/d0' } },
+    $defs,
+  };
+  expect(chatRequest({ ...hello, tools: [tool(parameters)] }).tools).toMatchObject({ one: false });
 });
 
 test('what only OpenAI understands is accepted', () => {

@@ -14,6 +14,7 @@ const bounds = {
   vocabulary: byteVocabulary,
   contextLengthTokens: 16,
   card,
+  grammars: undefined,
   limits: workerLimits,
 };
 const parse = (change: Parameters<typeof requestOf>[0]) => parseGenerate(requestOf(change), bounds);
@@ -85,7 +86,7 @@ test.each(wrong)('%s is refused by name: %s', (_, param, change) => {
 
 test('a form that the engine cannot hold to is unsupported', () => {
   expect(() => parse({ grammar: { kind: 1 } })).toThrow(
-    expect.objectContaining({ code: 'unsupported_parameter', param: 'response_format.type' }),
+    expect.objectContaining({ code: 'unsupported_parameter', param: 'response_format' }),
   );
 });
 

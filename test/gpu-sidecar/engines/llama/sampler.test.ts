@@ -10,14 +10,16 @@ import { GREEDY } from '../../../contract/engine.harness.ts';
 interface Draw extends Partial<SamplingOptions> {
   counts?: TokenCounts;
   forbidden?: number[];
+  allowed?: Uint32Array;
 }
 
-function sample(logits: number[], index: number, { counts, forbidden, ...sampling }: Draw): number {
+function sample(logits: number[], index: number, { counts, forbidden, allowed, ...sampling }: Draw): number {
   return sampleToken({
     logits: Float32Array.from(logits),
     sampling: { ...GREEDY, ...sampling },
     counts: counts ?? null,
     forbidden: forbidden ?? [],
+    allowed: allowed ?? null,
     index,
   });
 }
@@ -63,6 +65,14 @@ describe('the sampler', () => {
     expect(sample(LOGITS, 0, { logitBias: new Map([[99, 10]]) })).toBe(3);
     expect(sample(LOGITS, 0, { forbidden: [3] })).toBe(2);
     expect(shares(LOGITS, { temperature: 2, forbidden: [3, 2] }).slice(2, 4)).toEqual([0, 0]);
+  });
+
+  it('takes only what the mask allows, and says so when that is nothing', () => {
+    expect(sample(LOGITS, 0, { allowed: Uint32Array.of(0b101) })).toBe(2);
+    expect(shares(LOGITS, { temperature: 2, allowed: Uint32Array.of(0b11) }).slice(2)).toEqual([0, 0, 0]);
+    expect(sample(LOGITS, 0, { allowed: Uint32Array.of(0b1000), forbidden: [3] })).toBe(-1);
+    const many = Array.from({ length: 100 }, (_, id) => id);
+    expect(sample(many, 0, { allowed: Uint32Array.of(0xffff_ffff, 1 << 8, 0, 0) })).toBe(40);
   });
 
   it('penalises what was said', () => {

@@ -130,6 +130,13 @@ export declare type Grammar = Message<"stator.v1.Grammar"> & {
    * @generated from field: string text = 2;
    */
   text: string;
+
+  /**
+   * How the client named it, for errors.
+   *
+   * @generated from field: string param = 3;
+   */
+  param: string;
 };
 
 /**
@@ -706,6 +713,27 @@ export enum GrammarKind {
    * @generated from enum value: GRAMMAR_KIND_TOOL_CALL = 3;
    */
   TOOL_CALL = 3,
+
+  /**
+   * `text` is a regular expression that the whole answer matches.
+   *
+   * @generated from enum value: GRAMMAR_KIND_REGEX = 4;
+   */
+  REGEX = 4,
+
+  /**
+   * `text` is a JSON array of strings, one of which is the answer.
+   *
+   * @generated from enum value: GRAMMAR_KIND_CHOICE = 5;
+   */
+  CHOICE = 5,
+
+  /**
+   * `text` is a context-free grammar, in Lark's form or in GBNF.
+   *
+   * @generated from enum value: GRAMMAR_KIND_CONTEXT_FREE = 6;
+   */
+  CONTEXT_FREE = 6,
 }
 
 /**
