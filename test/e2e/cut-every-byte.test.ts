@@ -29,7 +29,8 @@ beforeAll(async () => {
     logLevel: 'error',
   });
   await deployment.startPlatform();
-  for (const settings of [{ modelName: MODEL }, { modelName: SLOW_MODEL, mockDecodeMs: 400 }]) {
+  const scripted = { modelName: MODEL, mockDictation: true, toolCallParser: 'hermes' };
+  for (const settings of [scripted, { modelName: SLOW_MODEL, mockDecodeMs: 400 }]) {
     for (let worker = 0; worker < 2; worker++) {
       const cutOf = ({ requestId }: { requestId: string }) => cuts.get(requestId)?.shift() ?? null;
       const line = await FaultyLine.open(deployment.url, cutOf);
@@ -46,7 +47,7 @@ afterAll(async () => {
 });
 
 interface Ask {
-  path: '/v1/chat/completions' | '/v1/completions';
+  path: '/v1/chat/completions' | '/v1/completions' | '/v1/messages';
   body: Record<string, unknown>;
 }
 
@@ -69,6 +70,17 @@ const ECHOED_COMPLETION: Ask = {
   body: { stream: true, prompt: WORDS, echo: true, max_tokens: 4, temperature: 0 },
 };
 
+const CALL = '<tool_call>{"name": "f", "arguments": {"é": 1}}</tool_call>';
+const MESSAGE_WITH_CALL: Ask = {
+  path: '/v1/messages',
+  body: {
+    stream: true,
+    messages: [{ role: 'user', content: `${WORDS} «😀 ${CALL}»` }],
+    tools: [{ name: 'f', input_schema: { type: 'object' } }],
+    max_tokens: 64,
+  },
+};
+
 let asked = 0;
 
 /** The answer as bytes without comments, its own id and time made equal; the line is cut behind these bytes, call by call. */
@@ -89,8 +101,8 @@ async function answer({ path, body }: Ask, at: readonly number[] = []): Promise<
 
 /** Every event has the same id and time as the first, or it stands out. */
 function withoutIdentity(bytes: string): string {
-  const id = /"id":"([^"]+)"/.exec(bytes)?.[1] ?? '';
-  const created = /"created":(\d+)/.exec(bytes)?.[0] ?? '';
+  const id = /"id":"(?:chatcmpl-|cmpl-|msg_)([^"]+)"/.exec(bytes)?.[1] ?? 'no id';
+  const created = /"created":(\d+)/.exec(bytes)?.[0] ?? 'no time';
   return bytes.replaceAll(id, 'ID').replaceAll(created, 'CREATED');
 }
 
@@ -129,9 +141,10 @@ const migrations = () => metric(deployment, /model_migration_total/);
 test.each([
   ['a sampled chat with usage', SAMPLED_CHAT],
   ['a completion that echoes its prompt', ECHOED_COMPLETION],
+  ["a message of Anthropic's with a call of a tool", MESSAGE_WITH_CALL],
 ])('%s, cut at every byte', async (_, ask) => {
   const whole = await warmed(ask);
-  expect(whole.match(/data: \[DONE\]/g)).toHaveLength(1);
+  expect(whole.match(/data: (\[DONE\]|\{"type":"message_stop"\})/g)).toHaveLength(1);
   const before = await migrations();
   const everywhere = upTo(await lengthOf(ask)).slice(0, -1);
   await all(everywhere, async (at) => {
