@@ -25,6 +25,9 @@ import { page } from './operations/page.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
+import { respond } from './responses/respond.ts';
+import { storeResponse } from './responses/store-route.ts';
+import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
 import { bestWorkerMessage } from './router/messages.ts';
 import { readBestWorker, readGenerate, unary } from './router/service.ts';
 import { detokenize } from './tokens/detokenize.ts';
@@ -75,8 +78,11 @@ const infer =
     const track = startTrack(request, endpoint, settings, arrival.startedMs);
     const call: Call = { endpoint, request, env, settings, track, ...arrival };
     try {
+      const json = await read(request, settings.bodyLimitBytes);
+      if (endpoint === 'responses')
+        return await respond(json, call, (work) => context.executionCtx.waitUntil(work));
       const pipeline = endpoint === 'count_tokens' ? counting : inference;
-      return await pipeline.run(await read(request, settings.bodyLimitBytes), call);
+      return await pipeline.run(json, call);
     } catch (thrown) {
       track.ended('error');
       throw thrown;
@@ -111,6 +117,23 @@ const operation =
 app.post('/v1/chat/completions', infer('chat_completions'));
 app.post('/v1/completions', infer('completions'));
 app.post('/v1/embeddings', embed);
+app.post('/v1/responses', infer('responses'));
+app.get(
+  '/v1/responses/:id',
+  operation(({ env, req }) => retrieveResponse(env, req.param('id')!, req.query())),
+);
+app.delete(
+  '/v1/responses/:id',
+  operation(({ env, req }) => deleteResponse(env, req.param('id')!)),
+);
+app.post(
+  '/v1/responses/:id/cancel',
+  operation(({ env, req }) => cancelResponse(env, req.param('id')!)),
+);
+app.get(
+  '/v1/responses/:id/input_items',
+  operation(({ env, req }) => listInputItems(env, req.param('id')!, req.query())),
+);
 app.post('/v1/messages', infer('messages'));
 app.post('/v1/messages/count_tokens', infer('count_tokens'));
 app.post(
@@ -185,6 +208,10 @@ app.get(
 app.post(
   '/busy_threshold',
   operation(({ env, req }, nowMs) => setBusyThreshold(env, req.raw, nowMs)),
+);
+app.put(
+  '/fleet/v1/responses/:id',
+  operation(({ env, req }) => storeResponse(env, req.raw, req.param('id')!, req.query())),
 );
 app.get('/fleet/v1/:namespace', ({ env, req }) => fleet(env, req.raw, req.param('namespace')));
 

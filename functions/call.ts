@@ -3,6 +3,7 @@
  */
 import type { Settings } from '../durable/runtime/config.ts';
 import type { Api } from '../durable/runtime/error-body.ts';
+import type { StatorError } from '../durable/runtime/errors.ts';
 import type { Env } from './env.ts';
 import type { RequestTrack } from './metrics.ts';
 
@@ -11,6 +12,7 @@ export type Endpoint =
   | 'chat_completions'
   | 'completions'
   | 'messages'
+  | 'responses'
   | 'count_tokens'
   | 'router_generate'
   | 'best_worker_id';
@@ -19,16 +21,22 @@ export type Endpoint =
 export type TrackedEndpoint = Endpoint | 'embeddings';
 
 /** In whose words it answers. */
-export const apiOf = (endpoint: Endpoint): Api =>
-  endpoint === 'messages' || endpoint === 'count_tokens' ? 'anthropic' : 'openai';
+export function apiOf(endpoint: Endpoint): Api {
+  if (endpoint === 'messages' || endpoint === 'count_tokens') return 'anthropic';
+  return endpoint === 'responses' ? 'responses' : 'openai';
+}
 
 /** An inference request: what the pipeline works with. */
 export interface Call extends Caller {
   endpoint: Endpoint;
+  /** Told when no attempt follows, before the client is. */
+  failed?: (error: StatorError) => Promise<void>;
 }
 
 export interface Caller {
   request: Request;
+  /** Ends a request that has no client who could leave. */
+  abort?: AbortSignal;
   env: Env;
   settings: Settings;
   /** Echoed in `x-request-id`. */

@@ -50,6 +50,8 @@ const PARSERS: Record<Endpoint, (json: unknown) => InferenceRequest> = {
   chat_completions: chatRequest,
   completions: completionsRequest,
   messages: messagesRequest,
+  // It takes more than the body to read one: `responses/respond.ts` did.
+  responses: (request) => request as InferenceRequest,
   count_tokens: countTokensRequest,
   router_generate: generateRequest,
   best_worker_id: bestWorkerRequest,

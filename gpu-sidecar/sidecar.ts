@@ -28,6 +28,7 @@ import { createHttpServer } from './server/http.ts';
 import { serveKserve } from './server/kserve/service.ts';
 import { nameParsers } from './server/parser-options.ts';
 import { PlatformCaller } from './server/platform-call.ts';
+import { platformRecords } from './server/response-records.ts';
 import { serveRouter } from './server/router-front.ts';
 import type { Worker } from './server/worker.ts';
 import { workerLimits } from './server/worker-limits.ts';
@@ -154,6 +155,12 @@ export class Sidecar {
       timers: systemTimers,
       limits: workerLimits,
       metrics: workerMetrics(metrics),
+      records: platformRecords({
+        platformUrl: this.#settings.platformUrl,
+        fleetToken: this.#settings.settings.fleetToken,
+        timeoutMs: workerLimits.storeResponseTimeoutMs,
+        log: this.#log,
+      }),
       startedMs: preciseClock.nowMs(),
       drain: (deadlineMs) => void this.drain(deadlineMs),
     };

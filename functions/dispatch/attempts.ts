@@ -60,6 +60,7 @@ export class Attempts {
         this.#decision = decision;
         this.#dispatches++;
         try {
+          this.call.abort?.throwIfAborted();
           return await this.#generate(decision, resume);
         } catch (thrown) {
           this.failed(toStatorError(thrown));
@@ -67,7 +68,7 @@ export class Attempts {
         decision = await this.#again(resume);
       }
     } catch (thrown) {
-      await this.#giveUp();
+      await this.#giveUp(toStatorError(thrown));
       throw thrown;
     }
   }
@@ -80,14 +81,16 @@ export class Attempts {
   }
 
   /** No attempt follows. */
-  async #giveUp(): Promise<void> {
+  async #giveUp(error: StatorError): Promise<void> {
     const decision = this.#decision;
-    if (decision === null) return;
     this.#decision = null;
-    await release(this.call, this.#prepared.model.namespace, decision.reservation);
+    if (decision !== null) await release(this.call, this.#prepared.model.namespace, decision.reservation);
+    // What cannot be told is found out later.
+    await this.call.failed?.(error).catch(() => {});
   }
 
   async #again(resume: ResumeState | null): Promise<RouteDecision> {
+    this.call.abort?.throwIfAborted();
     if (this.#dispatches >= this.#dispatchLimit) throw this.#exhausted();
     const decision = await this.#routeAgain();
     this.call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
@@ -153,10 +156,12 @@ export class Attempts {
       grammar: request.grammar,
       priority: request.priority,
       resume,
+      envelope: request.record?.envelope ?? '',
+      keep: request.record?.keep ?? false,
       ...this.#identity,
     });
     const worker = { address: decision.address, fleetToken: this.call.settings.fleetToken };
-    const response = await post(worker, 'Generate', body);
+    const response = await post(worker, 'Generate', body, this.call.abort);
     if (!response.ok) throw await workerError(response);
     if (response.body === null) {
       throw new StatorError('worker_unavailable', `A worker of '${model.name}' answered without a body.`);

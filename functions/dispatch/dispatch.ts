@@ -44,7 +44,7 @@ async function documentResponse(call: Call, attempts: Attempts, opening: Promise
   // Head and body were one write of the worker: where the head says all that ours would, it goes through as it is.
   const isShort = Number(length) <= LIMITS.wholeDocumentBytes;
   const isWhole =
-    headers.has(WORKER_HEADER) && opened.explained === null && apiOf(call.endpoint) === 'openai';
+    headers.has(WORKER_HEADER) && opened.explained === null && apiOf(call.endpoint) !== 'anthropic';
   if (isShort && isWhole) {
     call.track.ended('success');
     return opened.response;

@@ -16,6 +16,7 @@ const OBJECTS: Record<Exclude<Endpoint, 'best_worker_id'>, readonly [document: s
   completions: ['text_completion', 'text_completion'],
   router_generate: ['text_completion', 'text_completion'],
   messages: ['message', 'message'],
+  responses: ['response', 'response'],
   count_tokens: ['message', 'message'],
 };
 

@@ -22,9 +22,13 @@ export function streamHead(call: Call, opened: Opened | null): Record<string, st
   return opened === null ? head : withWorker(head, opened);
 }
 
-export function documentHead(call: Call, opened: Opened): Record<string, string> {
+export const documentHead = (call: Call, opened: Opened): Record<string, string> =>
+  withWorker(documentHeaders(call), opened);
+
+/** Without a worker. */
+export function documentHeaders(call: Call): Record<string, string> {
   const ids = requestIdHeaders(call.requestId, apiOf(call.endpoint));
-  return withWorker({ 'content-type': 'application/json', ...ids }, opened);
+  return { 'content-type': 'application/json', ...ids };
 }
 
 export function requestIdHeaders(requestId: string, api: Api): Record<string, string> {

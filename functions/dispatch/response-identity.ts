@@ -18,6 +18,7 @@ const FORMS: Record<Endpoint, { prefix: string; dialect: Dialect }> = {
   completions: { prefix: 'cmpl-', dialect: Dialect.OPENAI_COMPLETION },
   router_generate: { prefix: 'cmpl-', dialect: Dialect.OPENAI_COMPLETION },
   messages: { prefix: 'msg_', dialect: Dialect.ANTHROPIC_MESSAGES },
+  responses: { prefix: 'resp_', dialect: Dialect.OPENAI_RESPONSES },
   // Never sent to a worker.
   count_tokens: { prefix: 'msg_', dialect: Dialect.UNSPECIFIED },
   best_worker_id: { prefix: 'query-', dialect: Dialect.UNSPECIFIED },
@@ -27,7 +28,7 @@ export function responseIdentity(call: Call, request: InferenceRequest): Respons
   const { prefix, dialect } = FORMS[call.endpoint];
   const hex = call.uuid.replaceAll('-', '');
   return {
-    responseId: prefix + hex,
+    responseId: request.record?.responseId ?? prefix + hex,
     created: Math.floor(call.startedMs / 1000),
     // The last 16 digits of a UUIDv7 are 62 random bits.
     seed: request.sampling.seed ?? BigInt(`0x${hex.slice(16)}`),

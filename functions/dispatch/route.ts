@@ -94,6 +94,7 @@ async function queued(
   let ticket = first;
   let lost = 0;
   for (;;) {
+    call.abort?.throwIfAborted();
     if (Date.now() - call.startedMs > LIMITS.responseHeadTimeoutMs) {
       const seconds = LIMITS.responseHeadTimeoutMs / 1000;
       throw new StatorError('deadline_exceeded', `All workers were busy for ${seconds} seconds.`);

@@ -59,12 +59,18 @@ export async function callAnyWorker<Req extends DescMessage, Res extends DescMes
 }
 
 /** Throws `worker_unavailable` when no response came. */
-export async function post(worker: WorkerEndpoint, method: string, body: Uint8Array): Promise<Response> {
+export async function post(
+  worker: WorkerEndpoint,
+  method: string,
+  body: Uint8Array,
+  signal?: AbortSignal,
+): Promise<Response> {
   try {
     return await fetch(`${worker.address}/${WORKER_SERVICE}/${method}`, {
       method: 'POST',
       headers: { 'content-type': 'application/proto', authorization: `Bearer ${worker.fleetToken}` },
       body,
+      ...(signal === undefined ? {} : { signal }),
     });
   } catch (cause) {
     throw new StatorError('worker_unavailable', 'The worker cannot be reached.', { cause });

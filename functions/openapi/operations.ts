@@ -6,11 +6,13 @@ import { ANTHROPIC_OPERATIONS } from './anthropic-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
 import { PLATFORM_OPERATIONS } from './platform-operations.ts';
+import { RESPONSES_OPERATIONS } from './responses-operations.ts';
 import { ROUTER_OPERATIONS } from './router-operations.ts';
 import { TOKEN_OPERATIONS } from './token-operations.ts';
 
 export const OPERATIONS: readonly ApiOperation[] = [
   ...OPENAI_OPERATIONS,
+  ...RESPONSES_OPERATIONS,
   ...ANTHROPIC_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...ROUTER_OPERATIONS,

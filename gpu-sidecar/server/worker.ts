@@ -10,6 +10,7 @@ import type { WorkerEvents } from '../fleet/worker-events.ts';
 import type { Lifecycle } from '../lifecycle.ts';
 import type { Timers } from '../timers.ts';
 import type { Admission } from './admission.ts';
+import type { ResponseRecords } from './response-records.ts';
 import type { WorkerLimits } from './worker-limits.ts';
 import type { WorkerMetrics } from './worker-metrics.ts';
 
@@ -21,6 +22,7 @@ export interface Worker {
   readonly admission: Admission;
   readonly progress: ProgressReporter;
   readonly events: WorkerEvents;
+  readonly records: ResponseRecords;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly limits: WorkerLimits;

@@ -6,11 +6,14 @@
  * streamed, for the whole answer, but never longer than `headerWaitMs`; from then on a comment or white space every
  * `keepAliveMs` shows the platform whether its client is still there. A reader that stalls until the buffer is
  * full, or goes away, ends the engine's work at once.
+ *
+ * A response that the platform keeps is told to it first, whole or as far as it came; its end waits for that.
  */
 
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
 import type { EngineSink, FinishReason, TokenLogprobs } from '../../engines/engine.ts';
 import type { GenerateRequest } from '../../proto/gen/stator/v1/worker_pb.js';
+import type { RecordedEnd } from '../../response/encoder.ts';
 import { openResponse, type ResponseFold } from '../../response/response-fold.ts';
 import type { OpenResponse } from '../admission.ts';
 import type { ByteSink, SinkObserver } from '../byte-sink.ts';
@@ -55,8 +58,10 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   #flushDue = false;
   /** The transport is full. */
   #blocked = false;
-  /** Nothing more will be written; the engine is done or told to stop. */
+  /** The engine is done or told to stop; at most the end is still to be written. */
   #over = false;
+  /** The transport is gone. */
+  #closed = false;
   #abort: (() => void) | null = null;
   #cancelTimer: (() => void) | null = null;
   readonly #endOfTurn = (): void => {
@@ -128,10 +133,12 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   // What the transport and the lifecycle say.
 
   closed(): void {
+    this.#closed = true;
     this.#worker.admission.leave(this);
     if (this.#over) return;
     this.#stop();
     this.#report.ended('cancelled', 'cancelled');
+    void this.#keep('cancelled');
   }
 
   /** The worker's time is over: the platform sees a lost worker and continues elsewhere. */
@@ -239,7 +246,7 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
       this.#worker.metrics.diverged();
       this.#report.ended('error', failed.code);
     }
-    this.#writeEnd();
+    this.#endWith(failed ?? 'told');
   }
 
   #fail(error: StatorError): void {
@@ -251,10 +258,24 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
       return;
     }
     this.#pending += this.#fold.fail(error);
-    this.#writeEnd();
+    this.#endWith(error);
+  }
+
+  #endWith(end: RecordedEnd): void {
+    const kept = this.#keep(end);
+    if (kept === null) this.#writeEnd();
+    else void kept.then(() => this.#writeEnd());
+  }
+
+  /** null: nobody wants it. */
+  #keep(end: RecordedEnd): Promise<void> | null {
+    if (!this.#request.keep) return null;
+    const record = this.#fold.record(end);
+    return record === null ? null : this.#worker.records.keep(this.#request.facts.responseId, record);
   }
 
   #writeEnd(): void {
+    if (this.#closed) return;
     const chunk = this.#fold.encode(this.#pending);
     this.#pending = '';
     if (!this.#headSent) this.#sendHead(Buffer.byteLength(chunk));

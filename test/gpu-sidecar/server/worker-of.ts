@@ -9,6 +9,7 @@ import {
   type GenerateRequest,
   GenerateRequestSchema,
 } from '../../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
+import type { ResponseRecord } from '../../../gpu-sidecar/response/encoder.ts';
 import { Admission } from '../../../gpu-sidecar/server/admission.ts';
 import type { Worker } from '../../../gpu-sidecar/server/worker.ts';
 import { type WorkerLimits, workerLimits } from '../../../gpu-sidecar/server/worker-limits.ts';
@@ -23,6 +24,9 @@ export interface TestWorker extends Worker {
   /** Snapshots of every progress report. */
   readonly reports: RequestProgress[];
   readonly drains: number[];
+  /** What the platform was told to store, and what keeps it from saying that it has. */
+  readonly stored: (ResponseRecord & { responseId: string })[];
+  storing: Promise<void>;
 }
 
 export interface TestWorkerOptions {
@@ -34,8 +38,9 @@ export function workerOf({ limits, timers }: TestWorkerOptions = {}): TestWorker
   const time = new ManualTime();
   const reports: RequestProgress[] = [];
   const drains: number[] = [];
+  const stored: TestWorker['stored'] = [];
   const allLimits = { ...workerLimits, ...limits };
-  return {
+  const worker: TestWorker = {
     instanceId: '00000000000000aa',
     engine: new ScriptedEngine(),
     lifecycle: new Lifecycle(),
@@ -51,7 +56,16 @@ export function workerOf({ limits, timers }: TestWorkerOptions = {}): TestWorker
     time,
     reports,
     drains,
+    stored,
+    storing: Promise.resolve(),
+    records: {
+      keep(responseId, record) {
+        stored.push({ responseId, ...record });
+        return worker.storing;
+      },
+    },
   };
+  return worker;
 }
 
 export const packed = (ids: readonly number[]): Uint8Array => new Uint8Array(Uint32Array.from(ids).buffer);

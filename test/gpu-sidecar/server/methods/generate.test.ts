@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { StatorError } from '../../../../durable/runtime/errors.ts';
+import { Dialect } from '../../../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import { generate } from '../../../../gpu-sidecar/server/methods/generate.ts';
 import { RecordingSink } from '../recording-sink.ts';
 import { documentOutput, packed, requestOf, type TestWorkerOptions, workerOf } from '../worker-of.ts';
@@ -292,5 +293,68 @@ describe('a worker', () => {
     expect(sink.ended).toBe(true);
     expect(worker.time.waiting).toBe(0);
     expect(worker.reports.at(-1)).toMatchObject({ phase: 'end', finishReason: 'stop' });
+  });
+});
+
+describe('a response that the platform keeps', () => {
+  const output = {
+    dialect: Dialect.OPENAI_RESPONSES,
+    stream: true,
+    responseId: 'resp_1',
+    created: 5n,
+    envelope: '{"store":true}',
+    keep: true,
+  };
+
+  test.each([true, false])('is stored before its end is sent (stream: %s)', async (stream) => {
+    const { sink, engine, worker } = call(requestOf({ output: { ...output, stream } }));
+    const stored = Promise.withResolvers<void>();
+    worker.storing = stored.promise;
+    engine.last.start().say('hi');
+    engine.last.sink.end('length');
+    expect(worker.stored).toMatchObject([{ responseId: 'resp_1', state: 'incomplete' }]);
+    expect(sink.ended).toBe(false);
+    stored.resolve();
+    await stored.promise;
+    expect(sink.ended).toBe(true);
+    expect(sink.text).toContain(worker.stored[0]!.document);
+  });
+
+  test('is stored as far as it came when its reader leaves, and the reader is not written to', async () => {
+    const { sink, observer, engine, worker, time } = call(requestOf({ output }));
+    engine.last.start().say('hi');
+    time.turn();
+    const writes = sink.writes.length;
+    observer.closed();
+    expect(worker.stored).toMatchObject([{ state: 'cancelled' }]);
+    expect(worker.stored[0]!.document).toContain('"text":"hi"');
+    await worker.storing;
+    expect(sink.writes).toHaveLength(writes);
+  });
+
+  test('whose reader leaves while it is stored is over', async () => {
+    const { sink, observer, engine, worker } = call(requestOf({ output }));
+    engine.last.start().say('hi').sink.end('stop');
+    observer.closed();
+    await worker.storing;
+    expect(worker.stored).toHaveLength(1);
+    expect(sink.ended).toBe(false);
+  });
+
+  test('is not stored when another worker goes on with it', () => {
+    const { engine, worker, time } = call(requestOf({ output }));
+    engine.last.start().say('hi');
+    time.turn();
+    worker.admission.cutAll();
+    expect(worker.stored).toEqual([]);
+  });
+
+  test('that fails under way is stored as failed', () => {
+    const { engine, worker, time } = call(requestOf({ output }));
+    engine.last.start().say('hi');
+    time.turn();
+    engine.last.sink.end('error', new Error('broken weights'));
+    expect(worker.stored).toMatchObject([{ state: 'failed' }]);
+    expect(JSON.parse(worker.stored[0]!.document).error.message).toBe('broken weights');
   });
 });

@@ -1,0 +1,62 @@
+/**
+ * A response without a client: computed to its end by a function whose own answer is out. Nothing is piped anywhere, so
+ * `waitUntil` is right here (design 1.4 forbids it for pipes). The object that keeps the response is watched meanwhile: when
+ * somebody cancels or deletes it, the worker's connection is broken, and the worker tells the object how far it came.
+ *
+ * When this process ends, so does the work: the object finds out when nobody watches, and says that it failed.
+ */
+import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Call } from '../call.ts';
+import type { ConversationsStub } from '../env.ts';
+import type { InferenceRequest } from '../inference-request.ts';
+import { inference } from '../pipeline.ts';
+import { inResponsesWords } from './chat-words.ts';
+
+let running = 0;
+
+/** Throws `overloaded` when there are as many as may be. */
+export function checkBackground(): void {
+  if (running < LIMITS.backgroundResponses) return;
+  const message = `There are ${LIMITS.backgroundResponses} responses in the background, which is the most.`;
+  throw new StatorError('overloaded', message, { retryAfterS: 1 });
+}
+
+export function inBackground(
+  call: Call,
+  store: ConversationsStub,
+  request: InferenceRequest,
+  waitUntil: (work: Promise<unknown>) => void,
+): void {
+  running++;
+  call.track.outlivesHandler();
+  const id = request.record!.responseId;
+  const abort = new AbortController();
+  const work = compute({ ...call, abort: abort.signal }, request)
+    .catch(async (thrown) => {
+      const error = inResponsesWords(thrown);
+      call.track.ended(abort.signal.aborted ? 'cancelled' : 'error');
+      if (!abort.signal.aborted) await store.fail(id, error.message);
+    })
+    .finally(() => {
+      running--;
+    });
+  waitUntil(work);
+  waitUntil(watch(store, id, abort));
+}
+
+/** The worker has told the object all of it: what comes here is only waited for. */
+async function compute(call: Call, request: InferenceRequest): Promise<void> {
+  const response = await inference.run({ ...request, stream: false }, call);
+  await response.text();
+}
+
+async function watch(store: ConversationsStub, id: string, abort: AbortController): Promise<void> {
+  try {
+    while (await store.watch(id)) {}
+  } catch (thrown) {
+    // The object is gone, and nobody can ask for the response.
+    abort.abort(toStatorError(thrown));
+  }
+  abort.abort(new StatorError('cancelled', 'The response was cancelled.'));
+}

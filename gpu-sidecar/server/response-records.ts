@@ -1,0 +1,59 @@
+/**
+ * Tells the platform what to store of a response: `PUT /fleet/v1/responses/{id}?state=…` with the JSON.
+ *
+ * It is told before the client gets the end of it, so that whoever has seen a response can ask for it, but the client
+ * waits `limits.storeResponseTimeoutMs` at most: an answer that was computed is better than one that is stored.
+ */
+
+import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import type { Logger } from '../../durable/runtime/log.ts';
+import type { ResponseRecord } from '../response/encoder.ts';
+
+export interface ResponseRecords {
+  /** Resolves when the response is stored, or will not be. */
+  keep(responseId: string, record: ResponseRecord): Promise<void>;
+}
+
+export interface PlatformRecordsOptions {
+  /** Base URL of the platform. */
+  platformUrl: string;
+  fleetToken: string;
+  timeoutMs: number;
+  log: Pick<Logger, 'warn'>;
+}
+
+export function platformRecords({
+  platformUrl,
+  fleetToken,
+  timeoutMs,
+  log,
+}: PlatformRecordsOptions): ResponseRecords {
+  return {
+    async keep(responseId, { state, document }) {
+      try {
+        const response = await fetch(
+          `${platformUrl}/fleet/v1/responses/${encodeURIComponent(responseId)}?state=${state}`,
+          {
+            method: 'PUT',
+            headers: { authorization: `Bearer ${fleetToken}`, 'content-type': 'application/json' },
+            body: document,
+            signal: AbortSignal.timeout(timeoutMs),
+          },
+        );
+        await response.arrayBuffer();
+        if (!response.ok) throw refusal(response);
+      } catch (error) {
+        log.warn('response not stored', {
+          responseId,
+          reason: error instanceof Error ? error.message : String(error),
+        });
+      }
+    },
+  };
+}
+
+function refusal(response: Response): StatorError {
+  const code = response.headers.get('x-stator-code') ?? '';
+  const message = `the platform answered with HTTP status ${response.status}`;
+  return new StatorError(isErrorCode(code) ? code : 'worker_unavailable', message);
+}
