@@ -9,7 +9,8 @@ import { mockKind } from '../../gpu-sidecar/engines/mock/kind.ts';
 import { wasmBlockHasher } from '../../gpu-sidecar/engines/wasm-hasher.ts';
 import { tokenizerJson } from '../../gpu-sidecar/models/gguf/tokenizer-json.ts';
 import { byteTokenizer } from './byte-tokenizer.ts';
-import { engineContract } from './engine.contract.ts';
+import { type EngineSubject, engineContract } from './engine.contract.ts';
+import { engineGrammarContract } from './engine.grammar.contract.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stator-engine-'));
 const tokenizerPath = join(folder, 'tokenizer.json');
@@ -18,7 +19,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const OPTIONS = { modelName: null, blockSizeTokens: 16, speedup: 0 };
 
-engineContract({
+const mock: EngineSubject = {
   name: 'mock',
   hasher: wasmBlockHasher,
   longPromptTokens: 500,
@@ -29,9 +30,9 @@ engineContract({
       contextLengthTokens,
       extra: { totalBlocks: `${totalBlocks}`, maxNumSeqs: `${maxNumSeqs}`, eosEvery: '40' },
     }),
-});
+};
 
-engineContract({
+const llama: EngineSubject = {
   name: 'llama',
   hasher: wasmBlockHasher,
   longPromptTokens: 300,
@@ -42,4 +43,9 @@ engineContract({
       contextLengthTokens,
       extra: { totalBlocks: `${totalBlocks}`, maxNumSeqs: `${maxNumSeqs}` },
     }),
-});
+};
+
+for (const subject of [mock, llama]) {
+  engineContract(subject);
+  engineGrammarContract(subject);
+}

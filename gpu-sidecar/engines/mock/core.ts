@@ -3,11 +3,13 @@
  * (`answer.ts`). The real-time engine is a thin shell around it.
  */
 
+import { toStatorError } from '../../../durable/runtime/errors.ts';
 import type { EngineLoad, EngineRequest, EngineSink } from '../engine.ts';
 import type { BlockHasher } from '../token-blocks.ts';
 import { answerWord } from './answer.ts';
 import type { Dictation } from './dictation.ts';
 import { mockLogprobs } from './logprobs.ts';
+import { type ObedientTokens, obedientId } from './obedience.ts';
 import { PassCore, type PassCoreOptions } from './pass-core.ts';
 import { MockSequence } from './sequence.ts';
 
@@ -19,6 +21,8 @@ export interface MockCoreOptions extends Omit<PassCoreOptions, 'role'> {
   hasher: BlockHasher;
   /** Absent: no prompt dictates its answer. */
   dictation?: Dictation;
+  /** Absent: no request comes with a grammar. */
+  obedient?: ObedientTokens;
 }
 
 export class MockCore {
@@ -27,7 +31,9 @@ export class MockCore {
 
   constructor(options: MockCoreOptions) {
     this.#options = options;
-    this.#passes = new PassCore({ ...options, role: 'aggregated' }, (sequence) => this.#answer(sequence));
+    this.#passes = new PassCore({ ...options, role: 'aggregated' }, (sequence) =>
+      sequence.constraint === null ? this.#answer(sequence) : this.#obey(sequence),
+    );
   }
 
   get idle(): boolean {
@@ -78,6 +84,21 @@ export class MockCore {
     const isSaid = dictated !== null && index >= dictated.length && !request.ignoreEos;
     if (isSaid || this.#isLast(request, { index, word, id })) this.#passes.end(sequence, 'stop');
     else this.#passes.append(sequence, id, mockLogprobs(sequence, { word, id }, answerTokens));
+  }
+
+  /** A constraint that fails ends one response, not the pass. */
+  #obey(sequence: MockSequence): void {
+    const word = answerWord(sequence.answer, sequence.generated);
+    const { answerTokens, obedient } = this.#options;
+    const own = sequence.dictated?.[sequence.generated] ?? answerTokens[word % answerTokens.length]!;
+    try {
+      const allowed = sequence.constraint!.allowed();
+      const id = obedientId(allowed, obedient ?? { ends: [], closing: [] }, { own, word });
+      if (id === null) this.#passes.end(sequence, 'stop');
+      else this.#passes.append(sequence, id, mockLogprobs(sequence, { word, id }, answerTokens));
+    } catch (thrown) {
+      if (sequence.state === 'running') this.#passes.end(sequence, 'error', toStatorError(thrown));
+    }
   }
 
   #isLast(request: EngineRequest, token: { index: number; word: number; id: number }): boolean {

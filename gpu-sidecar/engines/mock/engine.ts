@@ -8,6 +8,7 @@
  */
 
 import { StatorError } from '../../../durable/runtime/errors.ts';
+import type { GrammarCompiler } from '../constraint/constraint.ts';
 import type {
   Embedder,
   Engine,
@@ -45,6 +46,7 @@ export const realClock: EngineClock = {
 export interface MockEngineParts {
   info: EngineInfo;
   vocabulary: Vocabulary;
+  grammars?: GrammarCompiler;
   core: Omit<MockCoreOptions, 'events'>;
   clock: EngineClock;
   /** Absent: it makes no vectors. */
@@ -54,6 +56,7 @@ export interface MockEngineParts {
 export class MockEngine implements Engine {
   readonly info: EngineInfo;
   readonly vocabulary: Vocabulary;
+  readonly grammars?: GrammarCompiler;
   readonly embedder?: Embedder;
   #core: MockCore;
   #events = new KvEventLog();
@@ -68,6 +71,7 @@ export class MockEngine implements Engine {
   constructor(parts: MockEngineParts) {
     this.info = parts.info;
     this.vocabulary = parts.vocabulary;
+    if (parts.grammars !== undefined) this.grammars = parts.grammars;
     if (parts.embedder !== undefined) this.embedder = parts.embedder;
     this.#clock = parts.clock;
     this.#core = new MockCore({ ...parts.core, events: this.#events });

@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
+import { TokenMasks } from '../constraint/token-masks.ts';
 import type { EngineKind, Vocabulary } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
@@ -10,6 +11,7 @@ import { dictationOf } from './dictation.ts';
 import { MockEmbedder } from './embedder.ts';
 import { MockEngine, realClock } from './engine.ts';
 import { readMockModel } from './model.ts';
+import { obedientTokens } from './obedience.ts';
 
 const count = z.coerce.number().int().min(1);
 const amount = z.coerce.number().min(0);
@@ -63,6 +65,7 @@ export const mockKind: EngineKind = {
         deterministic: true,
       },
       vocabulary: tokens,
+      grammars: new TokenMasks(tokens),
       core: {
         ...shape,
         ...(dictation ? { dictation: dictationOf(tokens) } : {}),
@@ -72,6 +75,7 @@ export const mockKind: EngineKind = {
         vocabularySize: tokens.size,
         prefixCaching: true,
         answerTokens: printableTokens(tokens),
+        obedient: obedientTokens(tokens),
         hasher: wasmBlockHasher,
       },
       clock: realClock,

@@ -162,8 +162,8 @@ export class PassCore<S extends Sequence> {
     this.#scheduler.append(sequence, id, logprobs);
   }
 
-  end(sequence: S, reason: FinishReason): void {
-    this.#scheduler.end(sequence, reason);
+  end(sequence: S, reason: FinishReason, error?: Error): void {
+    this.#scheduler.end(sequence, reason, error);
   }
 
   /** Steps that may be skipped from now on, between two passes; null when there are none. */

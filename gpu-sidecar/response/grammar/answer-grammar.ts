@@ -100,7 +100,7 @@ function withReasoning(param: string, { reasoningParser, reasoningOpen }: Answer
     throw new StatorError('unsupported_parameter', reason, { param });
   }
   const close = family.closes.map((marker) => marker.replaceAll(/[/\\^$.*+?()[\]{}|]/g, '\\$&')).join('|');
-  const inside = `inside[suffix=/(${close})[ \\n]{0,4}/]: /(?s:.*)/\n`;
+  const inside = `inside: thought SPACE?\nthought[suffix=/${close}/]: /(?s:.*)/\nSPACE: /[ \\n]{1,4}/\n`;
   if (reasoningOpen ?? family.startsOpen) return `start: inside @answer\n${inside}`;
   return `start: (open inside)? @answer\nopen: ${family.opens.map(literal).join(' | ')}\n${inside}`;
 }

@@ -16,20 +16,25 @@ export const isGbnf = (text: string): boolean =>
 /** Throws StatorError `invalid_request` with `param`. */
 export function larkOfGbnf(text: string, param: string): string {
   const tokens = tokensOf(text, param);
-  let lark = '';
-  tokens.forEach(({ kind, value }, index) => {
-    if (kind === 'defines') lark += ': ';
-    else if (kind === 'name') {
-      const begins = tokens[index + 1]?.kind === 'defines';
-      lark += `${begins ? '\n' : ''}${ruleName(value)} `;
-    } else if (kind === 'chars') lark += `/${value.replaceAll('/', '\\/')}/ `;
-    else if (kind === 'text') lark += `${literal(value)} `;
-    else if (value === '.') lark += '/(?s:.)/ ';
-    else if (/^[{*+?]/.test(value)) lark = `${lark.trimEnd()}${value} `;
-    else lark += `${value} `;
+  const parts = tokens.map(({ kind, value }, index) => {
+    switch (kind) {
+      case 'defines':
+        return ':';
+      case 'name':
+        return `${tokens[index + 1]?.kind === 'defines' ? '\n' : ' '}${ruleName(value)}`;
+      case 'chars':
+        return ` /${value.replaceAll('/', '\\/')}/`;
+      case 'text':
+        return ` ${literal(value)}`;
+      default:
+        if (value === '.') return ' /(?s:.)/';
+        return REPEATS.test(value) ? value : ` ${value}`;
+    }
   });
-  return `${lark.trimStart()}\n`;
+  return `${parts.join('').trimStart()}\n`;
 }
+
+const REPEATS = /^[{*+?]/;
 
 function tokensOf(text: string, param: string): { kind: string; value: string }[] {
   const tokens: { kind: string; value: string }[] = [];
