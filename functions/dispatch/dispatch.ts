@@ -61,7 +61,7 @@ function heldResponse(call: Call, attempts: Attempts, opening: Promise<Opened>):
       const opened = await keepAlive(opening, writable);
       return opened === null ? 'cancelled' : await carryStream(attempts, opened, writable);
     } catch (thrown) {
-      await endWithError(writable, call, toStatorError(thrown), { insideEvent: false });
+      await endWithError(writable, call, toStatorError(thrown), { insideEvent: false, events: 0 });
       return 'error';
     }
   });

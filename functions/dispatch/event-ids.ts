@@ -53,6 +53,11 @@ export class KeptEvents {
     return this.#end;
   }
 
+  /** Complete events, as far as they were read. */
+  get events(): number {
+    return this.#events;
+  }
+
   /** For another worker; null when the client has nothing yet, so that the request can simply run again. */
   resumeState(cachedTokens: number | null): ResumeState | null {
     this.#boilDown();

@@ -39,7 +39,8 @@ export async function carryStream(
       current = await attempts.next(resume);
     } catch (thrown) {
       const insideEvent = resume !== null && resume.partialEvent.byteLength > 0;
-      await endWithError(writable, attempts.call, toStatorError(thrown), { insideEvent });
+      const sent = { insideEvent, events: kept.events };
+      await endWithError(writable, attempts.call, toStatorError(thrown), sent);
       return 'error';
     }
   }
@@ -50,9 +51,9 @@ export async function endWithError(
   writable: WritableStream<Uint8Array>,
   call: Call,
   error: StatorError,
-  { insideEvent }: { insideEvent: boolean },
+  { insideEvent, events }: { insideEvent: boolean; events: number },
 ): Promise<void> {
-  const event = `${insideEvent ? '\n\n' : ''}${errorLines(error, apiOf(call.endpoint))}\n\n`;
+  const event = `${insideEvent ? '\n\n' : ''}${errorLines(error, apiOf(call.endpoint), events)}\n\n`;
   const writer = writable.getWriter();
   try {
     await writer.write(encoder.encode(event));

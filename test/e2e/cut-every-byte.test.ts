@@ -47,7 +47,7 @@ afterAll(async () => {
 });
 
 interface Ask {
-  path: '/v1/chat/completions' | '/v1/completions' | '/v1/messages';
+  path: '/v1/chat/completions' | '/v1/completions' | '/v1/messages' | '/v1/responses';
   body: Record<string, unknown>;
 }
 
@@ -81,6 +81,11 @@ const MESSAGE_WITH_CALL: Ask = {
   },
 };
 
+const STORED_RESPONSE: Ask = {
+  path: '/v1/responses',
+  body: { stream: true, input: `${WORDS} «é 😀»`, max_output_tokens: 3 },
+};
+
 let asked = 0;
 
 /** The answer as bytes without comments, its own id and time made equal; the line is cut behind these bytes, call by call. */
@@ -101,8 +106,8 @@ async function answer({ path, body }: Ask, at: readonly number[] = []): Promise<
 
 /** Every event has the same id and time as the first, or it stands out. */
 function withoutIdentity(bytes: string): string {
-  const id = /"id":"(?:chatcmpl-|cmpl-|msg_)([^"]+)"/.exec(bytes)?.[1] ?? 'no id';
-  const created = /"created":(\d+)/.exec(bytes)?.[0] ?? 'no time';
+  const id = /"id":"(?:chatcmpl-|cmpl-|msg_|resp_)([^"]+)"/.exec(bytes)?.[1] ?? 'no id';
+  const created = /"created(?:_at)?":(\d+)/.exec(bytes)?.[0] ?? 'no time';
   return bytes.replaceAll(id, 'ID').replaceAll(created, 'CREATED');
 }
 
@@ -152,6 +157,26 @@ test.each([
     expectSame(got, whole, at);
   });
   expect((await migrations()) - before).toBe(everywhere.length);
+  await idle(deployment);
+});
+
+test('a response, cut at every byte of its pieces and here and there besides, is sent and stored whole', async () => {
+  const whole = await warmed(STORED_RESPONSE);
+  const head = whole.indexOf('event: response.output_item.added');
+  const tail = whole.indexOf('event: response.output_text.done');
+  expect([head > 1_000, tail > head, whole.length > tail]).toEqual([true, true, true]);
+  const { path, body } = STORED_RESPONSE;
+  const init = { method: 'POST', body: JSON.stringify({ model: MODEL, ...body }) };
+  const places = upTo(await lengthOf(STORED_RESPONSE)).slice(0, -1);
+  await all(
+    places.filter((at) => (at > head && at < tail) || at % 16 === 0 || at > places.length - 40),
+    async (at) => expectSame(await answer(STORED_RESPONSE, [at]), whole, at),
+  );
+  const stream = await (await fetch(deployment.url + path, init)).text();
+  const last = JSON.parse(/data: (\{"type":"response.incomplete".*)/.exec(stream)![1]!).response;
+  expect(last.output).toMatchObject([{ type: 'message', status: 'incomplete' }]);
+  const stored = await fetch(`${deployment.url}${path}/${last.id}`);
+  expect(await stored.json()).toEqual(last);
   await idle(deployment);
 });
 

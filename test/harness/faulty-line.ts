@@ -113,7 +113,9 @@ export class FaultyLine implements AsyncDisposable {
     const body = Buffer.concat(chunks);
     const cut = request.url === GENERATE ? this.#cutOf(fromBinary(GenerateRequestSchema, body)) : null;
     const { method = 'POST', headers } = request;
-    const call = httpRequest(this.#workerAddress + request.url, { method, headers, agent: this.#agent });
+    // What the worker tells the platform, or the platform asks of the worker.
+    const to = request.url!.startsWith('/fleet/') ? this.#platformUrl : this.#workerAddress;
+    const call = httpRequest(to + request.url, { method, headers, agent: this.#agent });
     response.on('close', () => call.destroy());
     call.on('error', () => response.socket?.destroy());
     call.on('response', (answer) => {
