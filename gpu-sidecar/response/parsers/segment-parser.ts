@@ -7,7 +7,7 @@
  */
 
 import type { AnswerEnd } from '../answer.ts';
-import type { CallReader } from './calls/call-reader.ts';
+import type { CallReader, MakeCallReader } from './calls/call-reader.ts';
 import { isCutMarkup, Markers } from './markers.ts';
 import type { ContentParser, ContentPart, ToolSpec } from './parser.ts';
 import { PartSink } from './part-sink.ts';
@@ -24,6 +24,8 @@ interface SegmentOptions {
 export class SegmentParser implements ContentParser {
   readonly #options: SegmentOptions;
   readonly #markers: Markers;
+  /** What a marker does; those that are not here are dropped. */
+  readonly #meanings = new Map<string, MakeCallReader | 'content' | 'reasoning'>();
   readonly #out = new PartSink();
   #kind: 'content' | 'reasoning';
   #reader: CallReader | null = null;
@@ -38,6 +40,9 @@ export class SegmentParser implements ContentParser {
       ...(reasoning?.opens ?? []),
       ...(reasoning?.closes ?? []),
     ]);
+    for (const marker of reasoning?.closes ?? []) this.#meanings.set(marker, 'content');
+    for (const marker of reasoning?.opens ?? []) this.#meanings.set(marker, 'reasoning');
+    for (const [marker, start] of Object.entries(calls?.starts ?? {})) this.#meanings.set(marker, start);
     this.#kind = options.reasoningOpen ? 'reasoning' : 'content';
     if (options.reasoningOpen) this.#out.markup();
   }
@@ -84,10 +89,10 @@ export class SegmentParser implements ContentParser {
     if (bare !== undefined && this.#kind === 'content' && this.#out.atStart) {
       while (start < text.length && text[start]! <= ' ') start++;
       this.#out.text('content', text.slice(from, start));
-      const verdict = bare.is(text.slice(start), this.#options.tools);
+      const verdict = text[start] === bare.first ? bare.is(text.slice(start), this.#options.tools) : 'text';
       if (verdict === 'open') return start;
       if (verdict === 'call') {
-        this.#startCall(bare.read());
+        this.#startCall(bare.read(this.#options.tools));
         return start;
       }
     }
@@ -100,12 +105,11 @@ export class SegmentParser implements ContentParser {
   }
 
   #marker(found: string): void {
-    const { calls, reasoning, tools } = this.#options;
     this.#out.markup();
-    const start = calls !== null && Object.hasOwn(calls.starts, found) ? calls.starts[found] : undefined;
-    if (start !== undefined) this.#startCall(start(tools));
-    else if (reasoning?.opens.includes(found)) this.#kind = 'reasoning';
-    else if (reasoning?.closes.includes(found)) this.#kind = 'content';
+    const meaning = this.#meanings.get(found);
+    if (meaning === undefined) return;
+    if (typeof meaning === 'string') this.#kind = meaning;
+    else this.#startCall(meaning(this.#options.tools));
   }
 
   #startCall(reader: CallReader): void {

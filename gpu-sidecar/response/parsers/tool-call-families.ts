@@ -4,39 +4,45 @@
  */
 
 import { type IsBareCall, isBareJson, isBarePython } from './calls/bare-call.ts';
-import type { CallReader, MakeCallReader } from './calls/call-reader.ts';
+import type { MakeCallReader } from './calls/call-reader.ts';
 import { JsonCalls } from './calls/json-calls.ts';
 import { MistralCalls } from './calls/mistral-calls.ts';
-import { NamedJson } from './calls/named-json.ts';
+import { namedJson } from './calls/named-json.ts';
 import { PythonicCalls } from './calls/pythonic-calls.ts';
-import { XmlCalls, type XmlShape } from './calls/xml-calls.ts';
+import { type XmlShape, xmlCalls } from './calls/xml-calls.ts';
+import { Markers } from './markers.ts';
 
 export interface ToolCallFamily {
   /** Marker → the reader of what stands behind it. */
   starts: Readonly<Record<string, MakeCallReader>>;
   /** Dropped wherever they stand outside a call. */
   silent: readonly string[];
-  /** Calls without a marker at the start of the answer. */
-  bare?: { is: IsBareCall; read: () => CallReader };
+  /** Calls without a marker at the start of the answer: they begin with `first`. */
+  bare?: { first: string; is: IsBareCall; read: MakeCallReader };
+}
+
+/** Without end markers a broken call swallows the rest of the answer. */
+function jsonCalls(endMarkers: readonly string[], options?: { listed: boolean }): MakeCallReader {
+  const end = new Markers(endMarkers);
+  return () => new JsonCalls(end, options);
 }
 
 /** JSON calls between two tags; the end tag is looked for only behind broken JSON, else it is silent. */
 function jsonBetween(...tags: readonly (readonly [start: string, end: string])[]): ToolCallFamily {
   return {
-    starts: Object.fromEntries(tags.map(([start, end]) => [start, () => new JsonCalls([end])])),
+    starts: Object.fromEntries(tags.map(([start, end]) => [start, jsonCalls([end])])),
     silent: tags.map(([, end]) => end),
   };
 }
 
 function xml(start: string, shape: XmlShape, silent: readonly string[]): ToolCallFamily {
-  return { starts: { [start]: (tools) => new XmlCalls(shape, tools) }, silent };
+  return { starts: { [start]: xmlCalls(shape) }, silent };
 }
 
 const DEEPSEEK_CALL_END = '<｜tool▁call▁end｜>';
 const deepseek: ToolCallFamily = {
   starts: {
-    '<｜tool▁call▁begin｜>': () =>
-      new NamedJson({ nameEnds: ['<｜tool▁sep｜>', '\n', '{'], end: DEEPSEEK_CALL_END }),
+    '<｜tool▁call▁begin｜>': namedJson({ nameEnds: ['<｜tool▁sep｜>', '\n', '{'], end: DEEPSEEK_CALL_END }),
   },
   silent: ['<｜tool▁calls▁begin｜>', '<｜tool▁calls▁end｜>', DEEPSEEK_CALL_END],
 };
@@ -84,23 +90,22 @@ const glm45 = xml(
 
 const kimiK2: ToolCallFamily = {
   starts: {
-    '<|tool_call_begin|>': () =>
-      new NamedJson({
-        nameEnds: ['<|tool_call_argument_begin|>'],
-        end: '<|tool_call_end|>',
-        idIsName: true,
-      }),
+    '<|tool_call_begin|>': namedJson({
+      nameEnds: ['<|tool_call_argument_begin|>'],
+      end: '<|tool_call_end|>',
+      idIsName: true,
+    }),
   },
   silent: ['<|tool_calls_section_begin|>', '<|tool_calls_section_end|>', '<|tool_call_end|>'],
 };
 
 const llama3Json: ToolCallFamily = {
   starts: {
-    '<|python_tag|>': () => new JsonCalls(['<|eom_id|>', '<|eot_id|>']),
-    '<function=': () => new NamedJson({ nameEnds: ['>'], end: '</function>' }),
+    '<|python_tag|>': jsonCalls(['<|eom_id|>', '<|eot_id|>']),
+    '<function=': namedJson({ nameEnds: ['>'], end: '</function>' }),
   },
   silent: ['<|eom_id|>', '<|eot_id|>', '</function>'],
-  bare: { is: isBareJson, read: () => new JsonCalls(['<|eom_id|>', '<|eot_id|>']) },
+  bare: { first: '{', is: isBareJson, read: jsonCalls(['<|eom_id|>', '<|eot_id|>']) },
 };
 
 const minimaxM2 = xml(
@@ -122,7 +127,7 @@ const mistral: ToolCallFamily = {
   silent: ['[/TOOL_CALLS]'],
 };
 
-const newPythonic = (): CallReader => new PythonicCalls();
+const newPythonic: MakeCallReader = () => new PythonicCalls();
 const PYTHONIC_TAGS = [
   ['<|python_start|>', '<|python_end|>'],
   ['<|tool_call_start|>', '<|tool_call_end|>'],
@@ -131,21 +136,21 @@ const PYTHONIC_TAGS = [
 const pythonic: ToolCallFamily = {
   starts: Object.fromEntries(PYTHONIC_TAGS.map(([start]) => [start, newPythonic])),
   silent: PYTHONIC_TAGS.map(([, end]) => end),
-  bare: { is: isBarePython, read: newPythonic },
+  bare: { first: '[', is: isBarePython, read: newPythonic },
 };
 
 const phi4: ToolCallFamily = {
   starts: {
-    'functools[': () => new JsonCalls([], { listed: true }),
-    '<|tool_call|>': () => new JsonCalls(['<|/tool_call|>']),
+    'functools[': jsonCalls([], { listed: true }),
+    '<|tool_call|>': jsonCalls(['<|/tool_call|>']),
   },
   silent: ['<|/tool_call|>'],
 };
 
 const granite: ToolCallFamily = {
   starts: {
-    '<|tool_call|>': () => new JsonCalls([]),
-    '<function_call>': () => new JsonCalls([]),
+    '<|tool_call|>': jsonCalls([]),
+    '<function_call>': jsonCalls([]),
     ...hermes.starts,
   },
   silent: hermes.silent,

@@ -5,7 +5,7 @@
  * Behind what breaks JSON, everything up to the end marker is dropped, since it is a piece of a call.
  */
 
-import { Markers } from '../markers.ts';
+import type { Markers } from '../markers.ts';
 import type { PartSink } from '../part-sink.ts';
 import type { CallReader } from './call-reader.ts';
 import { JsonScanner } from './json-scanner.ts';
@@ -27,9 +27,9 @@ export class JsonCalls implements CallReader {
   #hasArguments = false;
 
   /** Without end markers a broken call swallows the rest of the answer. `listed`: the start marker opened the list. */
-  constructor(endMarkers: readonly string[], { listed = false } = {}) {
+  constructor(end: Markers, { listed = false } = {}) {
     this.#listed = listed;
-    this.#end = new Markers(endMarkers);
+    this.#end = end;
   }
 
   read(text: string, from: number, out: PartSink): number {

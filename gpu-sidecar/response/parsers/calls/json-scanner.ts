@@ -3,6 +3,8 @@
  * models write and JSON forbids, are escaped. Knows brackets and strings, no more: what is between them is the model's.
  */
 
+import { textWriter } from './text-writer.ts';
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
@@ -30,14 +32,18 @@ export class JsonScanner {
 
   /** Returns where it stopped: at the end of the text, behind the value, or before what broke it. */
   scan(text: string, from: number): number {
-    this.passed = '';
+    let escaping = false;
     let kept = from;
     let at = from;
     for (; at < text.length && !this.done && !this.broken; at++) {
       const code = text.charCodeAt(at);
       if (this.#inString) {
         if (code < 0x20) {
-          this.passed += text.slice(kept, at) + (this.#escaped ? '\\' : '') + CONTROL[code]!;
+          if (!escaping) textWriter.begin();
+          escaping = true;
+          textWriter.copy(text, kept, at);
+          if (this.#escaped) textWriter.copy('\\', 0, 1);
+          textWriter.copy(CONTROL[code]!, 0, CONTROL[code]!.length);
           this.#escaped = false;
           kept = at + 1;
         } else if (this.#escaped) this.#escaped = false;
@@ -48,7 +54,10 @@ export class JsonScanner {
         }
       } else if (this.#outside(code)) break;
     }
-    this.passed += text.slice(kept, at);
+    if (escaping) {
+      textWriter.copy(text, kept, at);
+      this.passed = textWriter.take();
+    } else this.passed = text.slice(from, at);
     return at;
   }
 

@@ -5,7 +5,7 @@
 
 import { Markers } from '../markers.ts';
 import type { PartSink } from '../part-sink.ts';
-import type { CallReader } from './call-reader.ts';
+import type { CallReader, MakeCallReader } from './call-reader.ts';
 import { JsonScanner } from './json-scanner.ts';
 
 interface NamedJsonShape {
@@ -17,24 +17,36 @@ interface NamedJsonShape {
   idIsName?: boolean;
 }
 
-export class NamedJson implements CallReader {
+interface Ends {
+  head: Markers;
+  gap: Markers;
+  tail: Markers;
+}
+
+/** Readers of this shape. */
+export function namedJson(shape: NamedJsonShape): MakeCallReader {
+  const ends = shape.end === null ? [] : [shape.end];
+  const markers: Ends = {
+    head: new Markers([...shape.nameEnds, ...ends]),
+    gap: new Markers(['{', ...ends]),
+    tail: new Markers(ends),
+  };
+  return () => new NamedJson(shape, markers);
+}
+
+class NamedJson implements CallReader {
   done = false;
   readonly #shape: NamedJsonShape;
-  readonly #headEnds: Markers;
-  readonly #argumentsStart: Markers;
-  readonly #end: Markers;
+  readonly #ends: Ends;
   readonly #json = new JsonScanner();
   #state: 'head' | 'gap' | 'json' | 'tail' = 'head';
   #head = '';
   /** Read, but an id is to come. */
   #name: string | null = null;
 
-  constructor(shape: NamedJsonShape) {
+  constructor(shape: NamedJsonShape, ends: Ends) {
     this.#shape = shape;
-    const ends = shape.end === null ? [] : [shape.end];
-    this.#headEnds = new Markers([...shape.nameEnds, ...ends]);
-    this.#argumentsStart = new Markers(['{', ...ends]);
-    this.#end = new Markers(ends);
+    this.#ends = ends;
   }
 
   read(text: string, from: number, out: PartSink): number {
@@ -47,7 +59,7 @@ export class NamedJson implements CallReader {
         if (this.#json.done && this.#shape.end === null) this.done = true;
         continue;
       }
-      const markers = { head: this.#headEnds, gap: this.#argumentsStart, tail: this.#end }[this.#state];
+      const markers = this.#ends[this.#state];
       const stop = markers.find(text, at);
       if (this.#state === 'head') this.#head += text.slice(at, stop);
       if (markers.found === null) return stop;

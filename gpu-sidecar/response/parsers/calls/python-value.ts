@@ -4,6 +4,7 @@
  */
 
 import { LIMITS } from '../../../../durable/runtime/limits.ts';
+import { textWriter } from './text-writer.ts';
 
 const WORDS: Readonly<Record<string, string>> = {
   True: 'true',
@@ -20,8 +21,18 @@ for (const char of 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
   ATOM[char.charCodeAt(0)] = 1;
 
 const HEX = /^[0-9a-fA-F]{2}$/;
-/** Escapes that mean the same in JSON. */
-const SHARED_ESCAPES = 'nrtbf"\\u';
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+/** What a character of a string is in JSON, where it is not itself; and what a character behind a backslash makes. */
+const ESCAPED: readonly (string | undefined)[] = Array.from({ length: 0x80 }, (_, code) =>
+  code < 0x20 || code === QUOTE ? jsonInside(String.fromCharCode(code)) : undefined,
+);
+const ESCAPES: readonly string[] = Array.from({ length: 0x80 }, (_, code) => {
+  const kind = String.fromCharCode(code);
+  if ('nrtbf"\\u'.includes(kind)) return `\\${kind}`;
+  if (kind === "'") return kind;
+  return kind === '\n' ? '' : jsonInside(`\\${kind}`);
+});
 
 export class PythonValue {
   done = false;
@@ -51,35 +62,58 @@ export class PythonValue {
     return at;
   }
 
+  /** Up to the end of the string, or of the text; short strings without anything special are a slice. */
   #string(text: string, from: number): number {
-    if (this.#escape !== '') {
-      this.#escape += text[from];
-      this.#escaped();
-      return from + 1;
-    }
+    const quote = this.#quote.charCodeAt(0);
+    let writing = false;
+    let kept = from;
     let at = from;
-    while (at < text.length && text[at] !== this.#quote && text[at] !== '\\') at++;
-    this.passed += JSON.stringify(text.slice(from, at)).slice(1, -1);
-    if (at === text.length) return at;
-    if (text[at] === '\\') this.#escape = '\\';
-    else {
-      this.passed += '"';
-      this.#quote = '';
-      this.#valueDone();
+    const write = (json: string) => {
+      if (!writing) textWriter.begin();
+      writing = true;
+      textWriter.copy(text, kept, at);
+      textWriter.copy(json, 0, json.length);
+    };
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      const json = ESCAPED[code];
+      if (this.#escape !== '') {
+        write(this.#escaped(text, at));
+        kept = at + 1;
+      } else if (code === BACKSLASH) {
+        write('');
+        this.#escape = '\\';
+        kept = at + 1;
+      } else if (code === quote) break;
+      else if (json !== undefined) {
+        write(json);
+        kept = at + 1;
+      }
     }
+    const closed = at < text.length;
+    if (writing) {
+      textWriter.copy(text, kept, at);
+      this.passed += textWriter.take();
+    } else this.passed += text.slice(from, at);
+    if (!closed) return at;
+    this.passed += '"';
+    this.#quote = '';
+    this.#valueDone();
     return at + 1;
   }
 
-  #escaped(): void {
-    const kind = this.#escape[1]!;
-    if (kind === 'x' && this.#escape.length < 4) return;
-    if (kind === 'x') {
-      const digits = this.#escape.slice(2);
-      this.passed += HEX.test(digits) ? `\\u00${digits}` : JSON.stringify(this.#escape).slice(1, -1);
-    } else if (SHARED_ESCAPES.includes(kind)) this.passed += this.#escape;
-    else if (kind === "'") this.passed += kind;
-    else if (kind !== '\n') this.passed += JSON.stringify(this.#escape).slice(1, -1);
+  /** What the escape is in JSON once this character has ended it; empty before that. The character is consumed. */
+  #escaped(text: string, at: number): string {
+    if (this.#escape.length === 1 && text[at] !== 'x') {
+      this.#escape = '';
+      return ESCAPES[text.charCodeAt(at)] ?? jsonInside(`\\${text[at]}`);
+    }
+    this.#escape += text[at];
+    if (this.#escape.length < 4) return '';
+    const digits = this.#escape.slice(2);
+    const json = HEX.test(digits) ? `\\u00${digits}` : jsonInside(this.#escape);
     this.#escape = '';
+    return json;
   }
 
   /** Whether the character was consumed. */
@@ -160,4 +194,9 @@ function atomJson(atom: string): string | null {
   const number = Number(atom.replaceAll('_', ''));
   if (!/^[-+.]?\d/.test(atom) || !Number.isFinite(number)) return null;
   return /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(atom) ? atom : String(number);
+}
+
+/** As it stands between the quotes of a JSON string. */
+function jsonInside(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
 }

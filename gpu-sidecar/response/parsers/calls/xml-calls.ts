@@ -7,7 +7,7 @@
 import { Markers } from '../markers.ts';
 import type { ToolSpec } from '../parser.ts';
 import type { PartSink } from '../part-sink.ts';
-import type { CallReader } from './call-reader.ts';
+import type { CallReader, MakeCallReader } from './call-reader.ts';
 import { isStringParameter, looseJson } from './parameter-types.ts';
 
 export interface XmlShape {
@@ -25,11 +25,25 @@ export interface XmlShape {
 
 type State = 'name' | 'between' | 'key' | 'gap' | 'value';
 
-export class XmlCalls implements CallReader {
+type Ends = Readonly<Record<State, Markers>>;
+
+/** Readers of this shape. */
+export function xmlCalls(shape: XmlShape): MakeCallReader {
+  const ends: Ends = {
+    name: new Markers([shape.nameEnd, shape.parameter, shape.end]),
+    between: new Markers([shape.parameter, shape.end]),
+    key: new Markers([shape.keyEnd]),
+    gap: new Markers([shape.valueStart ?? shape.valueEnd]),
+    value: new Markers([shape.valueEnd]),
+  };
+  return (tools) => new XmlCalls(shape, ends, tools);
+}
+
+class XmlCalls implements CallReader {
   done = false;
   readonly #shape: XmlShape;
   readonly #tools: readonly ToolSpec[];
-  readonly #ends: Readonly<Record<State, Markers>>;
+  readonly #ends: Ends;
   #state: State = 'name';
   #collected = '';
   #name = '';
@@ -38,16 +52,10 @@ export class XmlCalls implements CallReader {
   #valueBegun = false;
   #lineFeedHeld = false;
 
-  constructor(shape: XmlShape, tools: readonly ToolSpec[]) {
+  constructor(shape: XmlShape, ends: Ends, tools: readonly ToolSpec[]) {
     this.#shape = shape;
+    this.#ends = ends;
     this.#tools = tools;
-    this.#ends = {
-      name: new Markers([shape.nameEnd, shape.parameter, shape.end]),
-      between: new Markers([shape.parameter, shape.end]),
-      key: new Markers([shape.keyEnd]),
-      gap: new Markers([shape.valueStart ?? shape.valueEnd]),
-      value: new Markers([shape.valueEnd]),
-    };
   }
 
   read(text: string, from: number, out: PartSink): number {
