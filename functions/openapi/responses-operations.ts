@@ -81,7 +81,8 @@ export const RESPONSES_OPERATIONS: readonly ApiOperation[] = [
     summary: 'A worker tells what is to be stored of a response',
     access: 'fleet-token',
     query: storeQuery.shape,
-    request: { 'application/json': responseSchema },
+    request: { 'application/json': z.looseObject({ object: z.literal('response') }) },
+    example: { object: 'response' },
     answers: {
       200: {
         description: 'Whether somebody still wanted it',
