@@ -30,8 +30,8 @@ interface Part {
   json_schema?: unknown;
 }
 
-/** Between two parts of JSON: enough for deep indentation, not for an answer of nothing else. */
-const WHITESPACE = '[ \\n\\r\\t]{1,64}';
+/** Between two parts of JSON: enough for an indentation, not for an answer of nothing else. */
+const WHITESPACE = '[ \\n\\r\\t]{1,20}';
 
 /** Throws StatorError `invalid_request` or `unsupported_parameter` with the client's name of the field. */
 export function answerGrammar(grammar: Grammar, form: AnswerForm): string {
