@@ -3,6 +3,9 @@
  */
 import { type Context, Hono } from 'hono';
 import { StatorError } from '../durable/runtime/errors.ts';
+import { cancelBatch, createBatch, getBatch, listBatches } from './batches/batches.ts';
+import { deleteFile, getFile, getFileContent, listFiles } from './batches/files.ts';
+import { uploadFile } from './batches/upload.ts';
 import { readJson } from './body.ts';
 import type { Call, Endpoint } from './call.ts';
 import { requestIdHeaders } from './dispatch/response-head.ts';
@@ -143,6 +146,42 @@ app.post(
 app.post(
   '/detokenize',
   operation(({ env, req }, nowMs) => detokenize(env, req.raw, nowMs)),
+);
+app.post(
+  '/v1/files',
+  operation(({ env, req }, nowMs) => uploadFile(env, req.raw, nowMs)),
+);
+app.get(
+  '/v1/files',
+  operation(({ env, req }) => listFiles(env, req.query())),
+);
+app.get(
+  '/v1/files/:id',
+  operation(({ env, req }) => getFile(env, req.param('id')!)),
+);
+app.get(
+  '/v1/files/:id/content',
+  operation(({ env, req }) => getFileContent(env, req.param('id')!)),
+);
+app.delete(
+  '/v1/files/:id',
+  operation(({ env, req }) => deleteFile(env, req.param('id')!)),
+);
+app.post(
+  '/v1/batches',
+  operation(({ env, req }) => createBatch(env, req.raw)),
+);
+app.get(
+  '/v1/batches',
+  operation(({ env, req }) => listBatches(env, req.query())),
+);
+app.get(
+  '/v1/batches/:id',
+  operation(({ env, req }) => getBatch(env, req.param('id')!)),
+);
+app.post(
+  '/v1/batches/:id/cancel',
+  operation(({ env, req }) => cancelBatch(env, req.param('id')!)),
 );
 app.get(
   '/v1/models',

@@ -1,8 +1,9 @@
 /**
- * What workerd gives to a function: three object namespaces and the STATOR_* variables, parsed once per isolate.
+ * What workerd gives to a function: four object namespaces and the STATOR_* variables, parsed once per isolate.
  *
  * Objects are known by their RPC types only. Ids are values and are kept; stubs belong to one request and are not.
  */
+import { BATCHES_NAME, type BatchesRpc } from '../durable/batches/rpc.ts';
 import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
@@ -16,6 +17,7 @@ type Remote<T> = {
 export type RouterStub = Remote<RouterRpc> & { fetch(request: Request): Promise<Response> };
 export type DirectoryStub = Remote<DirectoryRpc>;
 export type ConversationsStub = Remote<ConversationsRpc>;
+export type BatchesStub = Remote<BatchesRpc>;
 
 /** The part of a Durable Object namespace that is used here. */
 interface ObjectNamespace<Stub> {
@@ -27,6 +29,7 @@ export interface Env {
   ROUTER: ObjectNamespace<RouterStub>;
   DIRECTORY: ObjectNamespace<DirectoryStub>;
   CONVERSATIONS: ObjectNamespace<ConversationsStub>;
+  BATCHES: ObjectNamespace<BatchesStub>;
   /** STATOR_* variables. */
   [variable: string]: unknown;
 }
@@ -72,4 +75,9 @@ export function directoryOf(env: Env): DirectoryStub {
 /** The object of that number, from 0 up: a response's id says it. */
 export function conversationsOf(env: Env, number: number): ConversationsStub {
   return env.CONVERSATIONS.get(env.CONVERSATIONS.idFromName(`conversations-${number}`));
+}
+
+/** The one Batches object. */
+export function batchesOf(env: Env): BatchesStub {
+  return env.BATCHES.get(env.BATCHES.idFromName(BATCHES_NAME));
 }

@@ -1,6 +1,7 @@
 /** The worker that workerd runs: functions behind one `fetch`, and the classes of the objects behind them. */
 import { app } from './app.ts';
 
+export { Batches } from '../durable/batches/batches-object.ts';
 export { Conversations } from '../durable/conversations/conversations-object.ts';
 export { Directory } from '../durable/directory/directory-object.ts';
 export { Router } from '../durable/router/router-object.ts';

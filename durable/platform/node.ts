@@ -30,3 +30,6 @@ export function acceptSocket(ctx: unknown, protocol: string): { response: Respon
   const response = new Response(null, { headers: { 'sec-websocket-protocol': protocol } });
   return { response: Object.assign(response, { webSocket: client }), socket: server };
 }
+
+/** The Worker that the object is part of is what the namespace's `env` calls SELF. */
+export const selfOf = (_ctx: unknown, env: unknown): Fetcher => (env as { SELF: Fetcher }).SELF;

@@ -21,3 +21,7 @@ export function acceptSocket(
   const headers = { 'sec-websocket-protocol': protocol };
   return { response: new Response(null, { status: 101, webSocket: client, headers }), socket: server };
 }
+
+/** The Worker that the object is part of: its own HTTP face, without a socket. */
+export const selfOf = (ctx: DurableObjectState, _env: unknown): Fetcher =>
+  (ctx as unknown as { exports: { default: Fetcher } }).exports.default;

@@ -55,7 +55,7 @@ export interface RouteRequest {
   policyClass?: string;
   /** In the queue: seconds that the request counts as older than it is (`agent_hints.priority`). */
   priorityJump?: number;
-  /** In the queue: everything of a higher tier goes first (`agent_hints.strict_priority`). */
+  /** In the queue: everything of a higher tier goes first (`agent_hints.strict_priority`); batches are below 0. */
   strictPriority?: number;
 }
 

@@ -87,13 +87,14 @@ export const LIMITS = {
   batchRequests: 16,
   /** How long a batch may take, and how often it is looked after whatever happens. */
   batchWindowMs: 24 * 3_600_000,
-  batchAlarmMs: 5_000,
+  batchAlarmMs: 15_000,
   /** A request that found no room is sent again after a pause, which grows up to the second; one that failed by our fault so often. */
   batchPauseMs: 250,
   batchLongPauseMs: 15_000,
-  batchAttempts: 3,
-  /** After a start models that are not there may still come. */
-  batchStartMs: 15_000,
+  batchAttempts: 4,
+  /** A model that is not there may still come; how many such a batch may name. */
+  batchModelMs: 60_000,
+  batchMissingModels: 1_000,
   /** Stored responses: objects they are spread over, how many and how many characters one object keeps, characters of one
       (input and document each), pieces they are stored in, how long they live, how many a sweep deletes and how often. */
   conversationObjects: 16,

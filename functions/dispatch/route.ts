@@ -4,6 +4,7 @@
  * ticket, which is waited for by RPC, a second at a time, so that a client that left is forgotten soon.
  * A refusal comes as a value and leaves as a StatorError.
  */
+import { BATCH_CLASS } from '../../durable/batches/rpc.ts';
 import { nearbyRouter } from '../../durable/router/nearby.ts';
 import type { RefusableWish, RouteAnswer, RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
 import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
@@ -15,6 +16,9 @@ import { directoryCopy } from '../preprocess/directory-copy.ts';
 
 /** Dynamo's name: the policy class or family that the client wants to be counted under. */
 const POLICY_CLASS_HEADER = 'x-dynamo-meta-policy-class';
+
+/** Below all tiers that clients may name. */
+const BATCH_TIER = -1;
 
 /** What a further attempt tells: whom to leave out, and which reservation came to nothing. */
 export interface Again {
@@ -72,16 +76,24 @@ function routeRequest(call: Call, prepared: PreparedRequest, again: Again | unde
     const { cacheNamespace: _, ...wishes } = asked.routing;
     Object.assign(request, wishes);
   }
-  // Where nobody queues the class means nothing; looking for it is not free.
-  if (nearbyRouter(model.namespace)?.queues !== false) {
-    const policyClass = call.request.headers.get(POLICY_CLASS_HEADER);
-    if (policyClass !== null) request.policyClass = policyClass;
-  }
+  classify(call, model.namespace, request);
   if (again !== undefined) {
     request.exclude = again.exclude;
     request.release = again.release;
   }
   return request;
+}
+
+/**
+ * Notes the policy class. Where nobody queues it means nothing; looking for it is not free. The class of batches goes behind
+ * everybody else of its family, whether or not a policy knows it.
+ */
+export function classify({ request: { headers } }: Caller, namespace: string, request: RouteRequest): void {
+  if (nearbyRouter(namespace)?.queues === false) return;
+  const policyClass = headers.get(POLICY_CLASS_HEADER);
+  if (policyClass === null) return;
+  request.policyClass = policyClass;
+  if (policyClass === BATCH_CLASS) request.strictPriority = BATCH_TIER;
 }
 
 /** Waits until the ticket is decided. A ticket that got lost (the object restarted) is replaced by a new one. */

@@ -4,7 +4,7 @@ import type { RouteRequest } from '../../durable/router/rpc.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { EmbedRequestSchema, EmbedResponseSchema } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import type { Caller } from '../call.ts';
-import { decide, release } from '../dispatch/route.ts';
+import { classify, decide, release } from '../dispatch/route.ts';
 import { callWorker } from '../dispatch/worker-call.ts';
 import type { RoutingWishes } from '../inference-request.ts';
 
@@ -59,6 +59,7 @@ function routeRequest(caller: Caller, { model, tokens, routing }: EmbedWork): Ro
     blockHashes: NO_HASHES,
     promptTokens: tokens,
   };
+  classify(caller, model.namespace, request);
   if (routing === null) return request;
   const { cacheNamespace: _, ...wishes } = routing;
   return Object.assign(request, wishes);

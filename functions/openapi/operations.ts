@@ -3,6 +3,7 @@
  * against each other, and `/openapi.json`, `/docs` and the checks of the end-to-end tests follow.
  */
 import { ANTHROPIC_OPERATIONS } from './anthropic-operations.ts';
+import { BATCH_OPERATIONS } from './batch-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
 import { PLATFORM_OPERATIONS } from './platform-operations.ts';
@@ -14,6 +15,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
   ...OPENAI_OPERATIONS,
   ...RESPONSES_OPERATIONS,
   ...ANTHROPIC_OPERATIONS,
+  ...BATCH_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...ROUTER_OPERATIONS,
   ...PLATFORM_OPERATIONS,

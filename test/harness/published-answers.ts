@@ -41,7 +41,8 @@ export class PublishedAnswers {
         const pattern = new RegExp(`^${literal.replace(/\{\w+\}/g, '.+')}$`);
         return { pattern, path, parameters: path.split('{').length };
       })
-      .sort((a, b) => a.parameters - b.parameters);
+      // What says more of a path comes first.
+      .sort((a, b) => a.parameters - b.parameters || b.path.length - a.path.length);
   }
 
   /** Looks at the head, and gives a watcher of the body. `complain` hears of each thing that is wrong. */
