@@ -1,7 +1,9 @@
 /** The unmodified `openai` npm client against a real deployment. */
 
 import OpenAI from 'openai';
+import { zodResponseFormat } from 'openai/helpers/zod';
 import { beforeAll, describe, expect, it } from 'vitest';
+import * as z from 'zod';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { deploy, eventually, idle, statusOf } from '../harness/deployment.ts';
 
@@ -122,11 +124,17 @@ describe('the openai client', () => {
       ...cannot,
       param: 'tools',
     });
-    const response_format = { type: 'json_object' as const };
-    await expect(client.chat.completions.create({ ...question, response_format })).rejects.toMatchObject({
-      ...cannot,
-      param: 'response_format.type',
+  });
+
+  it('gets typed answers', async () => {
+    const shape = z.object({ kind: z.enum(['router', 'cache']), blocks: z.int().min(1).max(99) });
+    const response_format = zodResponseFormat(shape, 'thing');
+    const { choices } = await client.chat.completions.parse({
+      ...question,
+      max_tokens: 200,
+      response_format,
     });
+    expect(shape.parse(choices[0]?.message.parsed)).toEqual(JSON.parse(choices[0]?.message.content ?? ''));
   });
 
   it('gets typed errors', async () => {
