@@ -12,6 +12,7 @@ const COMMANDS = {
   status: () => import('./commands/status.ts').then((module) => module.status),
   run: () => import('./commands/run.ts').then((module) => module.run),
   chat: () => import('./commands/chat.ts').then((module) => module.chat),
+  tls: () => import('./commands/tls.ts').then((module) => module.tls),
   dev: () => import('./commands/dev.ts').then((module) => module.dev),
   build: () => import('./commands/build.ts').then((module) => module.build),
   check: () => import('./commands/check.ts').then((module) => module.check),

@@ -1,8 +1,9 @@
 /** What a sidecar reads from its environment: the house's settings, and where it is and to whom it belongs. */
 
-import { type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
+import { envName, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
 import type { EngineOptions } from './engines/engine.ts';
+import { type FleetTls, fleetTls } from './tls/fleet-tls.ts';
 
 export interface SidecarSettings {
   settings: Settings;
@@ -11,6 +12,8 @@ export interface SidecarSettings {
   fleetUrl: string;
   /** Base URL of the platform. */
   platformUrl: string;
+  /** What platform and workers show each other; null: nothing. */
+  tls: FleetTls | null;
   /** Address that both listeners take and that the platform is told. */
   host: string;
   /** 0 = any free port. */
@@ -27,12 +30,14 @@ export function sidecarSettings(env: Environment): SidecarSettings {
   const settings = settingsFromEnv(env);
   if (settings.fleetToken === '') throw invalid('STATOR_FLEET_TOKEN', 'a worker needs the fleet token');
   const platformUrl = env['STATOR_PLATFORM_URL'] || 'http://127.0.0.1:8787';
+  const host = env['STATOR_SIDECAR_HOST'] || '127.0.0.1';
   return {
     settings,
     engine: engineOptions(settings),
     fleetUrl: fleetUrl(platformUrl, settings.namespace),
     platformUrl: platformUrl.replace(/\/+$/, ''),
-    host: env['STATOR_SIDECAR_HOST'] || '127.0.0.1',
+    host,
+    tls: fleetTls(settings, { hosts: [host], label: envName, nowMs: Date.now() }),
     httpPort: port(env, 'STATOR_SIDECAR_PORT'),
     grpcPort: port(env, 'STATOR_SIDECAR_GRPC_PORT'),
     parentStdin: env['STATOR_PARENT_STDIN'] === '1',

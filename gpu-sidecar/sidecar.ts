@@ -35,6 +35,8 @@ import { workerLimits } from './server/worker-limits.ts';
 import { workerMetrics } from './server/worker-metrics.ts';
 import type { SidecarSettings } from './settings.ts';
 import { systemTimers } from './timers.ts';
+import type { FleetTls } from './tls/fleet-tls.ts';
+import { type Fetch, tlsFetch } from './tls/tls-fetch.ts';
 
 export interface SidecarHooks {
   phase(phase: LifecyclePhase, addresses: SidecarAddresses): void;
@@ -53,6 +55,8 @@ const preciseClock: Clock = { nowMs: () => performance.timeOrigin + performance.
 
 export class Sidecar {
   readonly #settings: SidecarSettings;
+  /** Reaches the platform. */
+  readonly #fetch: Fetch;
   readonly #engine: Engine;
   readonly #hooks: SidecarHooks;
   readonly #log: Logger;
@@ -67,6 +71,7 @@ export class Sidecar {
 
   constructor(settings: SidecarSettings, engine: Engine, hooks: SidecarHooks, log: Logger) {
     this.#settings = settings;
+    this.#fetch = settings.tls === null ? fetch : tlsFetch(settings.tls);
     this.#engine = engine;
     this.#hooks = hooks;
     this.#log = log;
@@ -88,9 +93,9 @@ export class Sidecar {
     });
     this.#worker = this.#makeWorker(events, progress);
     const bearer = new Bearer(settings.settings.fleetToken);
-    this.#http = createHttpServer(this.#worker, bearer);
+    this.#http = createHttpServer(this.#worker, bearer, settings.tls);
     this.#grpc = createGrpcServer(this.#worker, bearer);
-    const platform = new PlatformCaller(settings.platformUrl);
+    const platform = new PlatformCaller(settings.platformUrl, this.#fetch);
     serveRouter(this.#grpc, platform);
     serveKserve(this.#grpc, platform);
     engine.onKvEvents(events);
@@ -102,12 +107,16 @@ export class Sidecar {
 
   /** Opens the listeners and dials the platform; the phases tell the rest. Throws when a port cannot be taken. */
   async start(): Promise<void> {
-    const { fleetUrl, grpcPort, host, httpPort, settings } = this.#settings;
+    const { fleetUrl, grpcPort, host, httpPort, settings, tls } = this.#settings;
     const httpBound = await listenHttp(this.#http, host, httpPort);
-    const grpcBound = await listenGrpc(this.#grpc, host, grpcPort);
+    const grpcBound = await listenGrpc(this.#grpc, { host, port: grpcPort, tls });
     const name = host.includes(':') ? `[${host}]` : host;
     const { instance } = this.#addresses;
-    this.#addresses = { http: `http://${name}:${httpBound}`, grpc: `${name}:${grpcBound}`, instance };
+    this.#addresses = {
+      http: `${tls === null ? 'http' : 'https'}://${name}:${httpBound}`,
+      grpc: `${name}:${grpcBound}`,
+      instance,
+    };
     const identity = {
       instanceId: instance,
       epoch: Math.floor(this.#worker.startedMs),
@@ -117,6 +126,7 @@ export class Sidecar {
     this.#fleet = new FleetClient({
       url: fleetUrl,
       token: settings.fleetToken,
+      tls,
       register: registerFrame(identity, this.#engine.info, settings.workerTaints),
       outbox: this.#outbox,
       dump: () => this.#worker.events.dump(),
@@ -159,6 +169,7 @@ export class Sidecar {
         platformUrl: this.#settings.platformUrl,
         fleetToken: this.#settings.settings.fleetToken,
         timeoutMs: workerLimits.storeResponseTimeoutMs,
+        fetcher: this.#fetch,
         log: this.#log,
       }),
       startedMs: preciseClock.nowMs(),
@@ -196,14 +207,24 @@ function listenHttp(server: HttpServer, host: string, port: number): Promise<num
   });
 }
 
-function listenGrpc(server: GrpcServer, host: string, port: number): Promise<number> {
+function listenGrpc(
+  server: GrpcServer,
+  { host, port, tls }: { host: string; port: number; tls: FleetTls | null },
+): Promise<number> {
   const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(address, grpcCredentials(tls), (error, bound) => {
       if (error) reject(cannotListen(error, host, port));
       else resolve(bound);
     });
   });
+}
+
+/** With TLS whoever comes must show a certificate of the fleet. */
+function grpcCredentials(tls: FleetTls | null): ServerCredentials {
+  if (tls === null) return ServerCredentials.createInsecure();
+  const own = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
+  return ServerCredentials.createSsl(Buffer.from(tls.ca), [own], true);
 }
 
 const cannotListen = (cause: Error, host: string, port: number): StatorError =>

@@ -5,6 +5,8 @@
 
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import { eventData } from '../../gpu-sidecar/server/event-data.ts';
+import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
+import { controlFetch } from '../launch/tls.ts';
 import type { Target } from './target.ts';
 
 export interface Message {
@@ -46,9 +48,11 @@ interface Chunk {
 
 export class ChatClient {
   readonly #target: Target;
+  readonly #fetch: Fetch;
 
   constructor(target: Target) {
     this.#target = target;
+    this.#fetch = controlFetch(target.control);
   }
 
   /** Names of the models that are ready, in the server's order. */
@@ -82,12 +86,12 @@ export class ChatClient {
   }
 
   async #call(path: string, init: RequestInit): Promise<Response> {
-    const { url, apiKey } = this.#target;
+    const { apiKey, control, url } = this.#target;
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (apiKey !== '') headers['authorization'] = `Bearer ${apiKey}`;
     let response: Response;
     try {
-      response = await fetch(url + path, { ...init, headers });
+      response = await this.#fetch(control.url + path, { ...init, headers });
     } catch (cause) {
       throw new StatorError('worker_unavailable', `${url} does not answer: ${reasonOf(cause)}`, { cause });
     }

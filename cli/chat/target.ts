@@ -2,10 +2,13 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { DeploymentRecord } from '../launch/records.ts';
+import type { Control } from '../launch/tls.ts';
 
 export interface Target {
-  /** Base URL without a slash at its end. */
+  /** Base URL without a slash at its end, as people know it. */
   url: string;
+  /** How to get there. */
+  control: Control;
   apiKey: string;
 }
 
@@ -18,7 +21,7 @@ export const TARGET_ARGS = {
 /** `records`: what runs on this machine. Throws StatorError when there is nothing to talk to, or more than one. */
 export function chooseTarget(
   asked: { url?: string | undefined; apiKey?: string | undefined },
-  records: readonly Pick<DeploymentRecord, 'url' | 'apiKey'>[],
+  records: readonly Pick<DeploymentRecord, keyof Target>[],
 ): Target {
   if (asked.url !== undefined) {
     const url = asked.url.replace(/\/+$/, '').replace(/\/v1$/, '');
@@ -26,7 +29,8 @@ export function chooseTarget(
       throw new StatorError('invalid_request', `--url: ${asked.url} is not an http or https address`);
     }
     const known = records.find((record) => record.url === url);
-    return { url, apiKey: asked.apiKey ?? known?.apiKey ?? '' };
+    const control = known?.control ?? { url, tls: null };
+    return { url, control, apiKey: asked.apiKey ?? known?.apiKey ?? '' };
   }
   const [only, other] = records;
   if (only === undefined) {
@@ -39,5 +43,5 @@ export function chooseTarget(
     const urls = records.map(({ url }) => url).join(', ');
     throw new StatorError('invalid_request', `several deployments run here (${urls}): choose with --url`);
   }
-  return { url: only.url, apiKey: asked.apiKey ?? only.apiKey };
+  return { url: only.url, control: only.control, apiKey: asked.apiKey ?? only.apiKey };
 }

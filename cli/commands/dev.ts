@@ -1,6 +1,7 @@
 /** `stator dev`: the same as `up`, under `wrangler dev`: the platform reloads when its sources change. */
 
 import { defineCommand } from 'citty';
+import { StatorError } from '../../durable/runtime/errors.ts';
 import { wranglerLauncher } from '../launch/deployment.ts';
 import { choosePort } from '../launch/ports.ts';
 import { createOutput } from '../output.ts';
@@ -14,6 +15,9 @@ export const dev = defineCommand({
     const output = createOutput({ json: args['json'] === true });
     const { settings, given } = readSettings(args);
     requireKeyBeyondLoopback(settings);
+    if (settings.tlsCert !== '' || settings.fleetTlsCert !== '') {
+      throw new StatorError('invalid_request', 'dev has no TLS: leave out --tls-cert and --fleet-tls-cert');
+    }
     const port = await choosePort(settings.host, settings.port, { given: given.has('port') });
     return serve({ ...settings, port }, wranglerLauncher(), output);
   },

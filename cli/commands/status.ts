@@ -4,6 +4,7 @@ import { defineCommand } from 'citty';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { platformClient } from '../launch/platform-client.ts';
 import { liveRecords } from '../launch/records.ts';
+import { controlFetch } from '../launch/tls.ts';
 import { refuseUnknown } from '../settings.ts';
 
 export const status = defineCommand({
@@ -16,10 +17,12 @@ export const status = defineCommand({
   async run({ args }): Promise<number> {
     refuseUnknown(args, new Set(['url', 'api-key', 'json']));
     const apiKey = args['api-key'] ?? process.env['STATOR_API_KEY'] ?? '';
-    const targets = args.url ? [{ url: args.url.replace(/\/$/, ''), apiKey }] : liveRecords();
+    const elsewhere = (url: string) => ({ url, control: { url, tls: null }, apiKey });
+    const targets = args.url ? [elsewhere(args.url.replace(/\/$/, ''))] : liveRecords();
     const answers: { url: string; status: RouterStatus }[] = [];
-    for (const target of targets) {
-      answers.push({ url: target.url, status: await platformClient(target.url, target.apiKey).status() });
+    for (const { apiKey: key, control, url } of targets) {
+      const client = platformClient(control.url, key, controlFetch(control));
+      answers.push({ url, status: await client.status() });
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     else if (answers.length === 0)

@@ -15,6 +15,7 @@ import {
 } from '../launch/deployment.ts';
 import { choosePort } from '../launch/ports.ts';
 import { liveRecords, removeRecord, writeRecord } from '../launch/records.ts';
+import { withFleetListen } from '../launch/tls.ts';
 import { createOutput, type Output } from '../output.ts';
 import { readSettings, settingArgs } from '../settings.ts';
 
@@ -29,20 +30,30 @@ export const up = defineCommand({
     requireKeyBeyondLoopback(settings);
     liveRecords();
     const port = await choosePort(settings.host, settings.port, { given: given.has('port') });
-    return serve({ ...settings, port }, await bundleLauncher(output), output);
+    const complete = await withFleetListen({ ...settings, port });
+    return serve(complete, await bundleLauncher(output), output);
   },
 });
 
 /** Anybody on the network could use the GPUs otherwise. */
 export function requireKeyBeyondLoopback(settings: Settings): void {
-  if (settings.apiKey !== '') return;
-  const further = settings.alsoListen.split(',').map((address) => address.slice(0, address.lastIndexOf(':')));
-  const hosts = [settings.host, ...further.map((host) => host.replace(/^\[(.*)\]$/, '$1'))];
+  const { alsoListen, apiKey, fleetListen, fleetTlsCert, tlsClientCa } = settings;
+  if (apiKey !== '') return;
+  // Where certificates are asked for, nobody gets in without one.
+  const addresses = [
+    ...(tlsClientCa === '' ? alsoListen.split(',') : []),
+    fleetTlsCert === '' ? fleetListen : '',
+  ];
+  const further = addresses.map((address) => address.slice(0, address.lastIndexOf(':')));
+  const hosts = [
+    tlsClientCa === '' ? settings.host : '',
+    ...further.map((host) => host.replace(/^\[(.*)\]$/, '$1')),
+  ];
   const open = hosts.find((host) => host !== '' && !LOOPBACK.has(host));
   if (open === undefined) return;
   throw new StatorError(
     'invalid_request',
-    `--host ${open} can be reached from other machines, so it wants --api-key (or STATOR_API_KEY)`,
+    `--host ${open} can be reached from other machines, so it wants --api-key (or STATOR_API_KEY) or --tls-client-ca`,
     { param: 'apiKey' },
   );
 }
@@ -62,7 +73,8 @@ export async function serve(settings: Settings, launch: PlatformLauncher, output
   const deployment = new Deployment(settings, launch, {
     onPlatform: (platformPid) => {
       const { port, apiKey } = settings;
-      writeRecord({ launcherPid: process.pid, platformPid, url: deployment.url, port, startedMs, apiKey });
+      const { control, url } = deployment;
+      writeRecord({ launcherPid: process.pid, platformPid, url, control, port, startedMs, apiKey });
     },
     onSidecarLine: (index, line) => report(output, index, line),
     onExit: (name, { code, restartInMs }) => {

@@ -9,10 +9,19 @@ import { join, relative } from 'node:path';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
 import { platformClient, waitFor } from './platform-client.ts';
 import { Supervised } from './supervised.ts';
+import {
+  type Control,
+  controlFetch,
+  controlOf,
+  type DeploymentTls,
+  deploymentTls,
+  withFleetListen,
+} from './tls.ts';
 import { workerdConfig } from './workerd-config.ts';
 
 /** Exit code of a sidecar whose settings or model cannot work: a restart would only repeat it. */
@@ -44,17 +53,20 @@ export type PlatformLauncher = (input: {
   directory: string;
   storage: string;
   listen: string;
+  tls: DeploymentTls;
 }) => { command: string; args: readonly string[]; env: Readonly<Record<string, string>> };
 
 /** Production: workerd on a bundle, `extraArgs` for an inspector and the like. */
 export function workerdLauncher(bundle: Bundle, extraArgs: readonly string[] = []): PlatformLauncher {
-  return ({ settings, directory, storage, listen }) => {
+  return ({ settings, directory, storage, listen, tls }) => {
     const config = join(directory, 'workerd.capnp');
     const text = workerdConfig({
       bundle: relative(directory, bundle.directory),
       bundleFiles: bundle.directory,
       storage,
       listen,
+      fleetListen: settings.fleetListen,
+      tls,
       alsoListen: settings.alsoListen.split(',').filter((address) => address !== ''),
       env: settingsToEnv(settings),
     });
@@ -87,7 +99,10 @@ export function wranglerLauncher(): PlatformLauncher {
 const hostPort = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
 export class Deployment {
+  /** For clients. */
   readonly url: string;
+  /** For workers and the launcher. */
+  readonly control: Control;
   readonly settings: Settings;
   readonly directory: string;
   readonly platform: Supervised;
@@ -95,31 +110,39 @@ export class Deployment {
   /** Last line of each sidecar's phase, by index: addresses and instance ids. */
   readonly sidecarLines: (SidecarLine | null)[] = [];
   readonly #options: DeploymentOptions;
+  /** Reaches `control`. */
+  readonly fetch: Fetch;
   #startError: (error: Error) => void = () => {};
   readonly #failed: Promise<never>;
 
-  /** `settings.port` must be a free port; `settings.fleetToken` is made when empty. */
+  /**
+   * `settings.port` must be a free port; `settings.fleetToken` is made when empty; with TLS `settings.fleetListen` is given
+   * (`withFleetListen`). Throws StatorError `invalid_request` when a certificate cannot work.
+   */
   constructor(settings: Settings, launch: PlatformLauncher, options: DeploymentOptions = {}) {
     this.settings = { ...settings, fleetToken: settings.fleetToken || randomBytes(24).toString('base64url') };
     this.#options = options;
     const { host, port } = this.settings;
-    this.url = `http://${hostPort(host === '0.0.0.0' ? '127.0.0.1' : host, port)}`;
+    const tls = deploymentTls(this.settings, Date.now());
+    this.url = `${tls.http === null ? 'http' : 'https'}://${hostPort(host === '0.0.0.0' ? '127.0.0.1' : host, port)}`;
+    this.control = controlOf(this.settings, this.url);
+    this.fetch = controlFetch(this.control);
     this.directory = join(STATE_DIR, 'run', String(settings.port));
     this.#failed = new Promise((_, reject) => {
       this.#startError = reject;
     });
     this.#failed.catch(() => {});
-    this.platform = this.#supervisePlatform(launch);
+    this.platform = this.#supervisePlatform(launch, tls);
   }
 
-  #supervisePlatform(launch: PlatformLauncher): Supervised {
+  #supervisePlatform(launch: PlatformLauncher, tls: DeploymentTls): Supervised {
     const { settings, directory } = this;
     const storage = join(directory, 'objects');
     mkdirSync(storage, { recursive: true });
     const listen = hostPort(settings.host, settings.port);
     return new Supervised({
       name: 'platform',
-      ...launch({ settings, directory, storage, listen }),
+      ...launch({ settings, directory, storage, listen, tls }),
       logFile: join(directory, 'platform.log'),
       onStart: (pid) => this.#options.onPlatform?.(pid),
       onExit: (info) => this.#options.onExit?.('platform', info),
@@ -136,7 +159,8 @@ export class Deployment {
   async startPlatform(): Promise<void> {
     this.platform.start();
     const live = async () => {
-      const response = await fetch(`${this.url}/live`).catch(() => null);
+      const response = await this.fetch(`${this.control.url}/live`).catch(() => null);
+      await response?.body?.cancel();
       return response?.ok ? true : null;
     };
     await waitFor(live, {
@@ -153,7 +177,8 @@ export class Deployment {
 
   /** Resolves when some model is ready; rejects when a sidecar cannot start at all. */
   ready(): Promise<string[]> {
-    return waitFor(() => platformClient(this.url, this.settings.apiKey).readyModels(), {
+    const client = platformClient(this.control.url, this.settings.apiKey, this.fetch);
+    return waitFor(() => client.readyModels(), {
       timeoutMs: READY_TIMEOUT_MS,
       everyMs: 50,
       failed: this.#failed,
@@ -189,7 +214,7 @@ export class Deployment {
   #sidecarEnv(settings: Settings, extra: Record<string, string>): Record<string, string> {
     return {
       ...settingsToEnv(settings),
-      STATOR_PLATFORM_URL: this.url,
+      STATOR_PLATFORM_URL: this.control.url,
       STATOR_PARENT_STDIN: '1',
       NODE_NO_WARNINGS: '1',
       // Decodes run on libuv's pool beside file reads and DNS.
@@ -238,5 +263,6 @@ export async function createDeployment(
   settings: Settings,
   options: DeploymentOptions = {},
 ): Promise<Deployment> {
-  return new Deployment(settings, workerdLauncher(await buildBundle()), options);
+  const complete = await withFleetListen(settings);
+  return new Deployment(complete, workerdLauncher(await buildBundle()), options);
 }

@@ -2,6 +2,7 @@
 
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 
 export interface PlatformClient {
   /** Model names when the platform answers and at least one is ready, else null. */
@@ -9,9 +10,9 @@ export interface PlatformClient {
   status(): Promise<RouterStatus>;
 }
 
-export function platformClient(url: string, apiKey: string): PlatformClient {
+export function platformClient(url: string, apiKey: string, fetcher: Fetch = fetch): PlatformClient {
   const headers: Record<string, string> = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
-  const get = (path: string) => fetch(url + path, { headers, signal: AbortSignal.timeout(5_000) });
+  const get = (path: string) => fetcher(url + path, { headers, signal: AbortSignal.timeout(5_000) });
   return {
     async readyModels() {
       try {

@@ -13,6 +13,11 @@ const recordSchema = z.object({
   platformPid: z.number().int().nullable(),
   url: z.string(),
   port: z.number().int(),
+  /** Where launcher and commands reach it; with TLS not the `url`. */
+  control: z.object({
+    url: z.string(),
+    tls: z.object({ cert: z.string(), key: z.string(), ca: z.string() }).nullable(),
+  }),
   startedMs: z.number(),
   /** For `stator status` on a protected address; the file is readable by its owner only. */
   apiKey: z.string(),

@@ -10,7 +10,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import * as z from 'zod';
+import type { TlsFiles } from '../../gpu-sidecar/tls/tls-files.ts';
 import { PROJECT_ROOT } from '../paths.ts';
+import type { DeploymentTls } from './tls.ts';
 
 const wranglerSchema = z.object({
   compatibility_date: z.string(),
@@ -31,6 +33,9 @@ export interface WorkerdConfigInput {
   listen: string;
   /** Further `host:port`. */
   alsoListen: readonly string[];
+  /** `host:port` for workers; empty: none of their own. */
+  fleetListen: string;
+  tls: DeploymentTls;
   /** Text bindings. */
   env: Readonly<Record<string, string>>;
 }
@@ -71,10 +76,12 @@ export function workerdConfig(input: WorkerdConfigInput): string {
       `        (className = ${quote(class_name)}, uniqueKey = ${quote(`stator-${class_name.toLowerCase()}`)}, ` +
       'enableSql = true, preventEviction = true)',
   );
-  const sockets = [input.listen, ...input.alsoListen].map((address, index) => {
-    const name = index === 0 ? 'http' : `http-${index}`;
-    return `    (name = ${quote(name)}, address = ${quote(address)}, http = (), service = "platform")`;
-  });
+  const { fleet, http } = input.tls;
+  const sockets = [input.listen, ...input.alsoListen].map((address, index) =>
+    socket(index === 0 ? 'http' : `http-${index}`, address, http),
+  );
+  if (input.fleetListen !== '') sockets.push(socket('fleet', input.fleetListen, fleet));
+  const outbound = fleet === null ? '' : `, tlsOptions = ${tlsOptions(fleet)}`;
   return `# Written by \`stator up\` from wrangler.toml; changes here are lost.
 using Workerd = import "/workerd/workerd.capnp";
 
@@ -96,7 +103,7 @@ ${namespaces.join(',\n')}
       globalOutbound = "network"
     )),
     (name = "storage", disk = (path = ${quote(input.storage)}, writable = true)),
-    (name = "network", network = (allow = ["public", "private", "local"]))
+    (name = "network", network = (allow = ["public", "private", "local"]${outbound}))
   ],
   v8Flags = [${V8_FLAGS.map(quote).join(', ')}],
   sockets = [
@@ -104,4 +111,16 @@ ${sockets.join(',\n')}
   ]
 );
 `;
+}
+
+function socket(name: string, address: string, tls: TlsFiles | null): string {
+  const protocol = tls === null ? 'http = ()' : `https = (options = (), tlsOptions = ${tlsOptions(tls)})`;
+  return `    (name = ${quote(name)}, address = ${quote(address)}, ${protocol}, service = "platform")`;
+}
+
+/** As a server: whoever comes must show a certificate of `ca`, where there is one. As a client: trusts `ca`, shows its own. */
+function tlsOptions({ ca, cert, key }: TlsFiles): string {
+  const keypair = `keypair = (privateKey = ${quote(key)}, certificateChain = ${quote(cert)})`;
+  const trust = ca === null ? '' : `, requireClientCerts = true, trustedCertificates = [${quote(ca)}]`;
+  return `(${keypair}${trust})`;
 }

@@ -15,6 +15,8 @@ interface Rule extends Contradiction {
   broken: (settings: Settings) => boolean;
 }
 
+type TextSetting = { [K in SettingName]: Settings[K] extends string ? K : never }[SettingName];
+
 const RULES: readonly Rule[] = [
   {
     settings: ['routerTrackOutputBlocks', 'routerTrackActiveBlocks'],
@@ -49,7 +51,20 @@ const RULES: readonly Rule[] = [
     reason: '0 ignores the cache, so it cannot go with',
     broken: (s) => s.overlapScoreWeight === 0 && s.overlapScoreCredit !== 1 && s.overlapScoreCredit !== 0,
   },
+  ...wants('tlsCert', 'tlsKey'),
+  ...wants('tlsKey', 'tlsCert'),
+  ...wants('tlsClientCa', 'tlsCert'),
+  ...wants('fleetTlsCert', 'fleetTlsKey'),
+  ...wants('fleetTlsCert', 'fleetTlsCa'),
+  ...wants('fleetTlsKey', 'fleetTlsCert'),
+  ...wants('fleetTlsCa', 'fleetTlsCert'),
 ];
+
+/** A text that does nothing alone. */
+function wants(given: TextSetting, needed: TextSetting): Rule[] {
+  const broken = (s: Settings) => s[given] !== '' && s[needed] === '';
+  return [{ settings: [given, needed], reason: 'is given, which wants', broken }];
+}
 
 /** The first rule that these settings break. */
 export function contradiction(settings: Settings): Contradiction | undefined {

@@ -19,6 +19,7 @@ import {
 } from '../proto/gen/stator/v1/fleet_pb.js';
 import type { WorkerLimits } from '../server/worker-limits.ts';
 import type { Timers } from '../timers.ts';
+import type { FleetTls } from '../tls/fleet-tls.ts';
 import { heartbeatFrame, type Outbox } from './outbox.ts';
 import { type Refusal, upgradeRefusal } from './refusal.ts';
 import { type Effect, type Happening, newSession, type Session, step, wakeAtMs } from './session.ts';
@@ -29,6 +30,8 @@ export interface FleetClientOptions {
   /** `ws://host:port/fleet/v1/{namespace}` */
   url: string;
   token: string;
+  /** For `wss`: what is shown, and whom to trust. */
+  tls?: FleetTls | null;
   register: Register;
   outbox: Outbox;
   /** The frames of a dump of the whole index. */
@@ -178,8 +181,9 @@ export class FleetClient {
   }
 
   #dial(): void {
-    const { limits, token, url } = this.#options;
+    const { limits, tls, token, url } = this.#options;
     const socket = new WebSocket(url, FLEET_PROTOCOL, {
+      ...tls,
       headers: { authorization: `Bearer ${token}` },
       perMessageDeflate: false,
       maxPayload: limits.fleetFrameBytes,

@@ -6,9 +6,11 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { toBinary } from '@bufbuild/protobuf';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { GenerateRequestSchema } from '../proto/gen/stator/v1/worker_pb.js';
+import type { FleetTls } from '../tls/fleet-tls.ts';
 import type { Bearer } from './bearer.ts';
 import type { SinkObserver } from './byte-sink.ts';
 import { decodeMessage } from './decode-message.ts';
@@ -26,27 +28,29 @@ const UNARY_BY_PATH: ReadonlyMap<string, UnaryMethod> = new Map(
   Object.entries(UNARY_METHODS).map(([name, method]) => [SERVICE + name, method]),
 );
 
-/** Not listening yet: the caller chooses the address. */
-export function createHttpServer(worker: Worker, bearer: Bearer): Server {
+/** Not listening yet: the caller chooses the address. With `tls` whoever comes must show a certificate of the fleet. */
+export function createHttpServer(worker: Worker, bearer: Bearer, tls: FleetTls | null = null): Server {
   const { limits } = worker;
-  const server = createServer(
-    {
-      noDelay: true,
-      keepAlive: true,
-      keepAliveTimeout: limits.idleConnectionMs,
-      headersTimeout: limits.requestHeadMs,
-      requestTimeout: limits.requestBodyMs,
-    },
-    (request, response) => {
-      response.sendDate = false;
-      if (!bearer.accepts(request.headers.authorization)) {
-        const error = new StatorError('invalid_api_key', 'the fleet token is missing or wrong');
-        writeHttpError(response, error, { close: true });
-      } else if (request.url === GENERATE && request.method === 'POST') {
-        serveGenerate(worker, request, response);
-      } else serveOther(worker, request, response);
-    },
-  );
+  const options = {
+    noDelay: true,
+    keepAlive: true,
+    keepAliveTimeout: limits.idleConnectionMs,
+    headersTimeout: limits.requestHeadMs,
+    requestTimeout: limits.requestBodyMs,
+  };
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    response.sendDate = false;
+    if (!bearer.accepts(request.headers.authorization)) {
+      const error = new StatorError('invalid_api_key', 'the fleet token is missing or wrong');
+      writeHttpError(response, error, { close: true });
+    } else if (request.url === GENERATE && request.method === 'POST') {
+      serveGenerate(worker, request, response);
+    } else serveOther(worker, request, response);
+  };
+  const server =
+    tls === null
+      ? createServer(options, serve)
+      : createTlsServer({ ...options, ...tls, requestCert: true, rejectUnauthorized: true }, serve);
   server.maxConnections = limits.sidecarConnections;
   return server;
 }

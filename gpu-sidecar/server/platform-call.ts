@@ -6,6 +6,7 @@
 
 import type { Metadata } from '@grpc/grpc-js';
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import type { Fetch } from '../tls/tls-fetch.ts';
 
 /** Credentials and what names the request. */
 const HANDED_ON = ['authorization', 'x-api-key', 'x-request-id'];
@@ -18,14 +19,11 @@ export interface PlatformCall {
   body?: { type: string; bytes: Uint8Array | string };
 }
 
-/** How the platform is reached: Node's own `fetch` but for tests and private certificates. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
-
 export class PlatformCaller {
   readonly #url: string;
   readonly #fetch: Fetch;
 
-  /** `url`: base URL of the platform. */
+  /** `url`: base URL of the platform; `fetcher`: Node's own, or one with certificates. */
   constructor(url: string, fetcher: Fetch = fetch) {
     this.#url = url;
     this.#fetch = fetcher;

@@ -8,6 +8,7 @@
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import type { Logger } from '../../durable/runtime/log.ts';
 import type { ResponseRecord } from '../response/encoder.ts';
+import type { Fetch } from '../tls/tls-fetch.ts';
 
 export interface ResponseRecords {
   /** Resolves when the response is stored, or will not be. */
@@ -19,6 +20,8 @@ export interface PlatformRecordsOptions {
   platformUrl: string;
   fleetToken: string;
   timeoutMs: number;
+  /** Node's own, or one with certificates. */
+  fetcher?: Fetch;
   log: Pick<Logger, 'warn'>;
 }
 
@@ -26,12 +29,13 @@ export function platformRecords({
   platformUrl,
   fleetToken,
   timeoutMs,
+  fetcher = fetch,
   log,
 }: PlatformRecordsOptions): ResponseRecords {
   return {
     async keep(responseId, { state, document }) {
       try {
-        const response = await fetch(
+        const response = await fetcher(
           `${platformUrl}/fleet/v1/responses/${encodeURIComponent(responseId)}?state=${state}`,
           {
             method: 'PUT',

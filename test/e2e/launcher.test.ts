@@ -12,6 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildBundle } from '../../cli/launch/bundle.ts';
 import { freePort } from '../../cli/launch/ports.ts';
 import { PROJECT_ROOT, STATE_DIR } from '../../cli/paths.ts';
+import { tlsFetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { eventually } from '../harness/deployment.ts';
 import { Launcher } from '../harness/launcher.ts';
 import { processesWith } from '../harness/processes.ts';
@@ -70,6 +71,16 @@ describe('bad input', () => {
     ],
     ['a port in use', () => ['--port', String(takenPort)], () => `port ${takenPort} on 127.0.0.1 is in use`],
     ['another address without a key', () => ['--host', '0.0.0.0'], () => '--host 0.0.0.0'],
+    [
+      'a certificate that is not there',
+      () => ['--tls-cert', missingFile, '--tls-key', missingFile],
+      () => `--tls-cert: ${missingFile} is not there`,
+    ],
+    [
+      'a certificate without its key',
+      () => ['--tls-cert', textFile],
+      () => '--tls-cert is given, which wants',
+    ],
     ['an unknown option', () => ['--router-mood', 'kv'], () => '--router-mood'],
     ['a wrong router mode', () => ['--router-mode', 'best'], () => '--router-mode'],
     [
@@ -195,6 +206,24 @@ describe('a good start', () => {
     launcher.child.stdout?.destroy();
     launcher.child.stderr?.destroy();
     launcher.child.kill('SIGTERM');
+    expect((await launcher.ended()).code).toBe(0);
+    await nothingLeft();
+  });
+
+  it('with a certificate that `stator tls` made is https for clients, and its commands find the way', async () => {
+    const files = join(folder, 'certificates');
+    expect((await stator('tls', '--out', files).ended()).stdout).toContain('for localhost, 127.0.0.1');
+    const [cert, key, ca] = ['localhost.pem', 'localhost-key.pem', 'ca.pem'].map((name) => join(files, name));
+    const tls = ['--tls-cert', cert as string, '--tls-key', key as string];
+    const launcher = stator('up', '--port', '0', '--engine', 'mock', '--json', ...tls);
+    const { url } = await launcher.event(({ event }) => event === 'ready');
+    expect(url).toMatch(/^https:/);
+    const pem = { cert: '', key: '', ca: readFileSync(ca as string, 'utf8') };
+    expect((await tlsFetch(pem)(`${url}/live`)).status).toBe(200);
+    const asked = await stator('run', 'hello', '--max-tokens', '4', '--json').ended();
+    expect(JSON.parse(asked.stdout)).toMatchObject({ finish_reason: 'length' });
+    expect((await status())[0]?.url).toBe(url);
+    expect((await stator('down').ended()).code).toBe(0);
     expect((await launcher.ended()).code).toBe(0);
     await nothingLeft();
   });

@@ -42,7 +42,7 @@ export async function deploy(overrides: Partial<Settings> = {}): Promise<Deploym
 
 export async function statusOf(deployment: Deployment): Promise<RouterStatus> {
   const headers = deployment.settings.apiKey ? { authorization: `Bearer ${deployment.settings.apiKey}` } : {};
-  const response = await fetch(`${deployment.url}/stator/v1/status`, { headers });
+  const response = await deployment.fetch(`${deployment.control.url}/stator/v1/status`, { headers });
   return (await response.json()) as RouterStatus;
 }
 

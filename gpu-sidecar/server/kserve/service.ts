@@ -8,6 +8,8 @@
  * request, and that stops the engine.
  */
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   create,
   type DescMessage,
@@ -17,7 +19,6 @@ import {
 } from '@bufbuild/protobuf';
 import type { Metadata, Server, ServerDuplexStream, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
-import manifest from '../../../package.json' with { type: 'json' };
 import * as proto from '../../proto/gen/inference/grpc_service_pb.js';
 import { eventData } from '../event-data.ts';
 import { decoder, encoder } from '../grpc-codec.ts';
@@ -27,6 +28,8 @@ import { checkVersion, type Inference, readInference } from './infer-request.ts'
 import { type Completion, InferStream, inferResponse } from './infer-response.ts';
 import { modelMetadata } from './model.ts';
 
+const manifest = readFileSync(join(import.meta.dirname, '../../../package.json'), 'utf8');
+const { version } = JSON.parse(manifest) as { version: string };
 const { method, typeName } = proto.GRPCInferenceService;
 const SERVICE = `/${typeName}/`;
 const COMPLETIONS = '/v1/completions';
@@ -56,7 +59,7 @@ export function serveKserve(server: Server, platform: PlatformCaller): void {
   };
   unary(method.serverLive, async (_, caller) => ({ live: await isOk('/live', caller) }));
   unary(method.serverReady, async (_, caller) => ({ ready: await isOk('/health', caller) }));
-  unary(method.serverMetadata, async () => ({ name: 'stator', version: manifest.version, extensions: [] }));
+  unary(method.serverMetadata, async () => ({ name: 'stator', version, extensions: [] }));
   unary(method.modelReady, modelReady);
   unary(method.modelMetadata, metadataOf);
   unary(method.modelInfer, infer);

@@ -61,7 +61,7 @@ async function conversation({ answer = echo, isTTY = false, env = {} as Record<s
   const ended = chatLoop(
     { model: 'm', system: 'be kind', messages: [] },
     {
-      client: new ChatClient({ url, apiKey: 'key' }),
+      client: new ChatClient({ url, control: { url, tls: null }, apiKey: 'key' }),
       reader: new MessageReader(input, new PassThrough()),
       view: { screen, env, nowMs: () => performance.now() },
       interrupts: (stop) => {

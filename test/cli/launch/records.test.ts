@@ -30,6 +30,7 @@ const record = (port: number, launcherPid: number, platformPid: number | null = 
   platformPid,
   url: `http://127.0.0.1:${port}`,
   port,
+  control: { url: `http://127.0.0.1:${port}`, tls: null },
   startedMs: 1,
   apiKey: 'sk-1',
 });

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { DeploymentTls } from '../../../cli/launch/tls.ts';
 import { workerdConfig } from '../../../cli/launch/workerd-config.ts';
 import { PROJECT_ROOT, workerdBinary } from '../../../cli/paths.ts';
 
@@ -17,13 +18,16 @@ for (const name of ['a.wasm', 'chunk.js', 'index.js', 'index.js.map', 'README.md
   writeFileSync(join(bundleFiles, name), name);
 }
 
-const config = (env: Record<string, string> = {}) =>
+const noTls: DeploymentTls = { http: null, fleet: null };
+const config = (env: Record<string, string> = {}, tls = noTls, fleetListen = '') =>
   workerdConfig({
     bundle: 'bundle',
     bundleFiles,
     storage: join(folder, 'objects'),
     listen: '127.0.0.1:9000',
     alsoListen: ['127.0.0.1:9001', '[::1]:9002'],
+    fleetListen,
+    tls,
     env,
   });
 
@@ -59,6 +63,28 @@ describe('the configuration', () => {
   test('listens where it is told and stores where it is told', () => {
     expect(config()).toContain('address = "127.0.0.1:9000"');
     expect(config()).toContain(`path = "${join(folder, 'objects')}"`);
+  });
+
+  test('with TLS: https on the addresses for clients, certificates wanted where they are, the fleet apart', () => {
+    const http = { cert: 'public cert', key: 'public key', ca: null };
+    const fleet = { cert: 'fleet cert', key: 'fleet key', ca: 'fleet ca' };
+    const lines = (text: string, part: string) => text.split('\n').filter((line) => line.includes(part));
+    const text = config({}, { http, fleet }, '127.0.0.1:9003');
+    expect(lines(text, 'name = "http')).toHaveLength(3);
+    for (const line of lines(text, 'name = "http')) {
+      expect(line).toContain('https = (options = (), tlsOptions = (keypair = (privateKey = "public key"');
+      expect(line).not.toContain('requireClientCerts');
+    }
+    const ofFleet = 'requireClientCerts = true, trustedCertificates = ["fleet ca"]';
+    expect(lines(text, 'name = "fleet"')).toEqual([expect.stringContaining(ofFleet)]);
+    expect(lines(text, 'name = "network"')).toEqual([
+      expect.stringContaining('trustedCertificates = ["fleet ca"]'),
+    ]);
+    const file = join(folder, 'tls.capnp');
+    writeFileSync(file, text);
+    expect(spawnSync(workerdBinary(), ['compile', '--config-only', file]).stderr.toString()).toBe('');
+    const plainFleet = config({}, { http, fleet: null }, '127.0.0.1:9003');
+    expect(lines(plainFleet, 'name = "fleet"')).toEqual([expect.stringContaining('http = ()')]);
   });
 
   test('is read by workerd with every text as it was', () => {
