@@ -59,7 +59,15 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      { test: { name: 'servers', include: ['test/servers/**/*.test.ts'], testTimeout: 600_000 } },
+      {
+        test: {
+          name: 'servers',
+          include: ['test/servers/**/*.test.ts'],
+          testTimeout: 600_000,
+          // They share a Python environment and the machine.
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -3,46 +3,39 @@
 import Anthropic from '@anthropic-ai/sdk';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
-import { deploy, idle, statusOf } from '../harness/deployment.ts';
+import { idle, statusOf } from '../harness/deployment.ts';
+import {
+  API_KEY,
+  ARGUMENTS,
+  CALL,
+  deployDictated,
+  LAST_WORDS,
+  MODEL,
+  REASONING,
+  saying,
+  WEATHER,
+  WEATHER_RESULT,
+} from '../harness/dictated.ts';
 
 let deployment: Deployment;
 let client: Anthropic;
 beforeAll(async () => {
-  deployment = await deploy({
-    workers: 1,
-    engine: 'mock',
-    modelName: 'dictated',
-    mockDictation: true,
-    engineSpeedup: 0,
-    toolCallParser: 'hermes',
-    reasoningParser: 'qwen3',
-    apiKey: 'sk-stator-test',
-    context: 4096,
-  });
-  client = new Anthropic({ baseURL: deployment.url, apiKey: 'sk-stator-test', maxRetries: 0 });
+  deployment = await deployDictated();
+  client = new Anthropic({ baseURL: deployment.url, apiKey: API_KEY, maxRetries: 0 });
 }, 90_000);
 
-const saying = (answer: string) => ({
-  model: 'dictated',
+const asking = (answer: string) => ({
+  model: MODEL,
   max_tokens: 512,
-  messages: [{ role: 'user' as const, content: `Please say «${answer}»` }],
+  messages: [{ role: 'user' as const, content: saying(answer) }],
 });
 
-const weather: Anthropic.Tool = {
-  name: 'get_weather',
-  description: 'The weather of a city',
-  input_schema: {
-    type: 'object',
-    properties: { city: { type: 'string' }, days: { type: 'integer' } },
-    required: ['city'],
-  },
-};
-const CALL = '<tool_call>{"name": "get_weather", "arguments": {"city": "Köln", "days": 3}}</tool_call>';
-const input = { city: 'Köln', days: 3 };
+const { name, description, parameters } = WEATHER;
+const weather: Anthropic.Tool = { name, description, input_schema: parameters };
 
 describe('the Anthropic client', () => {
   it('gets the same message streamed and whole, with thinking and text', async () => {
-    const question = saying('<think>Hm, é.</think>Grüße 😀, world.');
+    const question = asking(`${REASONING}Grüße 😀, world.`);
     const whole = await client.messages.create(question);
     expect(whole.content).toEqual([
       { type: 'thinking', thinking: 'Hm, é.', signature: expect.stringMatching(/^sig_/) },
@@ -63,9 +56,9 @@ describe('the Anthropic client', () => {
   });
 
   it('has its tools called, one after the other, and goes on with their results', async () => {
-    const question = { ...saying(`Let me look. ${CALL}`), tools: [weather] };
+    const question = { ...asking(`Let me look. ${CALL}`), tools: [weather] };
     const whole = await client.messages.create(question);
-    const call = { type: 'tool_use', id: expect.stringMatching(/^toolu_/), name: 'get_weather', input };
+    const call = { type: 'tool_use', id: expect.stringMatching(/^toolu_/), name, input: ARGUMENTS };
     expect(whole.content).toEqual([{ type: 'text', text: 'Let me look.' }, call]);
     expect(whole.stop_reason).toBe('tool_use');
     const streamed = await client.messages.stream(question).finalMessage();
@@ -73,7 +66,7 @@ describe('the Anthropic client', () => {
     expect(streamed.stop_reason).toBe('tool_use');
 
     const { id } = streamed.content[1] as Anthropic.ToolUseBlock;
-    const result = { type: 'tool_result' as const, tool_use_id: id, content: '«It is 20 degrees.»' };
+    const result = { type: 'tool_result' as const, tool_use_id: id, content: WEATHER_RESULT };
     const answer = await client.messages.create({
       ...question,
       messages: [
@@ -82,14 +75,14 @@ describe('the Anthropic client', () => {
         { role: 'user', content: [result] },
       ],
     });
-    expect(answer.content).toEqual([{ type: 'text', text: 'It is 20 degrees.' }]);
+    expect(answer.content).toEqual([{ type: 'text', text: LAST_WORDS }]);
     expect(answer.stop_reason).toBe('end_turn');
   });
 
   it('runs a tool by itself, with the helper of the client', async () => {
     const asked: unknown[] = [];
     const runner = client.beta.messages.toolRunner({
-      ...saying(CALL),
+      ...asking(CALL),
       tools: [
         {
           ...weather,
@@ -102,12 +95,12 @@ describe('the Anthropic client', () => {
       ],
     });
     const { content } = await runner.runUntilDone();
-    expect(asked).toEqual([input]);
+    expect(asked).toEqual([ARGUMENTS]);
     expect(content).toEqual([{ type: 'text', text: 'Sunny, then.' }]);
   });
 
   it('gets one call where it wants no more, none where none may be made', async () => {
-    const two = { ...saying(CALL + CALL), tools: [weather] };
+    const two = { ...asking(CALL + CALL), tools: [weather] };
     const namesOf = ({ content }: Anthropic.Message) => content.map(({ type }) => type);
     expect(namesOf(await client.messages.create(two))).toEqual(['tool_use', 'tool_use']);
     const tool_choice = { type: 'auto' as const, disable_parallel_tool_use: true };
@@ -118,17 +111,17 @@ describe('the Anthropic client', () => {
 
   it('is told which stop sequence ended the answer, or that it was cut', async () => {
     const stopped = await client.messages.create({
-      ...saying('one, two, three'),
+      ...asking('one, two, three'),
       stop_sequences: ['four', 'thr'],
     });
     expect(stopped).toMatchObject({ stop_reason: 'stop_sequence', stop_sequence: 'thr' });
     expect(stopped.content).toEqual([{ type: 'text', text: 'one, two, ' }]);
-    const cut = await client.messages.create({ ...saying('a long answer, which never ends'), max_tokens: 2 });
+    const cut = await client.messages.create({ ...asking('a long answer, which never ends'), max_tokens: 2 });
     expect(cut).toMatchObject({ stop_reason: 'max_tokens', usage: { output_tokens: 2 } });
   });
 
   it('sees usage that adds up, and what was read from the cache', async () => {
-    const long = saying(`fine${' and so on'.repeat(60)}`);
+    const long = asking(`fine${' and so on'.repeat(60)}`);
     const first = await client.messages.create(long);
     const { usage } = await client.messages.create(long);
     expect(first.usage.cache_read_input_tokens).toBeLessThan(64);
@@ -142,7 +135,7 @@ describe('the Anthropic client', () => {
 
   it('counts tokens as the answer does', async () => {
     const question = {
-      ...saying('x'),
+      ...asking('x'),
       system: [{ type: 'text' as const, text: 'Be brief.', cache_control: { type: 'ephemeral' as const } }],
       tools: [weather],
     };
@@ -158,14 +151,14 @@ describe('the Anthropic client', () => {
     const ids: string[] = [];
     for await (const { id, type, display_name } of client.models.list()) {
       ids.push(id);
-      expect([type, display_name]).toEqual(['model', 'dictated']);
+      expect([type, display_name]).toEqual(['model', MODEL]);
     }
-    expect(ids).toEqual(['dictated']);
-    expect(await client.models.retrieve('dictated')).toMatchObject({ id: 'dictated', type: 'model' });
+    expect(ids).toEqual([MODEL]);
+    expect(await client.models.retrieve(MODEL)).toMatchObject({ id: MODEL, type: 'model' });
   });
 
   it('raises its own errors, with the field and the id of the request', async () => {
-    const good = saying('x');
+    const good = asking('x');
     const refused = async (body: object) => {
       const error = await client.messages.create({ ...good, ...body } as never).catch((thrown) => thrown);
       expect(error).toBeInstanceOf(Anthropic.BadRequestError);
@@ -186,16 +179,16 @@ describe('the Anthropic client', () => {
     expect(unknown).toBeInstanceOf(Anthropic.NotFoundError);
     expect(unknown.error.error).toMatchObject({
       type: 'not_found_error',
-      message: expect.stringContaining('dictated'),
+      message: expect.stringContaining(MODEL),
     });
     const stranger = new Anthropic({ baseURL: deployment.url, apiKey: 'sk-wrong', maxRetries: 0 });
     await expect(stranger.messages.create(good)).rejects.toBeInstanceOf(Anthropic.AuthenticationError);
-    const bearer = new Anthropic({ baseURL: deployment.url, authToken: 'sk-stator-test', apiKey: null });
+    const bearer = new Anthropic({ baseURL: deployment.url, authToken: API_KEY, apiKey: null });
     expect((await bearer.messages.create(good)).content).toEqual([{ type: 'text', text: 'x' }]);
   });
 
   it('stops the engine when it aborts a stream', async () => {
-    const stream = client.messages.stream({ ...saying('x'), max_tokens: 3000, ...{ ignore_eos: true } });
+    const stream = client.messages.stream({ ...asking('x'), max_tokens: 3000, ...{ ignore_eos: true } });
     let deltas = 0;
     stream.on('streamEvent', ({ type }) => {
       if (type === 'content_block_delta' && ++deltas === 3) stream.abort();

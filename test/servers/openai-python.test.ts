@@ -1,15 +1,11 @@
 /** The official `openai` Python client, unmodified, against a real deployment. */
 
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
-import { PROJECT_ROOT } from '../../cli/paths.ts';
 import { deploy, idle } from '../harness/deployment.ts';
-import { pythonWithPackages } from './python.ts';
+import { ARGUMENTS, deployDictated, LAST_WORDS } from '../harness/dictated.ts';
+import { pythonWithPackages, seenByPython } from './python.ts';
 
-const CLIENT = join(PROJECT_ROOT, 'test', 'servers', 'openai_client.py');
 const API_KEY = 'sk-stator-test';
 
 let deployment: Deployment;
@@ -20,11 +16,8 @@ beforeAll(async () => {
 }, 600_000);
 
 /** What the client saw in a scenario of openai_client.py. */
-async function seen<T>(scenario: string): Promise<T> {
-  const args = [CLIENT, `${deployment.url}/v1`, API_KEY, scenario];
-  const { stdout } = await promisify(execFile)(python, args, { timeout: 120_000 });
-  return JSON.parse(stdout) as T;
-}
+const seen = <T>(scenario: string, at = deployment): Promise<T> =>
+  seenByPython<T>(python, 'openai_client.py', [`${at.url}/v1`, API_KEY, scenario]);
 
 interface Usage {
   prompt_tokens: number;
@@ -56,6 +49,15 @@ describe('the openai Python client', () => {
       prompt_tokens: whole.prompt_tokens,
       completion_tokens: whole.completion_tokens,
       total_tokens: whole.total_tokens,
+    });
+  });
+
+  it('has its tools called, streamed and whole, and goes on with their results', async () => {
+    const call = { name: 'get_weather', arguments: ARGUMENTS, id: expect.any(String) };
+    expect(await seen('tools', await deployDictated())).toEqual({
+      calls: [[call], [call]],
+      finish_reasons: ['tool_calls', 'tool_calls'],
+      last: LAST_WORDS,
     });
   });
 

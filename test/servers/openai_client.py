@@ -40,6 +40,45 @@ def usage():
     return {"whole": whole.usage.model_dump(), "streamed": streamed}
 
 
+CALL = '<tool_call>{"name": "get_weather", "arguments": {"city": "Köln", "days": 3}}</tool_call>'
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+        },
+    },
+}
+
+
+def tools():
+    """Against a model that says what stands between « and » in its prompt."""
+    messages = [{"role": "user", "content": f"Please say «Let me look. {CALL}»"}]
+    question = {"model": "dictated", "tools": [WEATHER], "messages": messages}
+    whole = client.chat.completions.create(**question).choices[0]
+    with client.chat.completions.stream(**question) as stream:
+        streamed = stream.get_final_completion().choices[0]
+    said = [whole.message, streamed.message]
+    call = streamed.message.tool_calls[0]
+    messages += [
+        {"role": "assistant", "tool_calls": [call.model_dump(exclude_none=True)]},
+        {"role": "tool", "tool_call_id": call.id, "content": "«It is 20 degrees.»"},
+    ]
+    return {
+        "calls": [
+            [
+                {"id": call.id, "name": call.function.name, "arguments": json.loads(call.function.arguments)}
+                for call in message.tool_calls
+            ]
+            for message in said
+        ],
+        "finish_reasons": [whole.finish_reason, streamed.finish_reason],
+        "last": client.chat.completions.create(**question).choices[0].message.content,
+    }
+
+
 def abort():
     """Leaves a long stream after three pieces by closing it, as `with` does."""
     pieces = 0
@@ -86,5 +125,5 @@ def models():
     }
 
 
-SCENARIOS = {run.__name__: run for run in (same_text, usage, abort, errors, models)}
+SCENARIOS = {run.__name__: run for run in (same_text, usage, tools, abort, errors, models)}
 print(json.dumps(SCENARIOS[SCENARIO]()))

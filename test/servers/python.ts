@@ -13,6 +13,7 @@ import { PROJECT_ROOT, STATE_DIR } from '../../cli/paths.ts';
 const run = promisify(execFile);
 const REQUIREMENTS = join(PROJECT_ROOT, 'test', 'servers', 'requirements.txt');
 const INSTALL_TIMEOUT_MS = 300_000;
+const SCRIPT_TIMEOUT_MS = 120_000;
 
 /** Path of a python that has the packages of requirements.txt. Throws saying what the machine lacks. */
 export async function pythonWithPackages(): Promise<string> {
@@ -33,6 +34,13 @@ export async function pythonWithPackages(): Promise<string> {
   await step(`the packages of ${REQUIREMENTS} cannot be installed`, python, pip);
   writeFileSync(complete, '');
   return python;
+}
+
+/** The JSON that a script of this folder prints. */
+export async function seenByPython<T>(python: string, script: string, args: readonly string[]): Promise<T> {
+  const path = join(PROJECT_ROOT, 'test', 'servers', script);
+  const { stdout } = await run(python, [path, ...args], { timeout: SCRIPT_TIMEOUT_MS });
+  return JSON.parse(stdout) as T;
 }
 
 async function step(problem: string, command: string, args: readonly string[]): Promise<void> {
