@@ -129,6 +129,12 @@ export interface ResponseObject {
   keep: boolean;
 }
 
+/** Fields of the answer's `nvext`. */
+export interface AnswerExtras {
+  workerId: boolean;
+  timing: boolean;
+}
+
 export interface InferenceRequest {
   model: string;
   prompt: Prompt;
@@ -144,5 +150,7 @@ export interface InferenceRequest {
   grammar: Grammar | null;
   /** null: none. */
   routing: RoutingWishes | null;
+  /** What the answer is to say of itself in `nvext`; absent: nothing. */
+  answerExtras?: AnswerExtras;
   record?: ResponseObject;
 }

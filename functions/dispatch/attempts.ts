@@ -10,7 +10,7 @@ import { type ErrorCode, StatorError, toStatorError } from '../../durable/runtim
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
-import { encodeGenerateRequest, type ResumeState } from './generate-request.ts';
+import { encodeGenerateRequest, type NvextFields, type ResumeState } from './generate-request.ts';
 import { type ResponseIdentity, responseIdentity } from './response-identity.ts';
 import { release, route } from './route.ts';
 import { post } from './worker-call.ts';
@@ -33,6 +33,8 @@ export class Attempts {
   /** Workers of failed attempts and why they failed. */
   readonly #failed = new Map<string, ErrorCode>();
   #decision: RouteDecision | null = null;
+  /** Whose worker began the response. */
+  #began: RouteDecision | null = null;
   #dispatches = 0;
   #failure: StatorError | null = null;
 
@@ -137,6 +139,7 @@ export class Attempts {
 
   async #generate(decision: RouteDecision, resume: ResumeState | null): Promise<Opened> {
     const { request, model, prompt, maxTokens } = this.#prepared;
+    if (resume === null) this.#began = decision;
     const body = encodeGenerateRequest({
       requestId: this.call.requestId,
       model: request.model,
@@ -158,6 +161,7 @@ export class Attempts {
       resume,
       envelope: request.record?.envelope ?? '',
       keep: request.record?.keep ?? false,
+      nvext: this.#nvext(),
       ...this.#identity,
     });
     const worker = { address: decision.address, fleetToken: this.call.settings.fleetToken };
@@ -168,5 +172,18 @@ export class Attempts {
     }
     const explained = decision.candidates === undefined ? null : decision;
     return { worker: decision.worker, response, body: response.body, explained };
+  }
+
+  #nvext(): NvextFields | null {
+    const { answerExtras } = this.#prepared.request;
+    if (answerExtras === undefined) return null;
+    const { worker, dpRank } = this.#began!;
+    const { startedMs } = this.call;
+    return {
+      workerId: answerExtras.workerId ? worker : '',
+      dpRank,
+      requestReceivedMs: answerExtras.timing ? startedMs : 0,
+      elapsedMs: Math.max(Date.now() - startedMs, 0),
+    };
   }
 }

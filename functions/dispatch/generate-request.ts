@@ -16,6 +16,16 @@ export interface ResumeState {
   cachedTokens: number | null;
 }
 
+/** What the answer says in `nvext`. */
+export interface NvextFields {
+  /** Empty: not asked for. */
+  workerId: string;
+  dpRank: number;
+  /** 0: not asked for. */
+  requestReceivedMs: number;
+  elapsedMs: number;
+}
+
 export interface GenerateFields {
   requestId: string;
   model: string;
@@ -45,6 +55,7 @@ export interface GenerateFields {
   envelope: string;
   keep: boolean;
   grammar: Grammar | null;
+  nvext: NvextFields | null;
   resume: ResumeState | null;
   priority: number;
 }
@@ -134,6 +145,15 @@ function writeOutput(fields: GenerateFields): void {
   if (fields.oneToolCall) writeUint(8, 1);
   writeString(9, fields.envelope);
   if (fields.keep) writeUint(10, 1);
+  const { nvext } = fields;
+  if (nvext !== null) writeMessage(11, () => writeNvext(nvext));
+}
+
+function writeNvext(nvext: NvextFields): void {
+  writeString(1, nvext.workerId);
+  writeUint(2, nvext.dpRank);
+  writeUint(3, nvext.requestReceivedMs);
+  writeUint(4, nvext.elapsedMs);
 }
 
 function writeResume(resume: ResumeState): void {

@@ -11,8 +11,10 @@ import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runti
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call, Caller } from '../call.ts';
 import { routerOf } from '../env.ts';
+import type { AgentHints } from '../inference-request.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
+import { hintsWithHeaders } from './routing-headers.ts';
 
 /** Dynamo's name: the policy class or family that the client wants to be counted under. */
 const POLICY_CLASS_HEADER = 'x-dynamo-meta-policy-class';
@@ -68,15 +70,11 @@ function routeRequest(call: Call, prepared: PreparedRequest, again: Again | unde
     blockHashes: prompt.blockHashes,
     promptTokens,
   };
-  if (asked.agentHints !== null) {
-    request.priorityJump = asked.agentHints.priority;
-    request.strictPriority = asked.agentHints.strictPriority;
-  }
   if (asked.routing !== null) {
     const { cacheNamespace: _, ...wishes } = asked.routing;
     Object.assign(request, wishes);
   }
-  classify(call, model.namespace, request);
+  classify(call, model.namespace, request, asked.agentHints);
   if (again !== undefined) {
     request.exclude = again.exclude;
     request.release = again.release;
@@ -85,11 +83,21 @@ function routeRequest(call: Call, prepared: PreparedRequest, again: Again | unde
 }
 
 /**
- * Notes the policy class. Where nobody queues it means nothing; looking for it is not free. The class of batches goes behind
+ * Notes policy class and priorities. Where nobody queues they mean nothing; looking for them is not free. The class of batches goes behind
  * everybody else of its family, whether or not a policy knows it.
  */
-export function classify({ request: { headers } }: Caller, namespace: string, request: RouteRequest): void {
+export function classify(
+  { request: { headers } }: Caller,
+  namespace: string,
+  request: RouteRequest,
+  asked: AgentHints | null = null,
+): void {
   if (nearbyRouter(namespace)?.queues === false) return;
+  const hints = hintsWithHeaders(asked, headers);
+  if (hints !== null) {
+    request.priorityJump = hints.priority;
+    request.strictPriority = hints.strictPriority;
+  }
   const policyClass = headers.get(POLICY_CLASS_HEADER);
   if (policyClass === null) return;
   request.policyClass = policyClass;

@@ -5,13 +5,15 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Caller } from '../call.ts';
-import type { RoutingWishes } from '../inference-request.ts';
+import type { AgentHints, RoutingWishes } from '../inference-request.ts';
 
 const WORKER_HEADERS = ['x-dynamo-worker-instance-id', 'x-worker-instance-id'];
 const RANK_HEADERS = ['x-dynamo-dp-rank', 'x-dp-rank', 'x-data-parallel-rank'];
 const SESSION_HEADERS = ['x-dynamo-session-id', 'x-session-id'];
 const SESSION_FINAL_HEADER = 'x-dynamo-session-final';
 const TENANT_HEADER = 'x-tenant-id';
+const PRIORITY_HEADER = 'x-dynamo-request-priority';
+const STRICT_PRIORITY_HEADER = 'x-dynamo-request-strict-priority';
 
 /** The request's wishes with those of its headers; null when there are none. Throws `invalid_request` naming the header. */
 export function withHeaders(wishes: RoutingWishes | null, call: Caller): RoutingWishes | null {
@@ -33,6 +35,24 @@ export function withHeaders(wishes: RoutingWishes | null, call: Caller): Routing
     all.session = { id: bounded(session.name, session.value), final };
   }
   return all;
+}
+
+/** The hints for the queue, with those of the headers. Looked at only where requests may wait. */
+export function hintsWithHeaders(hints: AgentHints | null, headers: Headers): AgentHints | null {
+  const priority = headers.get(PRIORITY_HEADER);
+  const strict = headers.get(STRICT_PRIORITY_HEADER);
+  if (priority === null && strict === null) return hints;
+  return {
+    priority: integer(PRIORITY_HEADER, priority, -0x8000_0000, 0x7fff_ffff) ?? hints?.priority ?? 0,
+    strictPriority: integer(STRICT_PRIORITY_HEADER, strict, 0, 0xffff_ffff) ?? hints?.strictPriority ?? 0,
+  };
+}
+
+function integer(name: string, value: string | null, least: number, most: number): number | null {
+  if (value === null) return null;
+  const number = Number(value);
+  if (/^-?\d{1,10}$/.test(value) && number >= least && number <= most) return number;
+  throw invalid(name, `expected an integer from ${least} to ${most}`);
 }
 
 interface Header {

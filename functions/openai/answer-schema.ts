@@ -30,6 +30,16 @@ export const nvextAnswerSchema = named(
         decode_dp_rank: count.optional(),
       })
       .optional(),
+    timing: z
+      .object({
+        request_received_ms: count,
+        prefill_wait_time_ms: z.number().optional(),
+        prefill_time_ms: z.number().optional(),
+        ttft_ms: z.number().optional(),
+        total_time_ms: z.number(),
+        kv_hit_rate: z.number().min(0).max(1),
+      })
+      .optional(),
     token_ids: z.array(count).optional(),
     routing: explanationSchema.optional(),
   }),

@@ -2,7 +2,7 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
-import { agentHintsOf, routingOf } from './nvext.ts';
+import { agentHintsOf, answerExtrasOf, routingOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
@@ -28,6 +28,7 @@ export function chatRequest(json: unknown): InferenceRequest {
     tools,
     grammar: forcedCallOf(body) ?? formatOf(body),
     routing: routingOf(body),
+    ...answerExtrasOf(body),
   };
 }
 

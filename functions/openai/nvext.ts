@@ -8,7 +8,7 @@
 import * as z from 'zod';
 import type { RouterConfigOverride } from '../../durable/router/rpc.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { AgentHints, RoutingWishes } from '../inference-request.ts';
+import type { AgentHints, AnswerExtras, RoutingWishes } from '../inference-request.ts';
 import { guidedFields } from './guided-schema.ts';
 
 const weight = z.number().min(0);
@@ -89,6 +89,15 @@ export function agentHintsOf(body: { nvext?: NvExt | null | undefined }): AgentH
   const hints = body.nvext?.agent_hints;
   if (hints == null) return null;
   return { priority: hints.priority ?? 0, strictPriority: hints.strict_priority ?? 0 };
+}
+
+/** What `extra_fields` asks the answer to say; to be spread into the request. */
+export function answerExtrasOf(body: { nvext?: NvExt | null | undefined }): {
+  answerExtras?: AnswerExtras;
+} {
+  const fields = body.nvext?.extra_fields ?? [];
+  const answerExtras = { workerId: fields.includes('worker_id'), timing: fields.includes('timing') };
+  return answerExtras.workerId || answerExtras.timing ? { answerExtras } : {};
 }
 
 /** null: the request leaves everything to the router. */

@@ -1,8 +1,9 @@
 /**
  * What the response path must know of a request: plain data, the same on every worker that works on the request, so
- * that all of them write the same bytes.
+ * that all of them write the same bytes. Only `nvext` measures something.
  */
 
+import type { NvextAnswer } from './nvext.ts';
 import type { ParserOptions } from './parsers/parser.ts';
 
 export type DialectName = 'openai-chat' | 'openai-completion' | 'anthropic-messages' | 'openai-responses';
@@ -35,4 +36,6 @@ export interface ResponseFacts {
   oneToolCall: boolean;
   /** Stop strings do not count before this many tokens. */
   minTokens: number;
+  /** null: nothing was asked for. */
+  nvext: NvextAnswer | null;
 }

@@ -4,14 +4,21 @@
  * Throws `invalid_request` with the field's name as `param`, or `context_length_exceeded`. Cost: a copy of the prompt.
  */
 
+import type { Clock } from '../../durable/runtime/clock.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { GrammarCompiler } from '../engines/constraint/constraint.ts';
 import type { EngineRequest, SamplingOptions, Vocabulary } from '../engines/engine.ts';
 import type { ModelCard } from '../proto/gen/stator/v1/model_pb.js';
-import { Dialect, type GenerateRequest, type Sampling } from '../proto/gen/stator/v1/worker_pb.js';
+import {
+  Dialect,
+  type GenerateRequest,
+  type Nvext,
+  type Sampling,
+} from '../proto/gen/stator/v1/worker_pb.js';
 import { endOfMarker } from '../response/choice-turns.ts';
 import { detokenise } from '../response/detokenise.ts';
 import type { DialectName, ResponseFacts } from '../response/facts.ts';
+import { NvextAnswer } from '../response/nvext.ts';
 import type { ResumePoint } from '../response/resumed-stream.ts';
 import { tokenTexts } from '../response/token-texts.ts';
 import { answerConstraint } from './answer-constraint.ts';
@@ -33,6 +40,7 @@ export interface ModelBounds {
   contextLengthTokens: number;
   card: ModelCard;
   grammars: GrammarCompiler | undefined;
+  clock: Clock;
   limits: WorkerLimits;
 }
 
@@ -88,6 +96,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       minTokens: stop?.minTokens ?? 0,
       parsing,
       oneToolCall,
+      nvext: output.nvext === undefined ? null : nvextAnswer(output.nvext, resume !== null, bounds.clock),
     },
     resume,
     keep: output.keep,
@@ -105,6 +114,17 @@ const tooLong = (tokens: number, bounds: ModelBounds): StatorError =>
     `the prompt has ${tokens} tokens; the context of ${bounds.contextLengthTokens} leaves no room for an answer`,
     { param: 'messages' },
   );
+
+function nvextAnswer(asked: Nvext, continued: boolean, clock: Clock): NvextAnswer {
+  const { workerId, dpRank, elapsedMs } = asked;
+  const requestReceivedMs = Number(asked.requestReceivedMs);
+  const options = {
+    worker: workerId === '' ? null : { id: workerId, dpRank },
+    timing: requestReceivedMs === 0 ? null : { requestReceivedMs, elapsedMs },
+    continued,
+  };
+  return new NvextAnswer(options, clock);
+}
 
 /** Goes into a header, so only visible ASCII. */
 function requestId(text: string): string {

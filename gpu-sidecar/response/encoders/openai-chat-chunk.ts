@@ -1,8 +1,7 @@
 /** `chat.completion.chunk` (https://platform.openai.com/docs/api-reference/chat-streaming). */
 
 import type { MakeChunkEncoder } from '../encoder.ts';
-import { usageJson } from '../usage.ts';
-import { OPENAI_DONE } from './openai-done.ts';
+import { closing } from './openai-done.ts';
 import { chatLogprobs } from './openai-logprobs.ts';
 import { deltaOf } from './openai-message.ts';
 
@@ -23,7 +22,6 @@ export const openAiChatChunk: MakeChunkEncoder = (facts, choice) => {
     ],
     part: (part) => [chunk(deltaOf(part, facts, choice), 'null', 'null')],
     finish: ({ reason }) => [chunk('{}', 'null', `"${reason}"`)],
-    close: (usage) =>
-      facts.includeUsage ? [`${base}],"usage":${usageJson(usage)}}`, OPENAI_DONE] : [OPENAI_DONE],
+    close: (usage) => closing(base, facts, usage),
   };
 };

@@ -13,6 +13,6 @@ export const openAiChatCompletion: EncodeDocument = (facts, { choices, texts, us
   );
   return (
     `{"id":${JSON.stringify(facts.responseId)},"object":"chat.completion","created":${facts.created},` +
-    `"model":${JSON.stringify(facts.model)},"choices":[${list.join(',')}],"usage":${usageJson(usage)}}`
+    `"model":${JSON.stringify(facts.model)},"choices":[${list.join(',')}],"usage":${usageJson(usage)}${facts.nvext?.member(usage) ?? ''}}`
   );
 };

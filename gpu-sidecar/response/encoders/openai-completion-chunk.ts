@@ -1,8 +1,7 @@
 /** `text_completion` as a stream (https://platform.openai.com/docs/api-reference/completions); `echo` comes first. */
 
 import type { MakeChunkEncoder } from '../encoder.ts';
-import { usageJson } from '../usage.ts';
-import { OPENAI_DONE } from './openai-done.ts';
+import { closing } from './openai-done.ts';
 import { completionLogprobs } from './openai-logprobs.ts';
 
 export const openAiCompletionChunk: MakeChunkEncoder = (facts, choice) => {
@@ -20,7 +19,6 @@ export const openAiCompletionChunk: MakeChunkEncoder = (facts, choice) => {
     logged: (text, tokens, texts) => [chunk(JSON.stringify(text), completionLogprobs(tokens, texts), 'null')],
     part: (part) => [chunk(JSON.stringify('text' in part ? part.text : ''), 'null', 'null')],
     finish: ({ reason }) => [chunk('""', 'null', `"${reason}"`)],
-    close: (usage) =>
-      facts.includeUsage ? [`${base}],"usage":${usageJson(usage)}}`, OPENAI_DONE] : [OPENAI_DONE],
+    close: (usage) => closing(base, facts, usage),
   };
 };

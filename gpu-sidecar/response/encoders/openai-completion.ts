@@ -12,6 +12,6 @@ export const openAiCompletion: EncodeDocument = (facts, { choices, texts, usage 
   );
   return (
     `{"id":${JSON.stringify(facts.responseId)},"object":"text_completion","created":${facts.created},` +
-    `"model":${JSON.stringify(facts.model)},"choices":[${list.join(',')}],"usage":${usageJson(usage)}}`
+    `"model":${JSON.stringify(facts.model)},"choices":[${list.join(',')}],"usage":${usageJson(usage)}${facts.nvext?.member(usage) ?? ''}}`
   );
 };

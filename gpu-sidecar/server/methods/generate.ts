@@ -31,6 +31,7 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
       contextLengthTokens: worker.engine.info.contextLengthTokens,
       card: worker.engine.info.card,
       grammars: worker.engine.grammars,
+      clock: worker.clock,
       limits: worker.limits,
     });
   } catch (thrown) {
@@ -98,12 +99,14 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     if (this.#over) return;
     this.#cachedTokens = cachedTokens;
     this.#report.started(cachedTokens);
+    this.#request.facts.nvext?.started();
     this.#add(this.#fold.started(cachedTokens));
   }
 
   token(id: number, _index: number, logprobs?: TokenLogprobs): void {
     if (this.#over) return;
     if (this.#request.facts.stream) this.#stopWaiting();
+    this.#request.facts.nvext?.token();
     this.#add(this.#fold.push(id, logprobs));
     this.#report.token(this.#fold.tokens);
     if (this.#fold.done) this.#complete();

@@ -50,6 +50,14 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
   oneToolCall: fc.boolean(),
   envelope: fc.string({ maxLength: 600, unit: 'binary' }),
   keep: fc.boolean(),
+  nvext: fc.option(
+    fc.record({
+      workerId: fc.stringMatching(/^[0-9a-f]{0,16}$/),
+      dpRank: uint32,
+      requestReceivedMs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
+      elapsedMs: uint32,
+    }),
+  ),
   grammar: fc.option(
     fc.record({
       kind: fc.integer({ min: 1, max: 6 }),
@@ -99,6 +107,9 @@ function expected(from: GenerateFields) {
       oneToolCall: from.oneToolCall,
       envelope: from.envelope,
       keep: from.keep,
+      ...(from.nvext
+        ? { nvext: { ...from.nvext, requestReceivedMs: BigInt(from.nvext.requestReceivedMs) } }
+        : {}),
     },
     ...(from.grammar ? { grammar: from.grammar } : {}),
     ...(from.resume ? { resume: resumeOf(from.resume) } : {}),

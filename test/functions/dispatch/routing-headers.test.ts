@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { resolveSettings, settingsFromEnv } from '../../../durable/runtime/config.ts';
 import type { Call } from '../../../functions/call.ts';
-import { withHeaders } from '../../../functions/dispatch/routing-headers.ts';
+import { hintsWithHeaders, withHeaders } from '../../../functions/dispatch/routing-headers.ts';
 
 const call = (headers: Record<string, string>, settings = resolveSettings([])): Call =>
   ({ request: new Request('http://stator.test/', { headers }), settings }) as Call;
@@ -41,4 +41,25 @@ test.each([
   [{ 'x-tenant-id': 'x'.repeat(257) }, 'x-tenant-id'],
 ])('%o is refused by the name of the header', (headers, name) => {
   expect(() => withHeaders(null, call(headers as unknown as Record<string, string>))).toThrow(name);
+});
+
+test('priorities for the queue, each over the one of the body', () => {
+  const hints = { priority: 1, strictPriority: 2 };
+  const headers = (given: Record<string, string>) => new Headers(given);
+  expect(hintsWithHeaders(hints, headers({}))).toBe(hints);
+  expect(hintsWithHeaders(null, headers({}))).toBeNull();
+  expect(hintsWithHeaders(hints, headers({ 'x-dynamo-request-priority': '-7' }))).toEqual({
+    priority: -7,
+    strictPriority: 2,
+  });
+  expect(hintsWithHeaders(null, headers({ 'x-dynamo-request-strict-priority': '9' }))).toEqual({
+    priority: 0,
+    strictPriority: 9,
+  });
+  for (const wrong of ['high', '1.5', '2147483648', '']) {
+    expect(() => hintsWithHeaders(null, headers({ 'x-dynamo-request-priority': wrong }))).toThrow(
+      /x-dynamo-request-priority/,
+    );
+  }
+  expect(() => hintsWithHeaders(null, headers({ 'x-dynamo-request-strict-priority': '-1' }))).toThrow();
 });

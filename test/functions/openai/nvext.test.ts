@@ -97,3 +97,10 @@ test.each([
   expect(error.param).toBe(param);
   expect(error.message).toContain(param);
 });
+
+test('what the answer is to say of itself', () => {
+  const extras = (extra_fields: string[]) => chatRequest({ ...hello, nvext: { extra_fields } }).answerExtras;
+  expect(extras(['worker_id'])).toEqual({ workerId: true, timing: false });
+  expect(extras(['timing', 'worker_id', 'routed_experts'])).toEqual({ workerId: true, timing: true });
+  expect(extras(['routing'])).toBeUndefined();
+});

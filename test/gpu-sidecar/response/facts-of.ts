@@ -18,6 +18,7 @@ export const factsOf = (facts: Partial<ResponseFacts> = {}): ResponseFacts => ({
   oneToolCall: false,
   stop: [],
   minTokens: 0,
+  nvext: null,
   ...facts,
 });
 

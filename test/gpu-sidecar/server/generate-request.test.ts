@@ -2,6 +2,7 @@
 
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { ManualClock } from '../../../durable/runtime/clock.ts';
 import type { StatorError } from '../../../durable/runtime/errors.ts';
 import { ModelCardSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 import { parseGenerate } from '../../../gpu-sidecar/server/generate-request.ts';
@@ -15,6 +16,7 @@ const bounds = {
   contextLengthTokens: 16,
   card,
   grammars: undefined,
+  clock: new ManualClock(),
   limits: workerLimits,
 };
 const parse = (change: Parameters<typeof requestOf>[0]) => parseGenerate(requestOf(change), bounds);

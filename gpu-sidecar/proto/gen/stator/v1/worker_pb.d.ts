@@ -342,6 +342,13 @@ export declare type Output = Message<"stator.v1.Output"> & {
    * @generated from field: bool keep = 10;
    */
   keep: boolean;
+
+  /**
+   * What the answer says in `nvext`; absent: nothing.
+   *
+   * @generated from field: stator.v1.Nvext nvext = 11;
+   */
+  nvext?: Nvext | undefined;
 };
 
 /**
@@ -349,6 +356,43 @@ export declare type Output = Message<"stator.v1.Output"> & {
  * Use `create(OutputSchema)` to create a new message.
  */
 export declare const OutputSchema: GenMessage<Output>;
+
+/**
+ * What a client asked for in `nvext.extra_fields`.
+ *
+ * @generated from message stator.v1.Nvext
+ */
+export declare type Nvext = Message<"stator.v1.Nvext"> & {
+  /**
+   * The worker that began the response and its data parallel rank; empty: not asked for.
+   *
+   * @generated from field: string worker_id = 1;
+   */
+  workerId: string;
+
+  /**
+   * @generated from field: uint32 dp_rank = 2;
+   */
+  dpRank: number;
+
+  /**
+   * For its timing: when the platform got the request (Unix milliseconds), and how long ago that was; 0: not asked for.
+   *
+   * @generated from field: uint64 request_received_ms = 3;
+   */
+  requestReceivedMs: bigint;
+
+  /**
+   * @generated from field: uint32 elapsed_ms = 4;
+   */
+  elapsedMs: number;
+};
+
+/**
+ * Describes the message stator.v1.Nvext.
+ * Use `create(NvextSchema)` to create a new message.
+ */
+export declare const NvextSchema: GenMessage<Nvext>;
 
 /**
  * @generated from message stator.v1.Resume

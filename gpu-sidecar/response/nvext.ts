@@ -1,0 +1,77 @@
+/**
+ * What an answer says in `nvext` when the request asked for it (`extra_fields`), in Dynamo's words: who computed it, and how
+ * long its phases took, counted from the request's arrival at the platform.
+ *
+ * The worker is the one that began the response, so that one that continues says the same. Times are measured and so differ from worker
+ * to worker: they come last, and of a response that another worker began those of its beginning are left out.
+ */
+
+import type { Clock } from '../../durable/runtime/clock.ts';
+import type { Usage } from './usage.ts';
+
+export interface NvextOptions {
+  /** null: not asked for. */
+  worker: { id: string; dpRank: number } | null;
+  /** When the platform got the request (Unix milliseconds), and how long ago that was; null: not asked for. */
+  timing: { requestReceivedMs: number; elapsedMs: number } | null;
+  continued: boolean;
+}
+
+export class NvextAnswer {
+  readonly #options: NvextOptions;
+  readonly #clock: Clock;
+  readonly #acceptedMs: number;
+  #startedMs: number | null = null;
+  #firstTokenMs: number | null = null;
+
+  constructor(options: NvextOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#acceptedMs = clock.nowMs();
+  }
+
+  /** The engine has begun with the prompt. */
+  started(): void {
+    this.#startedMs ??= this.#clock.nowMs();
+  }
+
+  token(): void {
+    this.#firstTokenMs ??= this.#clock.nowMs();
+  }
+
+  /** A member to stand last in a JSON object, with the comma before it. */
+  member({ cachedTokens, promptTokens }: Usage): string {
+    const { worker, timing } = this.#options;
+    const nvext: Record<string, unknown> = {};
+    if (worker !== null) {
+      const { id, dpRank } = worker;
+      nvext['worker_id'] = {
+        prefill_worker_id: id,
+        prefill_dp_rank: dpRank,
+        decode_worker_id: id,
+        decode_dp_rank: dpRank,
+      };
+    }
+    if (timing !== null) nvext['timing'] = this.#timing(timing, cachedTokens / promptTokens);
+    return `,"nvext":${JSON.stringify(nvext)}`;
+  }
+
+  #timing({ requestReceivedMs, elapsedMs }: NonNullable<NvextOptions['timing']>, hitRate: number) {
+    const since = (ms: number) => elapsedMs + ms - this.#acceptedMs;
+    const [started, first] = [this.#startedMs, this.#firstTokenMs];
+    const beginning =
+      this.#options.continued || started === null || first === null
+        ? {}
+        : {
+            prefill_wait_time_ms: since(started),
+            prefill_time_ms: first - started,
+            ttft_ms: since(first),
+          };
+    return {
+      request_received_ms: requestReceivedMs,
+      kv_hit_rate: Math.round(hitRate * 10_000) / 10_000,
+      ...beginning,
+      total_time_ms: since(this.#clock.nowMs()),
+    };
+  }
+}
