@@ -41,13 +41,15 @@ export function toolsOf({ tools, tool_choice: choice }: PromptBody): ToolUse | n
 /** null: any text. */
 export function grammarOf({ tools, tool_choice: choice, output_config }: PromptBody): Grammar | null {
   if (tools != null && tools.length > 0) {
-    if (choice?.type === 'any') return { kind: GrammarKind.TOOL_CALL, text: '' };
-    if (choice?.type === 'tool') return { kind: GrammarKind.TOOL_CALL, text: choice.name };
+    const param = 'tool_choice';
+    if (choice?.type === 'any') return { kind: GrammarKind.TOOL_CALL, text: '', param };
+    if (choice?.type === 'tool') return { kind: GrammarKind.TOOL_CALL, text: choice.name, param };
   }
   const format = output_config?.format;
   if (format == null) return null;
-  checkSchema(format.schema, 'output_config.format.schema');
-  return { kind: GrammarKind.JSON_SCHEMA, text: JSON.stringify(format.schema) };
+  const param = 'output_config.format.schema';
+  checkSchema(format.schema, param);
+  return { kind: GrammarKind.JSON_SCHEMA, text: JSON.stringify(format.schema), param };
 }
 
 /** null: the messages are all there is. Templates call the switch for thinking by one of two names. */

@@ -3,7 +3,18 @@
 import { expect, test } from 'vitest';
 import { ERROR_CODES, isErrorCode, StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
 
-test('every code has an HTTP error status, a gRPC status and an OpenAI body that repeats it', () => {
+const ANTHROPIC_TYPES = [
+  'invalid_request_error',
+  'authentication_error',
+  'permission_error',
+  'not_found_error',
+  'request_too_large',
+  'timeout_error',
+  'overloaded_error',
+  'api_error',
+];
+
+test('every code has an HTTP error status, a gRPC status, an OpenAI body that repeats it and an Anthropic body', () => {
   for (const code of ERROR_CODES) {
     const error = new StatorError(code, 'what happened', { param: 'field' });
     expect(error.httpStatus, code).toBeGreaterThanOrEqual(400);
@@ -11,6 +22,11 @@ test('every code has an HTTP error status, a gRPC status and an OpenAI body that
     expect(error.toOpenAi()).toEqual({
       error: { message: 'what happened', type: expect.any(String), param: 'field', code },
     });
+    const { type } = error.toAnthropic().error;
+    expect(ANTHROPIC_TYPES, code).toContain(type);
+    expect(type === 'invalid_request_error', code).toBe(
+      error.httpStatus < 500 && ![401, 403, 404, 413].includes(error.httpStatus),
+    );
     expect(isErrorCode(code)).toBe(true);
   }
 });
@@ -30,4 +46,13 @@ test('whatever was thrown becomes an error with its cause', () => {
   const cause = new TypeError('x is not a function');
   expect(toStatorError(cause)).toMatchObject({ code: 'internal', message: cause.message, cause });
   expect(toStatorError('text')).toMatchObject({ code: 'internal', message: 'text' });
+});
+
+test("Anthropic's body has the request's id and what machines want to know, where there are such", () => {
+  const report = { error_code: 'thread_unsupported_request' };
+  expect(new StatorError('unsupported_parameter', 'no', { report }).toAnthropic('req_1')).toEqual({
+    type: 'error',
+    error: { type: 'invalid_request_error', message: 'no', details: report },
+    request_id: 'req_1',
+  });
 });

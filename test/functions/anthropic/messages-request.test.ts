@@ -209,7 +209,10 @@ describe('the conversation', () => {
       [{ role: 'user', content: [use('a')] }],
       'messages.0.content.0: `tool_use` blocks can only be in `assistant` messages',
     ],
-    [[{ role: 'assistant', content: [result('a')] }], /^messages\.0\.content\.0: `tool_result` blocks can only/],
+    [
+      [{ role: 'assistant', content: [result('a')] }],
+      /^messages\.0\.content\.0: `tool_result` blocks can only/,
+    ],
     [[{ role: 'user', content: '\ud800' }], /messages\.0\.content.*surrogate/],
     [[{ role: 'robot', content: 'x' }], /^messages\.0\.role: /],
     [[{ role: 'user' }], 'messages.0.content: Field required'],
@@ -255,11 +258,11 @@ describe('tools', () => {
   test.each([
     [{ type: 'auto' }, { one: false }, null],
     [{ type: 'auto', disable_parallel_tool_use: true }, { one: true }, null],
-    [{ type: 'any' }, { one: false }, { kind: GrammarKind.TOOL_CALL, text: '' }],
+    [{ type: 'any' }, { one: false }, { kind: GrammarKind.TOOL_CALL, text: '', param: 'tool_choice' }],
     [
       { type: 'tool', name: 'f', disable_parallel_tool_use: true },
       { one: true },
-      { kind: GrammarKind.TOOL_CALL, text: 'f' },
+      { kind: GrammarKind.TOOL_CALL, text: 'f', param: 'tool_choice' },
     ],
     [{ type: 'none' }, null, null],
   ])('may be chosen by %j', (tool_choice, tools, grammar) => {
@@ -301,7 +304,11 @@ test('an output format is a grammar for the workers', () => {
     ...hello,
     output_config: { format: { type: 'json_schema', schema } },
   });
-  expect(grammar).toEqual({ kind: GrammarKind.JSON_SCHEMA, text: JSON.stringify(schema) });
+  expect(grammar).toEqual({
+    kind: GrammarKind.JSON_SCHEMA,
+    text: JSON.stringify(schema),
+    param: 'output_config.format.schema',
+  });
 });
 
 test.each([
