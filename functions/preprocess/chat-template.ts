@@ -67,7 +67,8 @@ export function renderChat(
 
 /** What a template writes behind the last message ends it, and the answer is to go on with it. */
 function upToLast(text: string, messages: readonly ChatMessage[]): string {
-  const { content } = messages.at(-1)!;
+  // Templates trim what they repeat.
+  const content = messages.at(-1)!.content.trim();
   const at = text.lastIndexOf(content);
   if (at < 0) throw new Error('it does not repeat the last message, so that an answer cannot go on with it');
   return text.slice(0, at + content.length);
