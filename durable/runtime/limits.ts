@@ -116,6 +116,8 @@ export const LIMITS = {
   backgroundResponses: 256,
   /** How long a worker tries to have a response stored before its client gets the end of it all the same. */
   storeResponseTimeoutMs: 5_000,
+  /** The end of a response that nobody knows is told once more after this long. */
+  storeAgainMs: 200,
   /** Keys and characters of a response's metadata. */
   metadataKeys: 16,
   metadataKeyLength: 64,

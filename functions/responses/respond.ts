@@ -5,10 +5,12 @@
  *
  * In the background the same is done without a client: see `background.ts`.
  */
+import type { NewResponse } from '../../durable/conversations/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import { documentHeaders } from '../dispatch/response-head.ts';
-import { conversationsOf, directoryOf } from '../env.ts';
+import { type ConversationsStub, conversationsOf, directoryOf } from '../env.ts';
 import type { InferenceRequest } from '../inference-request.ts';
 import { parseBody } from '../openai/parse.ts';
 import { type ResponsesBody, responsesSchema } from '../openai/responses-schema.ts';
@@ -49,28 +51,46 @@ async function answer(body: ResponsesBody, call: Call, waitUntil: WaitUntil): Pr
   if (!request.record.keep) return await inference.run(request, call);
 
   await modelIsThere(request, call);
-  const background = body.background ?? false;
-  if (background) checkBackground();
   const store = conversationsOf(env, objectOf(responseId)!);
-  const begun = { responseId, created: Math.floor(call.startedMs / 1000), model: body.model, envelope };
-  const document = begunDocument(begun);
-  const input = JSON.stringify(own);
-  if (!(await store.begin({ id: responseId, previous, background, input, document }))) {
-    const message = "The request is larger than what is stored: send it with 'store' false.";
-    throw new StatorError('body_too_large', message, { param: 'input' });
+  const created = Math.floor(call.startedMs / 1000);
+  const document = begunDocument({ responseId, created, model: body.model, envelope });
+  const background = body.background ?? false;
+  const response = { id: responseId, previous, background, input: JSON.stringify(own), document };
+  checkSize(response);
+  if (!background) return await inForeground(call, store, request, response);
+  checkBackground();
+  await store.begin(response);
+  inBackground(call, store, request, waitUntil);
+  return new Response(document, { headers: documentHeaders(call) });
+}
+
+/**
+ * The object writes to its disk while the worker computes. Its turn comes long before the worker's word of the end: that
+ * takes several calls more.
+ */
+async function inForeground(
+  call: Call,
+  store: ConversationsStub,
+  request: InferenceRequest,
+  response: NewResponse,
+): Promise<Response> {
+  const failed = (error: StatorError) => store.fail(response.id, inResponsesWords(error).message);
+  const begun = store.begin(response);
+  const [answer, stored] = await Promise.allSettled([inference.run(request, { ...call, failed }), begun]);
+  if (answer.status === 'fulfilled' && stored.status === 'fulfilled') return answer.value;
+  if (answer.status === 'fulfilled') {
+    await answer.value.body?.cancel().catch(() => {});
+    throw new StatorError('worker_unavailable', 'The response cannot be stored.', { cause: stored });
   }
-  if (background) {
-    inBackground(call, store, request, waitUntil);
-    return new Response(document, { headers: documentHeaders(call) });
-  }
-  const failed = (error: StatorError) => store.fail(responseId, inResponsesWords(error).message);
-  try {
-    return await inference.run(request, { ...call, failed });
-  } catch (thrown) {
-    // Nobody has heard of it.
-    await store.remove(responseId).catch(() => {});
-    throw thrown;
-  }
+  // Nobody has heard of it.
+  await store.remove(response.id).catch(() => {});
+  throw answer.reason;
+}
+
+function checkSize({ input, document }: NewResponse): void {
+  if (input.length + document.length <= LIMITS.storedResponseLength) return;
+  const message = "The request is larger than what is stored: send it with 'store' false.";
+  throw new StatorError('body_too_large', message, { param: 'input' });
 }
 
 /** Most that is wrong with requests is found before anything is stored. */

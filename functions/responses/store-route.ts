@@ -29,6 +29,12 @@ export async function storeResponse(
   const object = objectOf(id);
   if (object === null) throw new StatorError('not_found', `Response with id '${id}' not found.`);
   const document = decoder.decode(await readBytes(request, MOST_BYTES));
-  const stored = await conversationsOf(env, object).finish(id, state, document);
+  const store = conversationsOf(env, object);
+  let stored = await store.finish(id, state, document);
+  if (!stored) {
+    // Deleted; or told of its end before its beginning, which came by another way.
+    await new Promise((resolve) => setTimeout(resolve, LIMITS.storeAgainMs));
+    stored = await store.finish(id, state, document);
+  }
   return Response.json({ stored });
 }
