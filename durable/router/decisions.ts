@@ -54,14 +54,19 @@ export class Decisions {
     return 'kind' in candidates ? [] : candidates;
   }
 
-  decide(model: Model, request: RouteRequest, nowMs: number): RouteDecision | RouteRefusal {
+  /** What would be decided now. Nothing changes but whose turn it is. */
+  choose(model: Model, request: RouteRequest, nowMs: number): Choice | RouteRefusal {
     if (this.#sequences.size >= LIMITS.inFlight) {
-      return this.#refused(refusal('overloaded', `${LIMITS.inFlight} requests are in flight, the limit`, 1));
+      return refusal('overloaded', `${LIMITS.inFlight} requests are in flight, the limit`, 1);
     }
     const policy = policyFor(this.#policy, request);
-    const circumstances = { policy, overload: this.overload, affinity: this.#affinity, nowMs };
-    const choice = schedule(model, request, circumstances);
+    return schedule(model, request, { policy, overload: this.overload, affinity: this.#affinity, nowMs });
+  }
+
+  /** Makes a choice true that was made in this turn, with nothing decided since. */
+  take(choice: Choice | RouteRefusal, request: RouteRequest, nowMs: number): RouteDecision | RouteRefusal {
     if ('kind' in choice) return this.#refused(choice);
+    const policy = policyFor(this.#policy, request);
     const { rank, overlapBlocks, cachedTokens } = choice;
     // Before anything else is looked up: the table is that of the decision just made.
     const candidates = request.explain ? candidatesOf(request, policy) : undefined;

@@ -96,6 +96,10 @@ export class Router extends DurableObject implements RouterRpc {
     this.#core.release(reservation);
   }
 
+  abandon(requestIds: string[]): void {
+    this.#core.abandon(requestIds);
+  }
+
   queuePolicy(): unknown {
     return this.#core.queuePolicy;
   }

@@ -101,6 +101,7 @@ export class RouterCore {
       model: (name) => this.#workers.model(name),
       eligible: (model, request) => this.#decisions.eligible(model, request),
       cachedTokens: (model, request, ranks) => bestCachedTokens(model, request, ranks, policy),
+      choose: (model, request, nowMs) => this.#decisions.choose(model, request, nowMs),
       decide: (request) => this.#decideQueued(request),
       release: (reservation) => this.#sequences.free(reservation),
     });
@@ -124,7 +125,10 @@ export class RouterCore {
     }
     const nowMs = this.#options.clock.nowMs();
     const held = this.#queue.isOn ? this.#queue.hold(model, request, nowMs) : null;
-    const answer = held ?? this.#decisions.decide(model, request, nowMs);
+    const answer =
+      held !== null && 'kind' in held
+        ? held
+        : this.#decisions.take(held ?? this.#decisions.choose(model, request, nowMs), request, nowMs);
     // What the attempt before had held is for others, unless this one took it.
     if (request.release !== undefined) this.#queue.drain(nowMs);
     return answer;
@@ -133,13 +137,19 @@ export class RouterCore {
   /** Its turn has come; its model may have gone meanwhile. */
   #decideQueued(request: RouteRequest): RouteAnswer {
     const model = this.#workers.model(request.model);
-    if (model) return this.#decisions.decide(model, request, this.#options.clock.nowMs());
+    const nowMs = this.#options.clock.nowMs();
+    if (model) return this.#decisions.take(this.#decisions.choose(model, request, nowMs), request, nowMs);
     return this.#refused(refusal('no_workers', `no worker serves model ${request.model} any more`));
   }
 
   /** Idempotent. */
   release(reservation: number): void {
     if (this.#sequences.free(reservation)) this.#queue.drain(this.#options.clock.nowMs());
+  }
+
+  /** Requests that wait and that nobody wants any more give their places back. */
+  abandon(requestIds: readonly string[]): void {
+    this.#queue.abandon(new Set(requestIds), this.#options.clock.nowMs());
   }
 
   /** A ticket's answer, or null: then `wake` is called with it in the turn that decides (queue/request-queue.ts). */

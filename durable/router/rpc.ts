@@ -147,6 +147,8 @@ export interface RouterRpc {
   route(request: RouteRequest): RouteAnswer;
   /** The ticket's answer, or the ticket again when none came within a second. A ticket that nobody waits for is dropped. */
   wait(ticket: number): Promise<RouteAnswer>;
+  /** Requests that wait here and that nobody wants any more: whoever waited for them is gone and cannot say so. */
+  abandon(requestIds: string[]): void;
   /** The queue policy in effect, as `setQueuePolicy` takes it. */
   queuePolicy(): unknown;
   /** Takes a policy document (queue/policy-document.ts); everybody who waits goes on waiting. A refusal says what is wrong with it. */

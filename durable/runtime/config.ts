@@ -165,8 +165,8 @@ export const SETTINGS = {
   ),
   routerQueueWaitMs: setting(
     orOff(weight),
-    20,
-    'With policy stator: requests wait in the router while every worker would let them wait longer for their first token than this.',
+    5,
+    'With policy stator: a request waits in the router while the worker that is best for it has longer than this to do before its prompt.',
   ),
   routerQueuePolicy: setting(
     z.union([text.min(1), z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),

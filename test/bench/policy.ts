@@ -20,7 +20,7 @@ const HELP = `npm run bench:policy -- [options]
   --real          instead: two deployments with mock workers in real time, side by side
   --requests N    of --real [1500]
   --engine-speedup X  of --real: engines are so many times as fast as the router believes at first [5]
-  --hold MS       of Stator's: router_queue_wait_ms, or off [20]
+  --hold MS       of Stator's: router_queue_wait_ms, or off [5]
   --seed N        [1]
   --save FILE     keeps each replay there, and takes from there what is known`;
 
@@ -33,7 +33,7 @@ const { values: args } = parseArgs({
     real: { type: 'boolean', default: false },
     requests: { type: 'string', default: '1500' },
     'engine-speedup': { type: 'string', default: '5' },
-    hold: { type: 'string', default: '20' },
+    hold: { type: 'string', default: '5' },
     seed: { type: 'string', default: '1' },
     save: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },

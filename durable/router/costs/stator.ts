@@ -3,10 +3,10 @@
  * would wait for its first token on each worker, what its prompt pushes out of the cache there, and a small part of what
  * its decoding takes and takes from the others.
  *
- *   first token = own prefill + 1.4 · prompts ahead + the decode steps in between
- *   eviction    = own new tokens, which push out as many that somebody will have to compute again
+ *   first token = own prefill + 1.2 · prompts ahead + the decode steps in between
+ *   eviction    = 1.5 · own new tokens, which push out as many that somebody will have to compute again
  *   decoding    = output · step + 2 · (own prefill + half of what the steps get longer) for everyone who decodes there
- *   cost        = [first token + eviction + decoding / 32] · τ
+ *   cost        = [first token + eviction + decoding / 64] · τ
  *
  * The times are the model's own (`engine-timing.ts`). The constants were chosen once over 32 cells of two traces and hold
  * when the times are wrong by a factor of two.
@@ -26,7 +26,12 @@ interface StatorConstants {
   others: number;
 }
 
-export const STATOR_CONSTANTS: StatorConstants = { waitRisk: 1.4, eviction: 1, decoding: 1 / 32, others: 2 };
+export const STATOR_CONSTANTS: StatorConstants = {
+  waitRisk: 1.2,
+  eviction: 1.5,
+  decoding: 1 / 64,
+  others: 2,
+};
 
 /** Other constants are for `bench:policy --ablate`. */
 export const statorRule = (constants: StatorConstants): CostRule => ({

@@ -1,4 +1,7 @@
-/** When a request has to wait (semantics §1.7): all workers that may serve it are busy, by the standards of its class. */
+/**
+ * When a request has to wait: by the thresholds of its class all workers that may serve it are busy (semantics §1.7), or, with
+ * a hold, the prompts ahead of it would take too long.
+ */
 
 import { prefillTokensAt } from '../prefill-load.ts';
 import { prefillWaitMs } from '../prefill-wait.ts';
@@ -11,21 +14,25 @@ const WORTH_WAITING_MS = 5;
 /** A limit of 0: the class takes a free worker or nothing. */
 export const neverWaits = ({ limits }: PolicyClass) => Object.values(limits).includes(0);
 
-/** Strictly above the threshold, so 0 means busy with any prompt token still to compute. Nobody there: not busy. */
-export function allBusy(
-  ranks: readonly Rank[],
-  { busyTokens, busyFraction, busyWaitMs }: PolicyClass,
-  nowMs: number,
-): boolean {
-  for (const rank of ranks) {
-    const { worker, timing } = rank;
-    if (rank.prefillTokens === 0) return false;
-    const prefillTokens = prefillTokensAt(rank, nowMs);
-    const busy =
-      (busyTokens !== null && prefillTokens > busyTokens) ||
-      (busyFraction !== null && prefillTokens > busyFraction * worker.registration.maxNumBatchedTokens) ||
-      (busyWaitMs !== null && timing.promptMs > WORTH_WAITING_MS && prefillWaitMs(rank, nowMs) > busyWaitMs);
-    if (!busy) return false;
-  }
-  return ranks.length > 0;
+/** By thresholds or by its wait. Strictly above the threshold, so 0 means busy with any prompt token still to compute. */
+export function isBusy(rank: Rank, policy: PolicyClass, nowMs: number): boolean {
+  if (rank.prefillTokens === 0) return false;
+  const { busyTokens, busyFraction } = policy;
+  const prefillTokens = prefillTokensAt(rank, nowMs);
+  return (
+    (busyTokens !== null && prefillTokens > busyTokens) ||
+    (busyFraction !== null && prefillTokens > busyFraction * rank.worker.registration.maxNumBatchedTokens) ||
+    waits(rank, policy, nowMs)
+  );
+}
+
+/** Would a request wait there longer than the hold of its class allows? */
+export function waits(rank: Rank, { busyWaitMs }: PolicyClass, nowMs: number): boolean {
+  if (busyWaitMs === null || rank.timing.promptMs <= WORTH_WAITING_MS) return false;
+  return prefillWaitMs(rank, nowMs) > busyWaitMs;
+}
+
+/** Nobody there: not busy. */
+export function allBusy(ranks: readonly Rank[], policy: PolicyClass, nowMs: number): boolean {
+  return ranks.length > 0 && ranks.every((rank) => isBusy(rank, policy, nowMs));
 }

@@ -4,18 +4,24 @@
  * are checked against, and the order of arrival, in which deadlines pass.
  */
 
+import { LIMITS } from '../../runtime/limits.ts';
 import type { QueueLimitKind } from '../rpc.ts';
 import type { RingClass } from './deficit-round-robin.ts';
 import { costTokens, isBefore, type QueueEntry, scoreOf } from './entry.ts';
 import { EntryHeap } from './entry-heap.ts';
 import type { PolicyClass } from './policy-profile.ts';
 
-/** Has this entry a worker that is not busy, by the standards of its class? */
-export type CanGo = (entry: QueueEntry, policy: PolicyClass) => boolean;
+/** May an entry go now, by the standards of its class? */
+export interface Readiness {
+  /** Has the lane of this entry a worker that is not busy? */
+  laneIsOpen(entry: QueueEntry, policy: PolicyClass): boolean;
+  /** Its lane is open. */
+  canGo(entry: QueueEntry, policy: PolicyClass): boolean;
+}
 
 export class ClassQueue implements RingClass<QueueEntry> {
   readonly policy: PolicyClass;
-  readonly #canGo: CanGo;
+  readonly #readiness: Readiness;
   readonly #lanes = new Map<string, EntryHeap>();
   /** In order of arrival. */
   readonly #entries = new Set<QueueEntry>();
@@ -23,9 +29,9 @@ export class ClassQueue implements RingClass<QueueEntry> {
   rawIslTokens = 0;
   cachedTokens = 0;
 
-  constructor(policy: PolicyClass, canGo: CanGo) {
+  constructor(policy: PolicyClass, readiness: Readiness) {
     this.policy = policy;
-    this.#canGo = canGo;
+    this.#readiness = readiness;
   }
 
   get quantum(): number {
@@ -75,9 +81,21 @@ export class ClassQueue implements RingClass<QueueEntry> {
 
   head(): QueueEntry | null {
     let best: QueueEntry | null = null;
-    for (const { first } of this.#lanes.values()) {
+    for (const lane of this.#lanes.values()) {
+      const { first } = lane;
       if (best !== null && !isBefore(first!, best)) continue;
-      if (this.#canGo(first!, this.policy)) best = first!;
+      if (this.#readiness.laneIsOpen(first!, this.policy)) best = this.#firstOf(lane, best);
+    }
+    return best;
+  }
+
+  /** Who goes first, of `best` and the entries of a lane that may pass those before them. */
+  #firstOf(lane: EntryHeap, best: QueueEntry | null): QueueEntry | null {
+    let left = LIMITS.queueLookahead;
+    for (const entry of lane.inOrder()) {
+      if (best !== null && !isBefore(entry, best)) return best;
+      if (this.#readiness.canGo(entry, this.policy)) return entry;
+      if (--left === 0) return best;
     }
     return best;
   }

@@ -13,6 +13,20 @@ export class EntryHeap {
     return this.#entries[0];
   }
 
+  /** The first of them in order, as long as somebody asks: O(k) for the k-th. Nothing may change meanwhile. */
+  *inOrder(): Generator<QueueEntry, void, void> {
+    const next = this.#entries.slice(0, 1);
+    for (let entry = next.pop(); entry !== undefined; entry = next.pop()) {
+      yield entry;
+      for (const at of [2 * entry.at + 1, 2 * entry.at + 2]) {
+        const child = this.#entries[at];
+        if (child === undefined) continue;
+        const behind = next.findIndex((other) => isBefore(other, child));
+        next.splice(behind === -1 ? next.length : behind, 0, child);
+      }
+    }
+  }
+
   add(entry: QueueEntry): void {
     entry.at = this.#entries.push(entry) - 1;
     this.#rise(entry);

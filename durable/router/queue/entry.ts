@@ -6,6 +6,7 @@
  */
 
 import type { RouteRequest } from '../rpc.ts';
+import type { Rank } from '../workers.ts';
 import type { QueuePolicyName } from './policy-document.ts';
 
 export interface QueueEntry {
@@ -29,6 +30,9 @@ export interface QueueEntry {
   dueMs: number;
   /** Position in its heap. */
   at: number;
+  /** The worker that it would have got at `judgedMs`, and was too busy (readiness.ts). */
+  wanted: Rank | null;
+  judgedMs: number;
 }
 
 /** What service costs: uncached tokens, at least one. */

@@ -3,7 +3,7 @@
  * only their class, score and deadline are made anew.
  */
 
-import { type CanGo, ClassQueue } from './class-queue.ts';
+import { ClassQueue, type Readiness } from './class-queue.ts';
 import { DeficitRoundRobin } from './deficit-round-robin.ts';
 import type { QueueEntry } from './entry.ts';
 import { Patience } from './patience.ts';
@@ -12,17 +12,17 @@ import type { PolicyProfile } from './policy-profile.ts';
 export class ModelQueue {
   readonly modelName: string;
   readonly patience = new Patience();
-  readonly #canGo: CanGo;
+  readonly #readiness: Readiness;
   #profile: PolicyProfile;
   #classes: readonly ClassQueue[];
   #ring: DeficitRoundRobin<QueueEntry>;
   #size = 0;
 
-  constructor(modelName: string, profile: PolicyProfile, canGo: CanGo) {
+  constructor(modelName: string, profile: PolicyProfile, readiness: Readiness) {
     this.modelName = modelName;
-    this.#canGo = canGo;
+    this.#readiness = readiness;
     this.#profile = profile;
-    this.#classes = profile.classes.map((policy) => new ClassQueue(policy, canGo));
+    this.#classes = profile.classes.map((policy) => new ClassQueue(policy, readiness));
     this.#ring = new DeficitRoundRobin(this.#classes);
   }
 
@@ -63,7 +63,7 @@ export class ModelQueue {
     const waiting = [...this.#classes].flatMap(({ entries }) => [...entries]);
     waiting.sort((a, b) => a.sequence - b.sequence);
     this.#profile = profile;
-    this.#classes = profile.classes.map((policy) => new ClassQueue(policy, this.#canGo));
+    this.#classes = profile.classes.map((policy) => new ClassQueue(policy, this.#readiness));
     this.#ring = new DeficitRoundRobin(this.#classes);
     this.#size = 0;
     for (const entry of waiting) {

@@ -9,11 +9,13 @@
  */
 
 import { LIMITS } from '../../runtime/limits.ts';
+import type { Choice } from '../modes/mode.ts';
 import type { QueueLimitKind, QueueStatus, RouteAnswer, RouteRefusal, RouteRequest } from '../rpc.ts';
 import type { Model, Rank } from '../workers.ts';
-import { allBusy, neverWaits } from './busy.ts';
+import { allBusy, neverWaits, waits } from './busy.ts';
 import type { ClassQueue } from './class-queue.ts';
 import { costTokens, type QueueEntry } from './entry.ts';
+import { Held } from './held.ts';
 import { ModelQueue } from './model-queue.ts';
 import type { PolicyDocument } from './policy-document.ts';
 import { type PolicyClass, policyProfile } from './policy-profile.ts';
@@ -32,6 +34,8 @@ export interface RequestQueueOptions {
   eligible(model: Model, request: RouteRequest): readonly Rank[];
   /** Prompt tokens that the best of these ranks has. */
   cachedTokens(model: Model, request: RouteRequest, ranks: readonly Rank[]): number;
+  /** What would be decided now; nothing changes. */
+  choose(model: Model, request: RouteRequest, nowMs: number): Choice | RouteRefusal;
   /** The decision, counted on its worker; or why there is none. */
   decide(request: RouteRequest): RouteAnswer;
   release(reservation: number): unknown;
@@ -47,20 +51,23 @@ export class RequestQueue {
   #on: boolean;
   #waiting = 0;
   #sequence = 0;
-  /** Of the call that runs. */
-  #nowMs = 0;
+  readonly #held: Held;
   #draining = false;
 
   constructor(options: RequestQueueOptions) {
     this.#options = options;
+    this.#held = new Held(options);
     this.#document = options.document;
     this.#on = mayQueue(options.document);
     this.#metrics = new QueueMetrics(options.metricsPrefix, () => this.#queues.values());
     this.#tickets = new Tickets({ first: options.firstTicket, idleMs: options.ticketIdleMs });
   }
 
-  /** Null: no need to wait, decide now. Else a ticket, or what has become of the request in this very turn. */
-  hold(model: Model, request: RouteRequest, nowMs: number): RouteAnswer | null {
+  /**
+   * Null: no need to wait, decide now; or the choice that needs not wait. Else a ticket, or what has become of the request in
+   * this very turn.
+   */
+  hold(model: Model, request: RouteRequest, nowMs: number): RouteAnswer | Choice | null {
     // A query waits for nothing, and an attempt that follows another one has had its turn.
     if (request.queryOnly || request.release !== undefined) return null;
     const queue = this.#queueOf(model);
@@ -75,9 +82,15 @@ export class RequestQueue {
     const { policyClass, promptTokens } = request;
     const classIndex = queue.profile.classify(policyClass, () => promptTokens - cached());
     const its = queue.classes[classIndex]!;
-    const mustWait = !its.isEmpty || allBusy(ranks, its.policy, nowMs);
+    const isHeld = its.policy.busyWaitMs !== null && its.isEmpty;
+    const choice = isHeld ? this.#options.choose(model, request, nowMs) : null;
+    if (choice !== null && 'kind' in choice) return null;
+    const mustWait =
+      !its.isEmpty ||
+      (choice !== null && waits(choice.rank, its.policy, nowMs)) ||
+      allBusy(ranks, its.policy, nowMs);
     // With others waiting it still goes through the ring, so that it does not pass by a class whose turn it is.
-    if (!mustWait && (queue.size === 0 || neverWaits(its.policy))) return null;
+    if (!mustWait && (queue.size === 0 || neverWaits(its.policy))) return choice;
     const reached = its.reached(model.workers.size) ?? this.#full();
     if (reached !== null) return this.#rejected(model, its.policy, reached);
     const entry: QueueEntry = {
@@ -95,6 +108,8 @@ export class RequestQueue {
       score: 0,
       dueMs: 0,
       at: 0,
+      wanted: null,
+      judgedMs: 0,
     };
     queue.add(entry);
     this.#waiting++;
@@ -126,6 +141,20 @@ export class RequestQueue {
     return true;
   }
 
+  /** Nobody wants these requests any more. Who still waits for one is told so. */
+  abandon(requestIds: ReadonlySet<string>, nowMs: number): void {
+    for (const ticket of this.#tickets.of(requestIds)) {
+      this.#drop(ticket);
+      ticket.wake?.({
+        kind: 'refusal',
+        code: 'cancelled',
+        message: 'the request was cancelled',
+        retryAfterS: null,
+      });
+    }
+    this.drain(nowMs);
+  }
+
   /** How long a wait that begins now may last: until the deadline, at most the longest poll. */
   waitMs(number: number, nowMs: number): number {
     const dueMs = this.#tickets.get(number)?.entry?.dueMs ?? nowMs;
@@ -139,7 +168,7 @@ export class RequestQueue {
   drain(nowMs: number): void {
     if (this.#tickets.size === 0 || this.#draining) return;
     this.#draining = true;
-    this.#nowMs = nowMs;
+    this.#held.nowMs = nowMs;
     try {
       this.#forget(nowMs);
       if (this.#waiting === 0) return;
@@ -201,9 +230,7 @@ export class RequestQueue {
     let queue = this.#queues.get(name);
     if (queue === undefined) {
       this.#dropUnused();
-      queue = new ModelQueue(name, policyProfile(this.#document, name), (entry, policy) =>
-        this.#canGo(name, entry, policy),
-      );
+      queue = new ModelQueue(name, policyProfile(this.#document, name), this.#held);
       this.#queues.set(name, queue);
     }
     return queue;
@@ -214,12 +241,6 @@ export class RequestQueue {
     for (const [name, queue] of this.#queues) {
       if (queue.size === 0 && this.#options.model(name) === undefined) this.#queues.delete(name);
     }
-  }
-
-  /** Also when nobody could serve it any more: then the decision says why. */
-  #canGo(modelName: string, entry: QueueEntry, policy: PolicyClass): boolean {
-    const model = this.#options.model(modelName);
-    return model === undefined || !allBusy(this.#options.eligible(model, entry.request), policy, this.#nowMs);
   }
 
   #dispatch(queue: ModelQueue, entry: QueueEntry, nowMs: number): void {
@@ -285,15 +306,19 @@ export class RequestQueue {
       ticket !== null;
       ticket = this.#tickets.forgotten(nowMs)
     ) {
-      this.#tickets.close(ticket);
-      if (ticket.answer?.kind === 'decision') this.#options.release(ticket.answer.reservation);
-      if (ticket.entry === null) continue;
-      const queue = this.#queues.get(ticket.entry.modelName)!;
-      const { policy } = queue.classes[ticket.entry.classIndex]!;
-      this.#metrics.abandoned.labels(queue.modelName, policy.name).add();
-      queue.remove(ticket.entry);
-      this.#waiting--;
+      this.#drop(ticket);
     }
+  }
+
+  #drop(ticket: Ticket): void {
+    this.#tickets.close(ticket);
+    if (ticket.answer?.kind === 'decision') this.#options.release(ticket.answer.reservation);
+    if (ticket.entry === null) return;
+    const queue = this.#queues.get(ticket.entry.modelName)!;
+    const { policy } = queue.classes[ticket.entry.classIndex]!;
+    this.#metrics.abandoned.labels(queue.modelName, policy.name).add();
+    queue.remove(ticket.entry);
+    this.#waiting--;
   }
 
   #rejected(model: Model, policy: PolicyClass, reached: Reached): RouteRefusal {

@@ -12,6 +12,7 @@ export type Wake = (answer: RouteAnswer) => void;
 
 export interface Ticket {
   readonly number: number;
+  readonly requestId: string;
   /** When somebody last asked. */
   askedMs: number;
   /** Null once there is an answer. */
@@ -49,7 +50,14 @@ export class Tickets {
 
   open(entry: QueueEntry): void {
     const number = entry.ticket;
-    this.#tickets.set(number, { number, askedMs: entry.enqueuedMs, entry, answer: null, wake: null });
+    const { requestId } = entry.request;
+    const askedMs = entry.enqueuedMs;
+    this.#tickets.set(number, { number, requestId, askedMs, entry, answer: null, wake: null });
+  }
+
+  /** Those of some requests. */
+  of(requestIds: ReadonlySet<string>): Ticket[] {
+    return [...this.#tickets.values()].filter(({ requestId }) => requestIds.has(requestId));
   }
 
   asked(ticket: Ticket, nowMs: number): void {

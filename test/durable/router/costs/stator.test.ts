@@ -119,10 +119,10 @@ describe('a request goes', () => {
   });
 });
 
-test('a cached prefix is worth its computing, and once more what it would push out', () => {
+test('a cached prefix is worth its computing, and one and a half times that for what it would push out', () => {
   const timing = taughtTiming({ passMs: 16, tokenMs: 0.02 });
   const [nothing, prefix] = prices([{ timing }, { device: 50, timing }]);
-  expect(nothing! - prefix!).toBeCloseTo(2 * 50 * BLOCK * timing.tokenMs, 6);
+  expect(nothing! - prefix!).toBeCloseTo(2.5 * 50 * BLOCK * timing.tokenMs, 6);
 });
 
 test('blocks in host memory count by their weight', () => {

@@ -132,6 +132,16 @@ describe('who waits', () => {
     expect(harness.ask('query', { queryOnly: true })).toBe(0);
   });
 
+  test('who is abandoned waits no more, and nobody is kept from a worker by it', () => {
+    const harness = new Queueing({ router_queue_threshold: 0 });
+    harness.worker(A);
+    for (const id of ['first', 'left', 'right']) harness.ask(id);
+    harness.core.abandon(['left', 'nobody']);
+    expect(harness.answers.get('left')).toMatchObject({ kind: 'refusal', code: 'cancelled' });
+    expect(harness.order('first')).toEqual(['right']);
+    expect(harness.core.status().queue).toMatchObject([{ requests: 0 }]);
+  });
+
   test('a pinned request waits for its worker and holds up nobody', () => {
     const harness = new Queueing({ router_queue_threshold: 0 });
     harness.worker(A);
@@ -178,6 +188,20 @@ describe('who is next', () => {
       'b',
       'd',
     ]);
+  });
+
+  test('batches: behind everybody else, whatever the policy and however long they have waited', () => {
+    const batch = { policyClass: 'batch', strictPriority: -1 };
+    for (const policy of ['fcfs', 'lcfs', 'wspt', 'aged']) {
+      const order = four(policy, {
+        b1: { ...batch, priorityJump: 100 },
+        b2: { ...batch, promptTokens: 1 },
+        a: { promptTokens: 90 },
+        c: { promptTokens: 90, priorityJump: -5 },
+      });
+      expect(order.slice(0, 2).sort(), policy).toEqual(['a', 'c']);
+      expect(order.slice(2).sort(), policy).toEqual(['b1', 'b2']);
+    }
   });
 
   test('lcfs: who came last', () => {
