@@ -37,6 +37,8 @@ export interface Caller {
   request: Request;
   /** Ends a request that has no client who could leave. */
   abort?: AbortSignal;
+  /** It waits, or waited, in the router's queue, which may refuse it late: that refusal wants its status. */
+  mayBeShed?: boolean;
   env: Env;
   settings: Settings;
   /** Echoed in `x-request-id`. */

@@ -139,6 +139,8 @@ export type QueueLimitKind = 'requests' | 'raw_isl_tokens' | 'cached_tokens';
 export interface RouteTicket {
   kind: 'ticket';
   ticket: number;
+  /** Its class refuses who waits longer than `slo_ms`. */
+  mayBeShed?: boolean;
 }
 
 export type RouteAnswer = RouteDecision | RouteRefusal | RouteTicket;

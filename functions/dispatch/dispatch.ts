@@ -1,6 +1,6 @@
 /**
  * From a decision to a response. In the ordinary case the worker's head is there within milliseconds and its body is
- * piped; a stream that waits longer gets its headers after `LIMITS.headerWaitMs` and a comment every
+ * piped; who waits longer gets headers after `LIMITS.headerWaitMs` and a comment or white space every
  * `LIMITS.keepAliveMs`, because workerd notices a gone client only when it writes. One timer per request.
  *
  * The pipe runs beside the returned response and never under `waitUntil` (design 1.4: a client that leaves must end it).
@@ -12,12 +12,15 @@ import { apiOf, type Call } from '../call.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { Attempts, type Opened } from './attempts.ts';
-import { carryDocument, readDocument } from './document.ts';
+import { carryDocument, endDocumentWithError, readDocument } from './document.ts';
 import { carryStream, endWithError } from './migrate.ts';
-import { documentHead, streamHead, WORKER_HEADER } from './response-head.ts';
+import { documentHead, documentHeaders, streamHead, WORKER_HEADER } from './response-head.ts';
 import { LATE, within } from './within.ts';
 
-const COMMENT = new TextEncoder().encode(': keep-alive\n\n');
+const encoder = new TextEncoder();
+const COMMENT = encoder.encode(': keep-alive\n\n');
+/** Before a JSON document. */
+const WHITE_SPACE = encoder.encode(' ');
 
 /** Throws StatorError when no worker answers before the response's head is out. */
 export async function dispatch(
@@ -27,15 +30,34 @@ export async function dispatch(
 ): Promise<Response> {
   const attempts = new Attempts(call, prepared);
   const opening = attempts.first(routing);
-  if (!prepared.request.stream) return documentResponse(call, attempts, opening);
-  const opened = await within(opening, LIMITS.headerWaitMs);
+  let opened = await within(opening, LIMITS.headerWaitMs);
+  if (!prepared.request.stream) {
+    if (opened === LATE) opened = await longer(call, routing, opening);
+    return opened === LATE ? heldDocument(call, attempts, opening) : documentResponse(call, attempts, opened);
+  }
   if (opened === LATE) return heldResponse(call, attempts, opening);
   return carried(call, streamHead(call, opened), (writable) => carryStream(attempts, opened, writable));
 }
 
-async function documentResponse(call: Call, attempts: Attempts, opening: Promise<Opened>): Promise<Response> {
-  const opened = await within(opening, LIMITS.responseHeadTimeoutMs);
-  if (opened === LATE) throw headTimeout();
+/** Waits on where a status is worth more than noticing that the client has left. */
+async function longer(
+  call: Call,
+  routing: Promise<RouteDecision>,
+  opening: Promise<Opened>,
+): Promise<Opened | typeof LATE> {
+  if (call.abort !== undefined) {
+    // There is no client who could leave.
+    const opened = await within(opening, LIMITS.responseHeadTimeoutMs - LIMITS.headerWaitMs);
+    if (opened === LATE) throw headTimeout();
+    return opened;
+  }
+  if (!call.mayBeShed) return LATE;
+  // Not longer than its class lets it wait.
+  await routing.catch(() => {});
+  return within(opening, LIMITS.headerWaitMs);
+}
+
+async function documentResponse(call: Call, attempts: Attempts, opened: Opened): Promise<Response> {
   const { headers } = opened.response;
   const length = headers.get('content-length');
   if (length === null) {
@@ -58,7 +80,7 @@ async function documentResponse(call: Call, attempts: Attempts, opening: Promise
 function heldResponse(call: Call, attempts: Attempts, opening: Promise<Opened>): Response {
   return carried(call, streamHead(call, null), async (writable) => {
     try {
-      const opened = await keepAlive(opening, writable);
+      const opened = await keepAlive(opening, writable, COMMENT);
       return opened === null ? 'cancelled' : await carryStream(attempts, opened, writable);
     } catch (thrown) {
       await endWithError(writable, call, toStatorError(thrown), { insideEvent: false, events: 0 });
@@ -67,10 +89,23 @@ function heldResponse(call: Call, attempts: Attempts, opening: Promise<Opened>):
   });
 }
 
-/** Comments until a worker answers; null when the client is gone. Throws when no worker will answer. */
+/** The same for an answer in one piece: an error behind the white space takes the place of the document. */
+function heldDocument(call: Call, attempts: Attempts, opening: Promise<Opened>): Response {
+  return carried(call, documentHeaders(call), async (writable) => {
+    try {
+      const opened = await keepAlive(opening, writable, WHITE_SPACE);
+      return opened === null ? 'cancelled' : await carryDocument(attempts, opened, writable);
+    } catch (thrown) {
+      return endDocumentWithError(call, writable, thrown);
+    }
+  });
+}
+
+/** `sign` until a worker answers; null when the client is gone. Throws when no worker will answer. */
 async function keepAlive(
   opening: Promise<Opened>,
   writable: WritableStream<Uint8Array>,
+  sign: Uint8Array,
 ): Promise<Opened | null> {
   const writer = writable.getWriter();
   try {
@@ -80,7 +115,7 @@ async function keepAlive(
       waitedMs += LIMITS.keepAliveMs
     ) {
       try {
-        await writer.write(COMMENT);
+        await writer.write(sign);
       } catch {
         opening.catch(() => {});
         return null;

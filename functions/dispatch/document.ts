@@ -7,7 +7,7 @@
 import { ERROR_BODY, errorBody } from '../../durable/runtime/error-body.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { concat } from '../bytes.ts';
-import { apiOf } from '../call.ts';
+import { apiOf, type Call } from '../call.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { Attempts, Opened } from './attempts.ts';
 import { isBroken } from './pipe.ts';
@@ -65,11 +65,20 @@ export async function carryDocument(
     return await write(writable, again.subarray(sent.byteLength), endOf(again));
   } catch (thrown) {
     // The status is out. Before the document an error body can take its place; inside it nothing can.
-    if (sent.byteLength > 0) return abort(writable, thrown);
-    const { endpoint, requestId } = attempts.call;
-    const body = errorBody(toStatorError(thrown), apiOf(endpoint), requestId);
-    return write(writable, encoder.encode(body), 'error');
+    return sent.byteLength > 0
+      ? abort(writable, thrown)
+      : endDocumentWithError(attempts.call, writable, thrown);
   }
+}
+
+/** The body of an error in place of the document, before which nothing but white space was sent. */
+export function endDocumentWithError(
+  { endpoint, requestId }: Call,
+  writable: WritableStream<Uint8Array>,
+  thrown: unknown,
+): Promise<RequestEnd> {
+  const body = errorBody(toStatorError(thrown), apiOf(endpoint), requestId);
+  return write(writable, encoder.encode(body), 'error');
 }
 
 /** All that went through, also when it broke. */

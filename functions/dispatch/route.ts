@@ -35,7 +35,10 @@ export function route(call: Call, prepared: PreparedRequest, again?: Again): Pro
 /** Asks, and waits where the router lets the request wait. */
 export async function decide(call: Caller, namespace: string, request: RouteRequest): Promise<RouteDecision> {
   let answer = await askRouter(call, namespace, request);
-  if (answer.kind === 'ticket') answer = await queued(call, namespace, request, answer.ticket);
+  if (answer.kind === 'ticket') {
+    call.mayBeShed = answer.mayBeShed ?? false;
+    answer = await queued(call, namespace, request, answer.ticket);
+  }
   if (answer.kind === 'decision') {
     directoryCopy.noteVersion(answer.directoryVersion);
     return answer;

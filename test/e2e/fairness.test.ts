@@ -136,6 +136,25 @@ describe('a client that leaves while it waits', () => {
   }, 60_000);
 });
 
+describe('a client of a plain answer that leaves while it waits', () => {
+  test('is noticed by the white space before the answer, and its place is free two seconds later', async () => {
+    const release = await occupied();
+    const leaving = new AbortController();
+    const staying = ask({ family: 'gold', tokens: 50 });
+    const response = await ask({ family: 'gold', tokens: 50, signal: leaving.signal });
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json']);
+    const reader = response.body!.getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe(' ');
+    expect(await waiting('gold')).toBe(2);
+    leaving.abort();
+    await reader.read().catch(() => {});
+    await eventually('the ticket to be dropped', async () => ((await waiting('gold')) === 1 ? true : null));
+    expect(await metric(deployment, /router_queue_abandoned_total\{.*gold-any/)).toBe(2);
+    await release();
+    expect(await (await staying).json()).toMatchObject({ object: 'text_completion' });
+  }, 60_000);
+});
+
 describe('bounds and deadlines', () => {
   test('a full class says so with status 529 and figures; a wait past slo_ms is shed, also in a stream', async () => {
     expect(

@@ -115,7 +115,8 @@ export class RequestQueue {
     this.#waiting++;
     this.#tickets.open(entry);
     this.drain(nowMs);
-    return this.#fetch(entry.ticket) ?? { kind: 'ticket', ticket: entry.ticket };
+    const mayBeShed = its.policy.sloMs !== null;
+    return this.#fetch(entry.ticket) ?? { kind: 'ticket', ticket: entry.ticket, mayBeShed };
   }
 
   /**

@@ -66,3 +66,49 @@ test('lost for good behind its white space, the error takes the place of the doc
   expect(await metric('frontend_requests_total', { model: run.model, status: 'error' })).toBe(1);
   expect(await inFlight(run)).toBe(0);
 });
+
+test.each(['with-length', 'chunked'] as const)(
+  'whose worker is slow, it has its head and white space after a second, %s',
+  async (document) => {
+    const run = await scenario({ steps: [{ kind: 'hold' }], document });
+    const response = await run.chat({ stream: false });
+    expect(response.status).toBe(200);
+    expect(response.headers.get('content-type')).toBe('application/json');
+    expect(response.headers.get('x-stator-worker')).toBeNull();
+    const reader = response.body!.getReader();
+    const decoder = new TextDecoder();
+    for (const _ of [1, 2]) expect(decoder.decode((await reader.read()).value)).toBe(' ');
+    await run.release();
+    let text = '';
+    for (let part = await reader.read(); !part.done; part = await reader.read())
+      text += decoder.decode(part.value);
+    expect(JSON.parse(text)).toMatchObject({ content: CONTENT });
+    const labels = { model: run.model, request_type: 'unary', status: 'success' };
+    expect(await metric('frontend_requests_total', labels)).toBe(1);
+    expect(await metric('frontend_inflight_requests', { model: run.model })).toBe(0);
+  },
+);
+
+test('refused after its head is out, it is the error', async () => {
+  const run = await scenario({
+    steps: [{ kind: 'hold-then-refuse', status: 500, code: 'engine_error', message: 'the engine died' }],
+  });
+  const response = await run.chat({ stream: false });
+  expect(response.status).toBe(200);
+  await run.release();
+  expect(await errorOf(response)).toMatchObject({ code: 'engine_error', message: 'the engine died' });
+  expect(await inFlight(run)).toBe(0);
+  expect(await metric('frontend_requests_total', { model: run.model, status: 'error' })).toBe(1);
+});
+
+test('lost after its head is out, it is computed by another worker', async () => {
+  const run = await scenario({
+    steps: [{ kind: 'hold-then-cut' }, { kind: 'answer' }],
+    workers: 2,
+    document: 'chunked',
+  });
+  const response = await run.chat({ stream: false });
+  await run.release();
+  expect(await response.json<Document>()).toMatchObject({ content: CONTENT });
+  expect((await run.log()).generate.length).toBe(2);
+});
