@@ -132,9 +132,17 @@ function sayHowToCall(output: Output, deployment: Deployment, model: string): vo
   });
   const curl = `curl -N ${url}/v1/chat/completions${key} -H 'content-type: application/json' -d '${body}'`;
   const grpc = deployment.sidecarLines.flatMap((line) => line?.grpc || []);
-  output.event({ event: 'ready', url, model, openai_base_url: `${url}/v1`, grpc, curl });
+  output.event({
+    event: 'ready',
+    url,
+    model,
+    openai_base_url: `${url}/v1`,
+    anthropic_base_url: url,
+    grpc,
+    curl,
+  });
   output.line('');
-  output.line(`Ready: ${url}    OPENAI_BASE_URL=${url}/v1`);
+  output.line(`Ready: ${url}    OPENAI_BASE_URL=${url}/v1    ANTHROPIC_BASE_URL=${url}`);
   if (grpc.length > 0) output.line(`gRPC (KServe v2): ${grpc.join(', ')}`);
   if (model === 'stator-tiny') {
     output.line(

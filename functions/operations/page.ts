@@ -8,7 +8,7 @@ export function page(origin: string, models: readonly ModelEntry[], needsKey: bo
     'Stator',
     `<h1>Stator</h1>
 <p class="dim">Large language models behind one address. OpenAI's clients work with the base URL
-<code>${escaped(origin)}/v1</code>.</p>
+<code>${escaped(origin)}/v1</code>, Anthropic's with <code>${escaped(origin)}</code>.</p>
 <h2>Models</h2>
 ${models.length === 0 ? '<p>No model is ready yet: no worker has registered.</p>' : models.map(modelCard).join('')}
 <h2>Try it</h2>
