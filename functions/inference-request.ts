@@ -129,6 +129,13 @@ export interface ResponseObject {
   keep: boolean;
 }
 
+/** Events before the first chunk of a stream. */
+export interface Annotations {
+  names: readonly string[];
+  /** The prompt as the template made it, once it has. */
+  formattedPrompt?: string;
+}
+
 /** Fields of the answer's `nvext`. */
 export interface AnswerExtras {
   workerId: boolean;
@@ -152,5 +159,7 @@ export interface InferenceRequest {
   routing: RoutingWishes | null;
   /** What the answer is to say of itself in `nvext`; absent: nothing. */
   answerExtras?: AnswerExtras;
+  /** Absent: none. */
+  annotations?: Annotations;
   record?: ResponseObject;
 }

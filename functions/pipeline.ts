@@ -96,6 +96,10 @@ const tokenise: Operator<Rendered, Tokenised> = {
   forward({ request, model, prompt }, call) {
     const { fleetToken } = call.settings;
     const seed = hashSeedOf(request.routing);
+    if (request.annotations !== undefined && !(prompt instanceof Uint32Array)) {
+      const { text, guard } = prompt;
+      request.annotations.formattedPrompt = guard === undefined ? text : text.replaceAll(guard, '');
+    }
     const tokens =
       prompt instanceof Uint32Array
         ? hashTokens(model, prompt, seed)

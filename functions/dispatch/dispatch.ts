@@ -11,6 +11,7 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import { apiOf, type Call } from '../call.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
+import { writeAnnotations } from './annotations.ts';
 import { Attempts, type Opened } from './attempts.ts';
 import { carryDocument, endDocumentWithError, readDocument } from './document.ts';
 import { carryStream, endWithError } from './migrate.ts';
@@ -35,8 +36,11 @@ export async function dispatch(
     if (opened === LATE) opened = await longer(call, routing, opening);
     return opened === LATE ? heldDocument(call, attempts, opening) : documentResponse(call, attempts, opened);
   }
-  if (opened === LATE) return heldResponse(call, attempts, opening);
-  return carried(call, streamHead(call, opened), (writable) => carryStream(attempts, opened, writable));
+  if (opened === LATE) return heldResponse(call, attempts, opening, prepared);
+  return carried(call, streamHead(call, opened), async (writable) => {
+    await writeAnnotations(prepared, writable);
+    return carryStream(attempts, opened, writable);
+  });
 }
 
 /** Waits on where a status is worth more than noticing that the client has left. */
@@ -77,9 +81,15 @@ async function documentResponse(call: Call, attempts: Attempts, opened: Opened):
 }
 
 /** A response whose headers go out before a worker has answered. */
-function heldResponse(call: Call, attempts: Attempts, opening: Promise<Opened>): Response {
+function heldResponse(
+  call: Call,
+  attempts: Attempts,
+  opening: Promise<Opened>,
+  prepared: PreparedRequest,
+): Response {
   return carried(call, streamHead(call, null), async (writable) => {
     try {
+      await writeAnnotations(prepared, writable);
       const opened = await keepAlive(opening, writable, COMMENT);
       return opened === null ? 'cancelled' : await carryStream(attempts, opened, writable);
     } catch (thrown) {

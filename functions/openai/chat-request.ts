@@ -2,7 +2,7 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
-import { agentHintsOf, answerExtrasOf, routingOf } from './nvext.ts';
+import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, tokenDataOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
@@ -17,7 +17,11 @@ export function chatRequest(json: unknown): InferenceRequest {
   else if (body.top_logprobs != null) throw invalid('top_logprobs', "'logprobs' must be true.");
   return {
     model: body.model,
-    prompt: { kind: 'messages', messages: body.messages.map(messageOf), extras: extrasOf(body, tools) },
+    prompt: tokenDataOf(body) ?? {
+      kind: 'messages',
+      messages: body.messages.map(messageOf),
+      extras: extrasOf(body, tools),
+    },
     sampling,
     stop: stopOf(body, body.max_completion_tokens ?? body.max_tokens ?? null),
     stream: body.stream ?? false,
@@ -29,6 +33,7 @@ export function chatRequest(json: unknown): InferenceRequest {
     grammar: forcedCallOf(body) ?? formatOf(body),
     routing: routingOf(body),
     ...answerExtrasOf(body),
+    ...annotationsOf(body),
   };
 }
 

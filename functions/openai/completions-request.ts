@@ -1,7 +1,7 @@
 /** `POST /v1/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
 import type { InferenceRequest, Prompt } from '../inference-request.ts';
 import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
-import { agentHintsOf, answerExtrasOf, routingOf } from './nvext.ts';
+import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, tokenDataOf } from './nvext.ts';
 import { parseBody, unsupported } from './parse.ts';
 import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
@@ -18,7 +18,7 @@ export function completionsRequest(json: unknown): InferenceRequest {
   if (body.logprobs != null) sampling.topLogprobs = body.logprobs;
   return {
     model: body.model,
-    prompt: promptOf(body.prompt),
+    prompt: tokenDataOf(body) ?? promptOf(body.prompt),
     sampling,
     stop: stopOf(body, body.max_tokens ?? DEFAULT_MAX_TOKENS),
     stream: body.stream ?? false,
@@ -30,6 +30,7 @@ export function completionsRequest(json: unknown): InferenceRequest {
     grammar: formatOf(body),
     routing: routingOf(body),
     ...answerExtrasOf(body),
+    ...annotationsOf(body),
   };
 }
 

@@ -8,13 +8,18 @@
 import * as z from 'zod';
 import type { RouterConfigOverride } from '../../durable/router/rpc.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { AgentHints, AnswerExtras, RoutingWishes } from '../inference-request.ts';
+import type { AgentHints, Annotations, AnswerExtras, Prompt, RoutingWishes } from '../inference-request.ts';
 import { guidedFields } from './guided-schema.ts';
+import { samplingExtensions } from './sampling-extensions.ts';
+import { tokenPrompt } from './token-prompt.ts';
 
+const EVENTS = ['formatted_prompt', 'token_ids'];
 const weight = z.number().min(0);
 const text = z.string().min(1).max(LIMITS.modelNameLength);
 const words = z.array(text).max(LIMITS.workerWords);
 const rank = z.number().int().min(0).max(0xffff_fffe);
+const uint32 = z.number().int().min(0).max(0xffff_ffff);
+const targetMs = z.number().gt(0);
 const ignored = z.unknown().optional();
 
 /** 64-bit ids as `x-stator-worker` has them (hex), or as JSON numbers where these are exact. */
@@ -61,24 +66,31 @@ export const nvext = z
     agent_hints: z
       .strictObject({
         priority: z.number().int().min(-0x8000_0000).max(0x7fff_ffff).nullish(),
-        strict_priority: z.number().int().min(0).max(0xffff_ffff).nullish(),
-        osl: z.number().int().min(0).max(0xffff_ffff).nullish(),
-        latency_sensitivity: ignored,
-        speculative_prefill: ignored,
+        strict_priority: uint32.nullish(),
+        osl: uint32.nullish(),
+        latency_sensitivity: z.number().nullish(),
+        speculative_prefill: z.boolean().nullish(),
       })
       .nullish(),
     session_control: z
-      .strictObject({ session_id: text, action: z.enum(['open', 'close']).nullish(), timeout: ignored })
+      .strictObject({
+        session_id: text,
+        action: z.enum(['open', 'close']).nullish(),
+        timeout: uint32.nullish(),
+      })
       .nullish(),
-    prefill_worker_id: ignored,
-    prefill_dp_rank: ignored,
-    greed_sampling: ignored,
-    use_raw_prompt: ignored,
-    token_data: ignored,
-    max_thinking_tokens: ignored,
-    metadata_upload: ignored,
-    request_timestamp_ms: ignored,
-    router: ignored,
+    ...samplingExtensions,
+    greed_sampling: z.boolean().nullish(),
+    /** The elements are checked where they become a prompt: zod per token id would cost more than the routing. */
+    token_data: z.array(z.unknown()).min(1).nullish(),
+    // Understood, and without effect where there are no prefill workers, no global router and no upload of metadata.
+    prefill_worker_id: instanceId.nullish(),
+    prefill_dp_rank: rank.nullish(),
+    use_raw_prompt: z.boolean().nullish(),
+    max_thinking_tokens: uint32.nullish(),
+    metadata_upload: z.strictObject({ url: text }).nullish(),
+    request_timestamp_ms: z.number().min(0).nullish(),
+    router: z.strictObject({ ttft_target: targetMs.nullish(), itl_target: targetMs.nullish() }).nullish(),
   })
   .nullish();
 
@@ -98,6 +110,18 @@ export function answerExtrasOf(body: { nvext?: NvExt | null | undefined }): {
   const fields = body.nvext?.extra_fields ?? [];
   const answerExtras = { workerId: fields.includes('worker_id'), timing: fields.includes('timing') };
   return answerExtras.workerId || answerExtras.timing ? { answerExtras } : {};
+}
+
+/** Out-of-band events before the first chunk of a stream; to be spread into the request. */
+export function annotationsOf(body: { nvext?: NvExt | null | undefined }): { annotations?: Annotations } {
+  const names = body.nvext?.annotations?.filter((name) => EVENTS.includes(name)) ?? [];
+  return names.length === 0 ? {} : { annotations: { names } };
+}
+
+/** The client's own tokens in place of what it wrote; undefined: none. Throws `invalid_request` naming the element. */
+export function tokenDataOf(body: { nvext?: NvExt | null | undefined }): Prompt | undefined {
+  const tokens = body.nvext?.token_data;
+  return tokens == null ? undefined : tokenPrompt(tokens, 'nvext.token_data');
 }
 
 /** null: the request leaves everything to the router. */

@@ -8,15 +8,16 @@ import { wellFormed } from './well-formed.ts';
 const NONE: readonly never[] = [];
 
 export function samplingOf(body: SamplingBody): Sampling {
+  const { nvext } = body;
   return {
-    temperature: body.temperature ?? 1,
+    temperature: nvext?.greed_sampling ? 0 : (body.temperature ?? 1),
     topP: body.top_p ?? 1,
-    topK: Math.max(body.top_k ?? 0, 0),
+    topK: Math.max(body.top_k ?? nvext?.top_k ?? 0, 0),
     minP: body.min_p ?? 0,
     seed: body.seed == null ? null : BigInt.asUintN(64, BigInt(body.seed)),
     presencePenalty: body.presence_penalty ?? 0,
     frequencyPenalty: body.frequency_penalty ?? 0,
-    repetitionPenalty: body.repetition_penalty ?? 1,
+    repetitionPenalty: body.repetition_penalty ?? nvext?.repetition_penalty ?? 1,
     logitBias: body.logit_bias ? logitBiasOf(body.logit_bias) : NONE,
     n: body.n ?? 1,
     topLogprobs: null,
@@ -49,6 +50,6 @@ export function stopOf(body: SamplingBody, maxTokens: number | null): StopCondit
     minTokens,
     stop: stop == null ? NONE : stopStrings(stop),
     stopTokenIds: body.stop_token_ids ?? NONE,
-    ignoreEos: body.ignore_eos ?? false,
+    ignoreEos: body.ignore_eos ?? body.nvext?.ignore_eos ?? false,
   };
 }

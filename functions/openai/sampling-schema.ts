@@ -6,6 +6,7 @@
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { nvext } from './nvext.ts';
+import { samplingExtensions } from './sampling-extensions.ts';
 
 const INT32_MAX = 0x7fff_ffff;
 const tokenId = z.number().int().min(0).max(0xffff_ffff);
@@ -27,12 +28,10 @@ export const samplingFields = {
   stop: z.union([stopString(), z.array(stopString()).max(LIMITS.stopStrings)]).nullish(),
   user: z.string().nullish(),
 
-  top_k: z.number().int().min(-1).max(INT32_MAX).nullish(),
+  ...samplingExtensions,
   min_p: z.number().min(0).max(1).nullish(),
-  repetition_penalty: z.number().gt(0).max(2).nullish(),
   min_tokens: z.number().int().min(0).max(INT32_MAX).nullish(),
   stop_token_ids: z.array(tokenId).max(LIMITS.stopStrings).nullish(),
-  ignore_eos: z.boolean().nullish(),
   nvext,
   cache_salt: z.string().min(1).max(LIMITS.modelNameLength).nullish(),
   priority: z.number().int().min(-INT32_MAX).max(INT32_MAX).nullish(),

@@ -50,3 +50,18 @@ test('an answer that was not asked says nothing', async () => {
   const answer = (await (await chat(deployment.url, plain)).json()) as object;
   expect(Object.keys(answer)).not.toContain('nvext');
 });
+
+test('a stream that was asked to begins with its prompt, as events that clients of chunks do not see', async () => {
+  const nvext = { annotations: ['formatted_prompt', 'token_ids', 'llm_metrics'] };
+  const streamed = await chat(deployment.url, { ...request, nvext, stream: true });
+  const [prompt = '', tokens = '', first = ''] = (await streamed.text()).split('\n\n');
+  expect(prompt).toMatch(/^event: formatted_prompt\n: ".*hi.*"$/);
+  expect(tokens).toMatch(/^event: token_ids\n: \[\d+(,\d+)*\]$/);
+  expect(first).toMatch(/^id: 0/);
+  const token_data = JSON.parse(tokens.slice(tokens.indexOf('['))) as number[];
+  const usage = async (body: object) => {
+    const whole = await chat(deployment.url, { ...request, ...body });
+    return ((await whole.json()) as { usage: { prompt_tokens: number } }).usage.prompt_tokens;
+  };
+  expect(await usage({ nvext: { token_data } })).toBe(await usage({ nvext: {} }));
+});

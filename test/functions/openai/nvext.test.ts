@@ -104,3 +104,38 @@ test('what the answer is to say of itself', () => {
   expect(extras(['timing', 'worker_id', 'routed_experts'])).toEqual({ workerId: true, timing: true });
   expect(extras(['routing'])).toBeUndefined();
 });
+
+test('sampling as older clients of Dynamo send it; the body itself wins', () => {
+  const made = (nvext: unknown, more = {}) => chatRequest({ ...hello, temperature: 0.7, nvext, ...more });
+  const nvext = { top_k: 5, repetition_penalty: 1.2, ignore_eos: true };
+  expect(made(nvext).sampling).toMatchObject({ topK: 5, repetitionPenalty: 1.2 });
+  expect(made(nvext).stop.ignoreEos).toBe(true);
+  expect(made(nvext, { top_k: 9, ignore_eos: false })).toMatchObject({
+    sampling: { topK: 9 },
+    stop: { ignoreEos: false },
+  });
+  expect(made({ greed_sampling: true }).sampling.temperature).toBe(0);
+  expect(made({ greed_sampling: false }).sampling.temperature).toBe(0.7);
+});
+
+test('tokens in place of the messages', () => {
+  const { prompt } = chatRequest({ ...hello, nvext: { token_data: [1, 2, 3] } });
+  expect(prompt).toEqual({ kind: 'tokens', tokenIds: Uint32Array.of(1, 2, 3) });
+  expect(errorOf({ token_data: [1, -2] }).param).toBe('nvext.token_data[1]');
+});
+
+test('annotations that are events', () => {
+  const annotations = (names: string[]) =>
+    chatRequest({ ...hello, nvext: { annotations: names } }).annotations;
+  expect(annotations(['token_ids', 'llm_metrics', 'formatted_prompt'])).toEqual({
+    names: ['token_ids', 'formatted_prompt'],
+  });
+  expect(annotations(['llm_metrics'])).toBeUndefined();
+});
+
+test('fields without effect here are checked all the same', () => {
+  expect(routing({ router: { ttft_target: 200, itl_target: 20 }, prefill_worker_id: 'a1' })).toEqual({});
+  expect(errorOf({ router: { ttft_target: -1 } }).param).toBe('nvext.router.ttft_target');
+  expect(errorOf({ router: { tfft_target: 1 } }).param).toBe('nvext.router.tfft_target');
+  expect(errorOf({ max_thinking_tokens: 'many' }).param).toBe('nvext.max_thinking_tokens');
+});
