@@ -21,13 +21,21 @@ import type { BatchRecord, BatchState } from './rpc.ts';
 /** An answer, or why it may come later. */
 export type SendResult = LineAnswer | { again: Setback; answer: LineAnswer };
 
+export interface BatchRequest {
+  requestId: string;
+  endpoint: string;
+  body: Record<string, unknown>;
+}
+
 export interface RunnerOptions {
   files: FileStore;
   ledger: Ledger;
   host: Host;
   newId: (prefix: string) => string;
   /** Never rejects; after `gone` aborts its result means nothing. */
-  send: (endpoint: string, body: string, gone: AbortSignal) => Promise<SendResult>;
+  send: (request: BatchRequest, gone: AbortSignal) => Promise<SendResult>;
+  /** These requests, which were sent, are wanted no more. */
+  abandon: (requestIds: string[]) => void;
 }
 
 /** What a batch has beside its record while requests are sent. */
@@ -37,7 +45,8 @@ interface Work {
   ready: BatchLine[];
   /** The last line that was read. */
   readLine: number;
-  underWay: Map<number, AbortController>;
+  /** Requests that were sent, by their id. */
+  underWay: Map<string, AbortController>;
   retries: Retries;
 }
 
@@ -47,6 +56,7 @@ export class BatchRunner {
   readonly #options: RunnerOptions;
   readonly #writer: OutputWriter;
   readonly #work = new Map<string, Work>();
+  readonly #startedMs: number;
   /** Where the next turn begins to hand out places. */
   #next = 0;
   #underWay = 0;
@@ -57,6 +67,7 @@ export class BatchRunner {
   constructor(options: RunnerOptions) {
     const { files, ledger, newId, host } = options;
     this.#options = options;
+    this.#startedMs = host.nowMs();
     this.#writer = new OutputWriter({ files, ledger, newId, nowMs: () => host.nowMs() });
   }
 
@@ -162,14 +173,15 @@ export class BatchRunner {
     const { files, ledger, newId, send } = this.#options;
     const work = this.#workOf(batch.id);
     const gone = new AbortController();
-    work.underWay.set(line.line, gone);
+    const requestId = newId('req_');
+    work.underWay.set(requestId, gone);
     this.#underWay++;
     const text = utf8.decode(files.slice(batch.inputFileId, line.start, line.length));
     const { body } = parseInputLine(text, batch.endpoint) as InputLine;
     const model = String(body['model']);
-    const result = await send(batch.endpoint, JSON.stringify(body), gone.signal);
+    const result = await send({ requestId, endpoint: batch.endpoint, body }, gone.signal);
     this.#underWay--;
-    work.underWay.delete(line.line);
+    work.underWay.delete(requestId);
     // Cancelled or expired: without an answer.
     if (gone.signal.aborted) return;
     if (!('again' in result && this.#mayComeLater(work, line, result.again, model))) {
@@ -213,8 +225,9 @@ export class BatchRunner {
   #leave(batch: BatchRecord, state: 'cancelling' | 'finalizing'): void {
     this.#enter(batch, state);
     const work = this.#work.get(batch.id);
-    for (const controller of work?.underWay.values() ?? []) controller.abort();
     if (work) {
+      for (const controller of work.underWay.values()) controller.abort();
+      this.#options.abandon([...work.underWay.keys()]);
       work.ready.length = 0;
       work.retries.clear();
     }
@@ -224,7 +237,13 @@ export class BatchRunner {
   #workOf(id: string): Work {
     let work = this.#work.get(id);
     if (work === undefined) {
-      work = { check: null, ready: [], readLine: 0, underWay: new Map(), retries: new Retries() };
+      work = {
+        check: null,
+        ready: [],
+        readLine: 0,
+        underWay: new Map(),
+        retries: new Retries(this.#startedMs),
+      };
       this.#work.set(id, work);
     }
     return work;

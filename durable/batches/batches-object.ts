@@ -7,13 +7,16 @@
  */
 
 import { DurableObject, hostOf, selfOf } from '#platform';
+import { DIRECTORY_NAME, type DirectorySnapshot } from '../directory/rpc.ts';
 import type { Host } from '../platform/host.ts';
 import { settingsFromEnv } from '../runtime/config.ts';
+import { toStatorError } from '../runtime/errors.ts';
 import { IdSource } from '../runtime/ids.ts';
 import { LIMITS } from '../runtime/limits.ts';
+import { Logger } from '../runtime/log.ts';
 import { BatchRunner } from './batch-runner.ts';
 import { FileStore } from './file-store.ts';
-import { isOpen, Ledger } from './ledger.ts';
+import { Ledger } from './ledger.ts';
 import { shownBatch } from './output-writer.ts';
 import type {
   BatchesRpc,
@@ -27,8 +30,22 @@ import type {
 } from './rpc.ts';
 import { sendRequest } from './send-request.ts';
 
+/** What the shell uses of its bindings; STATOR_* variables besides. */
+interface BatchesEnv extends Record<string, unknown> {
+  DIRECTORY: {
+    idFromName(name: string): unknown;
+    get(id: unknown): { read(known: number): Promise<DirectorySnapshot | null> };
+  };
+  ROUTER: {
+    idFromName(name: string): unknown;
+    get(id: unknown): { abandon(requestIds: string[]): Promise<void> };
+  };
+}
+
 export class Batches extends DurableObject implements BatchesRpc {
+  readonly #env: BatchesEnv;
   readonly #host: Host;
+  readonly #log: Logger;
   readonly #files: FileStore;
   readonly #ledger: Ledger;
   readonly #runner: BatchRunner;
@@ -38,8 +55,10 @@ export class Batches extends DurableObject implements BatchesRpc {
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as never);
+    this.#env = env as BatchesEnv;
     this.#host = hostOf(ctx);
-    const { apiKey } = settingsFromEnv(env as Record<string, unknown>);
+    const { apiKey, logLevel } = settingsFromEnv(this.#env);
+    this.#log = new Logger({ component: 'batches', level: logLevel });
     this.#files = new FileStore(ctx.storage.sql);
     this.#ledger = new Ledger(ctx.storage);
     this.#runner = new BatchRunner({
@@ -47,7 +66,8 @@ export class Batches extends DurableObject implements BatchesRpc {
       ledger: this.#ledger,
       host: this.#host,
       newId: (prefix) => this.#newId(prefix),
-      send: (endpoint, body, gone) => sendRequest(selfOf(ctx, env), { apiKey, endpoint, body, gone }),
+      send: (request, gone) => sendRequest(selfOf(ctx, env), request, { apiKey, gone }),
+      abandon: (requestIds) => void this.#abandon(requestIds),
     });
     if (this.#ledger.open().length > 0) this.#work();
   }
@@ -162,9 +182,21 @@ export class Batches extends DurableObject implements BatchesRpc {
     void this.ctx.storage.setAlarm(dueMs);
   }
 
+  /** Functions that were cut off say nothing any more: their places in the routers' queues are given back here. */
+  async #abandon(requestIds: string[]): Promise<void> {
+    const { DIRECTORY, ROUTER } = this.#env;
+    try {
+      const directory = await DIRECTORY.get(DIRECTORY.idFromName(DIRECTORY_NAME)).read(-1);
+      const namespaces = new Set(directory?.models.map(({ namespace }) => namespace));
+      for (const name of namespaces) await ROUTER.get(ROUTER.idFromName(name)).abandon(requestIds);
+    } catch (thrown) {
+      this.#log.warn('requests could not be taken out of the queue', { error: toStatorError(thrown) });
+    }
+  }
+
   /** No batch that has work left reads it. */
   #mayGo(file: string): boolean {
-    return !this.#ledger.open().some(({ inputFileId, state }) => inputFileId === file && isOpen(state));
+    return !this.#ledger.open().some(({ inputFileId }) => inputFileId === file);
   }
 
   #newId(prefix: string): string {

@@ -1,7 +1,7 @@
 /**
  * Requests of a batch that may be answered later: each waits by itself, longer from time to time, and others go on. What
- * failed by our fault is tried a few times. A model that is not there may be starting: its requests wait for a minute,
- * counted once for the batch. Pure.
+ * failed by our fault is tried a few times. A model that is not there may be starting, with the platform or after it was
+ * lost: its requests wait for a minute, counted once for the batch. Pure.
  */
 
 import { LIMITS } from '../runtime/limits.ts';
@@ -14,8 +14,14 @@ export class Retries {
   readonly #waiting: { line: BatchLine; dueMs: number }[] = [];
   /** By line: how often it came back. */
   readonly #setbacks = new Map<number, number>();
-  /** Since when a model is not there. */
-  readonly #missing = new Map<string, number>();
+  /** Since when a model is not there; null: it answered. */
+  readonly #models = new Map<string, number | null>();
+  readonly #startedMs: number;
+
+  /** `startedMs`: what was not there since then is not known to exist. */
+  constructor(startedMs: number) {
+    this.#startedMs = startedMs;
+  }
 
   get size(): number {
     return this.#waiting.length;
@@ -45,7 +51,7 @@ export class Retries {
 
   answered({ line }: BatchLine, model: string): void {
     this.#setbacks.delete(line);
-    this.#missing.delete(model);
+    if (this.#models.size < LIMITS.batchModels || this.#models.has(model)) this.#models.set(model, null);
   }
 
   clear(): void {
@@ -58,10 +64,11 @@ export class Retries {
   }
 
   #mayCome(model: string, nowMs: number): boolean {
-    const sinceMs = this.#missing.get(model);
-    if (sinceMs !== undefined) return nowMs - sinceMs < LIMITS.batchModelMs;
-    if (this.#missing.size >= LIMITS.batchMissingModels) return false;
-    this.#missing.set(model, nowMs);
-    return true;
+    let sinceMs = this.#models.get(model) ?? null;
+    if (sinceMs === null) {
+      sinceMs = this.#models.has(model) ? nowMs : this.#startedMs;
+      if (this.#models.size < LIMITS.batchModels) this.#models.set(model, sinceMs);
+    }
+    return nowMs - sinceMs < LIMITS.batchModelMs;
   }
 }

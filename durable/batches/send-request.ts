@@ -4,7 +4,7 @@
  */
 
 import { isErrorCode } from '../runtime/errors.ts';
-import type { SendResult } from './batch-runner.ts';
+import type { BatchRequest, SendResult } from './batch-runner.ts';
 import type { LineAnswer } from './output-line.ts';
 import { BATCH_CLASS } from './rpc.ts';
 
@@ -29,38 +29,31 @@ const NO_ROOM = [
 
 export async function sendRequest(
   self: Self,
-  options: { apiKey: string; endpoint: string; body: string; gone: AbortSignal },
+  { requestId, endpoint, body }: BatchRequest,
+  { apiKey, gone }: { apiKey: string; gone: AbortSignal },
 ): Promise<SendResult> {
-  const { apiKey, endpoint, body, gone } = options;
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     'x-dynamo-meta-policy-class': BATCH_CLASS,
+    'x-request-id': requestId,
   };
   if (apiKey !== '') headers['authorization'] = `Bearer ${apiKey}`;
   try {
     const response = await self.fetch(`http://batch${endpoint}`, {
       method: 'POST',
       headers,
-      body: withPriority(body, endpoint),
+      // Unless its author has said otherwise.
+      body: JSON.stringify(endpoint === '/v1/embeddings' ? body : { priority: LEAST_PRIORITY, ...body }),
       signal: gone,
     });
     const text = await response.text();
-    const requestId = response.headers.get('x-request-id') ?? '';
     return judged({ status: response.status, requestId, body: text });
   } catch (thrown) {
     // The connection broke inside an answer, or the platform threw: as if it had said so.
     const message = thrown instanceof Error ? thrown.message : String(thrown);
     const error = { message, type: 'server_error', param: null, code: 'internal' };
-    return { again: 'our_fault', answer: { status: 500, requestId: '', body: JSON.stringify({ error }) } };
+    return { again: 'our_fault', answer: { status: 500, requestId, body: JSON.stringify({ error }) } };
   }
-}
-
-/** Unless its author has said otherwise. */
-function withPriority(body: string, endpoint: string): string {
-  if (endpoint === '/v1/embeddings') return body;
-  const request = JSON.parse(body) as Record<string, unknown>;
-  request['priority'] ??= LEAST_PRIORITY;
-  return JSON.stringify(request);
 }
 
 /** A document whose head was out before it failed says so in its body. */

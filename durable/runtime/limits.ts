@@ -40,6 +40,12 @@ export const LIMITS = {
   grammarStepLexerFuel: 100_000,
   grammarLexerStates: 50_000,
   grammarSize: 100_000,
+  /** The thread that tries grammars first: how long it may take to start and at one, processor time of one, waiting ones, outcomes. */
+  grammarThreadMs: 20_000,
+  grammarCheckMs: 2_000,
+  grammarCompileMs: 250,
+  grammarChecks: 64,
+  knownGrammars: 64,
   modelNameLength: 256,
   /** Brackets within brackets in the arguments of a call that is translated from Python. */
   toolArgumentDepth: 256,
@@ -92,9 +98,9 @@ export const LIMITS = {
   batchPauseMs: 250,
   batchLongPauseMs: 15_000,
   batchAttempts: 4,
-  /** A model that is not there may still come; how many such a batch may name. */
+  /** How long a model may take to start or come back; of how many a batch remembers it. */
   batchModelMs: 60_000,
-  batchMissingModels: 1_000,
+  batchModels: 1_000,
   /** Stored responses: objects they are spread over, how many and how many characters one object keeps, characters of one
       (input and document each), pieces they are stored in, how long they live, how many a sweep deletes and how often. */
   conversationObjects: 16,
@@ -156,6 +162,9 @@ export const LIMITS = {
   staleRequestMs: 300_000,
   /** Requests in a Router object's queue; how long one `wait` for a ticket is, and when a ticket that nobody waits for is dropped. */
   queuedRequests: 8_192,
+  /** Requests of a lane that may be looked at for one that can go, and how long an answer of no holds. */
+  queueLookahead: 8,
+  queueRejudgeMs: 10,
   ticketWaitMs: 1_000,
   ticketIdleMs: 2_000,
   /** Tickets that one attempt may lose (the object restarted, the loop stood still) before it gives up. */

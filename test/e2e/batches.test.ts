@@ -114,7 +114,7 @@ describe('files', () => {
 describe('a batch', () => {
   it('is answered line by line, errors apart, and nothing stays charged', async () => {
     const lines = Array.from({ length: 40 }, (_, at) => chatLine(`line-${at}`));
-    const bad = [chatLine('bad-model', { model: 'nobody' }), chatLine('bad-field', { temperature: 9 })];
+    const bad = [chatLine('bad-words', { messages: [] }), chatLine('bad-field', { temperature: 9 })];
     const created = await begin([...lines, '', ...bad], { metadata: { for: 'test' } });
     expect(created).toMatchObject({ object: 'batch', status: 'validating', metadata: { for: 'test' } });
     const batch = await until(created.id, ENDS);
@@ -134,7 +134,7 @@ describe('a batch', () => {
     }
     const errors = await linesOf(batch.error_file_id);
     expect(errors.map(({ custom_id, response }) => [custom_id, response?.status_code])).toEqual([
-      ['bad-model', 404],
+      ['bad-words', 400],
       ['bad-field', 400],
     ]);
     expect(await client.files.retrieve(batch.output_file_id!)).toMatchObject({ purpose: 'batch_output' });
@@ -251,6 +251,35 @@ describe('a batch', () => {
     const answers = await linesOf(batch.output_file_id);
     expect(answers.map(({ custom_id }) => custom_id)).toEqual(lines.map(({ custom_id }) => custom_id));
   }, 120_000);
+});
+
+describe('requests of a batch', () => {
+  it('go behind those of people, in the queue of the router', async () => {
+    // One prompt at a time: everybody else waits in the router.
+    const busy = await deploy({ workers: 1, engine: 'mock', routerQueueThreshold: 0 });
+    const people = new OpenAI({ baseURL: `${busy.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    const prompt = 'How does this go on? '.repeat(40);
+    const text = Array.from({ length: 600 }, (_, at) => {
+      const body = { model: 'mock', prompt: `${at} ${prompt}`, max_tokens: 1 };
+      return JSON.stringify({ custom_id: `${at}`, method: 'POST', url: '/v1/completions', body });
+    }).join('\n');
+    const file = await people.files.create({ file: await toFile(Buffer.from(text), 'in'), purpose: 'batch' });
+    const { id } = await people.batches.create({
+      input_file_id: file.id,
+      endpoint: '/v1/completions',
+      completion_window: '24h',
+    });
+    const completed = async () => (await people.batches.retrieve(id)).request_counts!.completed;
+    await eventually('a batch in work', async () => ((await completed()) >= 20 ? true : null));
+    const before = await completed();
+    for (let at = 0; at < 10; at++) {
+      await people.completions.create({ model: 'mock', prompt: `person ${at} ${prompt}`, max_tokens: 1 });
+    }
+    // First come, first served would let the 16 that wait go before each of the ten.
+    expect((await completed()) - before).toBeLessThan(80);
+    expect((await people.batches.cancel(id)).status).toBe('cancelling');
+    await idle(busy);
+  });
 });
 
 const status = () => statusOf(deployment);

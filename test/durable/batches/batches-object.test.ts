@@ -24,13 +24,14 @@ const line = (name: string, body: object = {}) => ({
   url: '/v1/completions',
   body: { model: 'm', prompt: name, ...body },
 });
-const ok = ({ name }: Asked) => Response.json({ said: name }, { headers: { 'x-request-id': `req_${name}` } });
+const ok = ({ name }: Asked) => Response.json({ said: name });
 const refused = (status: number, code: string) => Response.json({ error: { code } }, { status });
 const names = (count: number) => Array.from({ length: count }, (_, at) => `n${at}`);
 
 class World {
   readonly host = new VirtualHost({ startMs: 1_000 });
   readonly asked: Asked[] = [];
+  readonly abandoned: string[] = [];
   underWay = 0;
   most = 0;
   answer: Answer = ok;
@@ -54,7 +55,18 @@ class World {
       }
     };
     this.#namespace = new ObjectNamespace(Batches, {
-      env: { SELF: { fetch }, STATOR_API_KEY: 'key' },
+      env: {
+        SELF: { fetch },
+        STATOR_API_KEY: 'key',
+        DIRECTORY: {
+          idFromName: String,
+          get: () => ({ read: async () => ({ models: [{ namespace: 'ns' }] }) }),
+        },
+        ROUTER: {
+          idFromName: String,
+          get: () => ({ abandon: async (ids: string[]) => void this.abandoned.push(...ids) }),
+        },
+      },
       host: this.host,
       report: (error) => {
         throw error;
@@ -144,7 +156,7 @@ describe('the Batches object', () => {
       'own',
     ]);
     expect(answers[0]).toMatchObject({
-      response: { status_code: 200, request_id: 'req_n0', body: { said: 'n0' } },
+      response: { status_code: 200, request_id: expect.stringMatching(/^req_/), body: { said: 'n0' } },
       error: null,
     });
     expect(await world.lines(batch.errorFileId)).toMatchObject([
@@ -240,6 +252,9 @@ describe('the Batches object', () => {
     expect(granted(await world.object.cancelBatch(id))?.state).toBe('cancelling');
     const batch = await world.until(id, 'cancelled', 1);
     expect(world.underWay).toBe(0);
+    expect(world.abandoned).toHaveLength(LIMITS.batchRequests);
+    const sent = world.asked.map(({ init }) => init.headers['x-request-id']);
+    expect(sent).toEqual(expect.arrayContaining(world.abandoned));
     expect((await world.lines(batch.outputFileId)).map(({ custom_id }) => custom_id)).toEqual(['n0']);
     const errors = await world.lines(batch.errorFileId);
     expect(errors).toHaveLength(49);

@@ -7,7 +7,7 @@ import { LIMITS } from '../../../durable/runtime/limits.ts';
 const line = (number: number) => ({ line: number, start: 0, length: 1, customId: String(number) });
 
 test('a line waits, longer each time, and others do not', () => {
-  const retries = new Retries();
+  const retries = new Retries(0);
   expect(retries.keep(line(1), 'no_room', 'm', 0)).toBe(true);
   expect(retries.dueMs).toBe(LIMITS.batchPauseMs);
   expect(retries.next(LIMITS.batchPauseMs - 1)).toBeNull();
@@ -21,17 +21,18 @@ test('a line waits, longer each time, and others do not', () => {
 });
 
 test('what breaks is tried a few times', () => {
-  const retries = new Retries();
+  const retries = new Retries(0);
   const kept = Array.from({ length: LIMITS.batchAttempts }, () => retries.keep(line(1), 'our_fault', 'm', 0));
   expect(kept).toEqual([...Array(LIMITS.batchAttempts - 1).fill(true), false]);
 });
 
-test('a model that is not there is waited for once, by all its lines together, and anew when it has been there', () => {
-  const retries = new Retries();
-  expect(retries.keep(line(1), 'no_model', 'm', 0)).toBe(true);
+test('a model that is not there is waited for from the start, or since it was lost, by all its lines together', () => {
+  const retries = new Retries(0);
+  expect(retries.keep(line(1), 'no_model', 'm', 1)).toBe(true);
   expect(retries.keep(line(2), 'no_model', 'm', LIMITS.batchModelMs - 1)).toBe(true);
   expect(retries.keep(line(3), 'no_model', 'm', LIMITS.batchModelMs)).toBe(false);
-  expect(retries.keep(line(4), 'no_model', 'other', LIMITS.batchModelMs)).toBe(true);
+  expect(retries.keep(line(4), 'no_model', 'other', LIMITS.batchModelMs)).toBe(false);
   retries.answered(line(2), 'm');
   expect(retries.keep(line(3), 'no_model', 'm', LIMITS.batchModelMs)).toBe(true);
+  expect(retries.keep(line(3), 'no_model', 'm', 2 * LIMITS.batchModelMs)).toBe(false);
 });
