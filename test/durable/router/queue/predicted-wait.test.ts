@@ -22,8 +22,8 @@ class Holding extends Harness {
   }
 
   /** True when it has to wait. */
-  ask(requestId: string, promptTokens: number): boolean {
-    const answer = this.route({ requestId, promptTokens });
+  ask(requestId: string, promptTokens: number, more: Parameters<Harness['route']>[0] = {}): boolean {
+    const answer = this.route({ requestId, promptTokens, ...more });
     if (answer.kind !== 'ticket') {
       this.answers.set(requestId, answer);
       return false;
@@ -85,6 +85,40 @@ describe('a request waits', () => {
       harness.firstToken(a, `quick${i}`);
     }
     expect([harness.ask('r1', 4_000), harness.ask('r2', 4_000)]).toEqual([false, false]);
+  });
+});
+
+describe('a request that finds the best worker for it busy', () => {
+  const PREFIX = Array.from({ length: 1_000 }, (_, i) => i + 1);
+  const wanting = () => {
+    const harness = new Holding();
+    const runtime = { totalKvBlocks: 100_000, kvEventPublishingEnabled: true, engine: 'mock' };
+    const a = harness.worker(A, { runtime }, [PREFIX]);
+    const b = harness.worker(B, { runtime });
+    harness.ask('first', 2_000, { pinned: A });
+    expect(harness.ask('continued', 4_400, { blocks: PREFIX })).toBe(true);
+    return { harness, a, b };
+  };
+
+  test('waits for it although another one is free', () => {
+    const { harness, a } = wanting();
+    harness.firstToken(a, 'first');
+    expect(on(harness, 'continued', A)).toBe(true);
+  });
+
+  test('is passed by those whose best worker is free', () => {
+    const { harness } = wanting();
+    expect(harness.ask('other', 1_000)).toBe(false);
+    expect(on(harness, 'other', B)).toBe(true);
+    expect(harness.answers.has('continued')).toBe(false);
+  });
+
+  test('is bound to it after a time, so that others see its load there', () => {
+    const { harness, b } = wanting();
+    harness.clock.advance(100);
+    b.send(batchFrame({}));
+    expect(on(harness, 'continued', A)).toBe(true);
+    expect(harness.state(A).activeRequests).toBe(2);
   });
 });
 
