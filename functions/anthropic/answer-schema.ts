@@ -15,7 +15,13 @@ const usage = named(
 );
 
 const stop = {
-  stop_reason: z.enum(['end_turn', 'max_tokens', 'stop_sequence', 'tool_use']),
+  stop_reason: z.enum([
+    'end_turn',
+    'max_tokens',
+    'stop_sequence',
+    'tool_use',
+    'model_context_window_exceeded',
+  ]),
   stop_sequence: z.string().nullable(),
 };
 

@@ -22,6 +22,8 @@ export interface ResponseFacts {
   /** Responses only: the members that repeat the request, as a JSON object; empty: none. */
   envelope: string;
   promptTokens: number;
+  /** Tokens that prompt and answer may have together. */
+  contextLengthTokens: number;
   /** Text that comes before the answer (`echo`); empty = none. */
   echoText: string;
   /** None of them empty. */

@@ -89,6 +89,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       model: request.model,
       envelope: output.envelope,
       promptTokens: promptIds.length,
+      contextLengthTokens: bounds.contextLengthTokens,
       echoText: output.echo ? detokenise(tokenTexts(bounds.vocabulary), promptIds) : '',
       stop: stops,
       choices,

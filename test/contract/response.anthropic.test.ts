@@ -122,6 +122,10 @@ describe('a message', () => {
     };
     expect(reasonOf({}, [3], 'stop')).toEqual(['end_turn', null]);
     expect(reasonOf({}, [3], 'length')).toEqual(['max_tokens', null]);
+    expect(reasonOf({ contextLengthTokens: 41 }, [3], 'length')).toEqual([
+      'model_context_window_exceeded',
+      null,
+    ]);
     expect(reasonOf({}, [7], 'stop')).toEqual(['tool_use', null]);
     expect(reasonOf({ stop: ['me lo', 'look'] }, [3, 4], 'length')).toEqual(['stop_sequence', 'me lo']);
     expect(reasonOf({ parsing: null, stop: ['Let'] }, [3], 'stop')).toEqual(['stop_sequence', 'Let']);

@@ -17,11 +17,17 @@ export const anthropicUsage = ({ promptTokens, completionTokens, cachedTokens }:
   `"input_tokens":${promptTokens - cachedTokens},"output_tokens":${completionTokens}}`;
 
 /** The members `stop_reason` and `stop_sequence`. */
-export function stopMembers({ reason, stopString }: ChoiceEnd): string {
+export function stopMembers(
+  { reason, stopString }: ChoiceEnd,
+  facts: ResponseFacts,
+  { promptTokens, completionTokens }: Usage,
+): string {
   if (stopString !== null) {
     return `"stop_reason":"stop_sequence","stop_sequence":${JSON.stringify(stopString)}`;
   }
-  return `"stop_reason":"${STOP_REASONS[reason]}","stop_sequence":null`;
+  const isFull = reason === 'length' && promptTokens + completionTokens >= facts.contextLengthTokens;
+  const name = isFull ? 'model_context_window_exceeded' : STOP_REASONS[reason];
+  return `"stop_reason":"${name}","stop_sequence":null`;
 }
 
 const STOP_REASONS = { stop: 'end_turn', length: 'max_tokens', tool_calls: 'tool_use' } as const;

@@ -3,7 +3,7 @@
  * its blocks follow one another, each with a start, deltas and a stop, then come the reason of the end and the usage.
  */
 
-import type { ChunkEncoder, EventLines, MakeChunkEncoder } from '../encoder.ts';
+import type { ChoiceEnd, ChunkEncoder, EventLines, MakeChunkEncoder } from '../encoder.ts';
 import type { ResponseFacts } from '../facts.ts';
 import type { ContentPart } from '../parsers/parser.ts';
 import type { Usage } from '../usage.ts';
@@ -20,7 +20,7 @@ class AnthropicEvents implements ChunkEncoder {
   /** Of the block that is open, or was last. */
   #index = -1;
   #open: BlockType | null = null;
-  #stop = '';
+  #end: ChoiceEnd = { reason: 'stop', stopString: null };
 
   constructor(facts: ResponseFacts) {
     this.#facts = facts;
@@ -60,13 +60,14 @@ class AnthropicEvents implements ChunkEncoder {
     }
   }
 
-  finish(end: Parameters<ChunkEncoder['finish']>[0]): EventLines {
-    this.#stop = stopMembers(end);
+  finish(end: ChoiceEnd): EventLines {
+    this.#end = end;
     return this.#closeBlock();
   }
 
   close(usage: Usage): EventLines {
-    const members = `"delta":{${this.#stop}},"usage":${anthropicUsage(usage)}`;
+    const stop = stopMembers(this.#end, this.#facts, usage);
+    const members = `"delta":{${stop}},"usage":${anthropicUsage(usage)}`;
     return [event('message_delta', members), 'event: message_stop\ndata: {"type":"message_stop"}'];
   }
 

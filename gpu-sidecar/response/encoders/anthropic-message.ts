@@ -9,7 +9,7 @@ import { anthropicUsage, signatureOf, stopMembers, toolUseId } from './anthropic
 export const anthropicMessage: EncodeDocument = (facts, { choices: [choice], usage }) =>
   `{"id":${JSON.stringify(facts.responseId)},"type":"message","role":"assistant",` +
   `"model":${JSON.stringify(facts.model)},"content":[${blocks(choice!.message, facts).join(',')}],` +
-  `${stopMembers(choice!)},"usage":${anthropicUsage(usage)}}`;
+  `${stopMembers(choice!, facts, usage)},"usage":${anthropicUsage(usage)}}`;
 
 function blocks({ parts, calls }: WholeMessage, facts: ResponseFacts): string[] {
   const made: string[] = [];

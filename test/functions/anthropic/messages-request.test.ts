@@ -1,7 +1,8 @@
 /** Anthropic's bodies become inference requests, or errors that name the field in its words. */
 
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { StatorError } from '../../../durable/runtime/errors.ts';
+import { StatorError } from '../../../durable/runtime/errors.ts';
 import { countTokensRequest, messagesRequest } from '../../../functions/anthropic/messages-request.ts';
 import { GrammarKind } from '../../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 
@@ -377,4 +378,58 @@ test('to count tokens only the prompt is wanted', () => {
   const counted = countTokensRequest({ ...prompt, tools: [tool], system: 'Short.' });
   expect(counted.prompt).toEqual(messagesRequest({ ...hello, tools: [tool], system: 'Short.' }).prompt);
   expect(() => countTokensRequest({ model: 'm' })).toThrow('messages: Field required');
+});
+
+test('whatever is sent, it is taken or refused by name', () => {
+  const field = fc.constantFrom(
+    ...[
+      'model',
+      'messages',
+      'system',
+      'tools',
+      'tool_choice',
+      'thinking',
+      'max_tokens',
+      'stop_sequences',
+      'metadata',
+    ],
+  );
+  const block = fc.record(
+    {
+      type: fc.constantFrom('text', 'tool_use', 'tool_result', 'thinking', 'image', 'odd'),
+      text: fc.string({ unit: 'binary' }),
+      id: fc.constantFrom('a', 'b'),
+      tool_use_id: fc.constantFrom('a', 'b'),
+      name: fc.string(),
+      input: fc.jsonValue(),
+      content: fc.jsonValue(),
+      thinking: fc.string(),
+    },
+    { requiredKeys: ['type'] },
+  );
+  const message = fc.record({
+    role: fc.constantFrom('user', 'assistant', 'system', 'odd'),
+    content: fc.oneof(fc.string(), fc.array(block, { maxLength: 3 })),
+  });
+  const body = fc
+    .record({ messages: fc.array(message, { maxLength: 4 }), other: fc.tuple(field, fc.jsonValue()) })
+    .map(({ messages, other: [name, value] }) => ({ ...hello, messages, [name]: value }));
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        body,
+        fc.record({ messages: fc.array(message) }).map((m) => ({ ...hello, ...m })),
+      ),
+      (given) => {
+        try {
+          messagesRequest(given);
+        } catch (thrown) {
+          expect(thrown).toBeInstanceOf(StatorError);
+          const { param, message } = thrown as StatorError;
+          expect(message).toContain(param ?? '?');
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
 });

@@ -11,6 +11,7 @@ export const factsOf = (facts: Partial<ResponseFacts> = {}): ResponseFacts => ({
   model: 'tiny',
   envelope: '',
   promptTokens: 7,
+  contextLengthTokens: 4096,
   echoText: '',
   choices: 1,
   logprobs: false,
