@@ -10,8 +10,8 @@
  * conversation when it is continued, so that a conversation ends at once and not from its head. One without an end whose
  * lease is over has failed: nobody is left who could end it. That is found out when somebody reads it.
  *
- * Pure but for its disk, which is synchronous: a call is one turn. Cost: a row and its pieces; `cancel` and `fail` parse
- * the document, nothing else does.
+ * Pure but for its disk, which is synchronous: a call is one turn. Cost: a row; `cancel` and `fail` parse the document,
+ * nothing else does.
  */
 
 import { LIMITS } from '../runtime/limits.ts';
@@ -23,13 +23,14 @@ const LOST = 'The server lost the response: whoever computed it is gone.';
 export class Conversations {
   readonly #disk: SqlDisk;
   #responses: number;
-  #size: number;
+  /** Characters of all texts. */
+  #length: number;
 
   constructor(disk: SqlDisk) {
     this.#disk = disk;
-    const { responses, size } = disk.totals();
+    const { responses, length } = disk.totals();
     this.#responses = responses;
-    this.#size = size;
+    this.#length = length;
   }
 
   get responses(): number {
@@ -37,26 +38,17 @@ export class Conversations {
   }
 
   begin({ id, previous, background, input, document }: NewResponse, nowMs: number): boolean {
-    const size = input.length + document.length;
-    if (size > LIMITS.storedResponseLength) return false;
-    this.remove(id);
-    this.#makeRoom(size);
+    const [inputLength, documentLength] = [input.length, document.length];
+    const length = inputLength + documentLength;
+    if (length > LIMITS.storedResponseLength) return false;
+    this.#makeRoom(length);
     const leaseMs = nowMs + (background ? LIMITS.backgroundLeaseMs : LIMITS.foregroundLeaseMs);
-    const expiresMs = nowMs + LIMITS.responseTtlMs;
-    this.#disk.put({
-      id,
-      previous,
-      state: 'in_progress',
-      background,
-      cancelled: false,
-      expiresMs,
-      leaseMs,
-      size,
-    });
-    this.#disk.putText(id, 'input', input);
-    this.#disk.putText(id, 'document', document);
+    const times = { leaseMs, expiresMs: nowMs + LIMITS.responseTtlMs };
+    const begun = { state: 'in_progress' as const, cancelled: false };
+    const row = { id, previous, background, ...begun, ...times, inputLength, documentLength };
+    this.#disk.insert(row, input, document);
     this.#responses++;
-    this.#size += size;
+    this.#length += length;
     return true;
   }
 
@@ -66,46 +58,45 @@ export class Conversations {
     const keeps = row.cancelled ? state !== 'cancelled' : isEnd(row.state);
     if (keeps) return true;
     if (document.length > LIMITS.storedResponseLength) {
-      this.#end(row, 'failed', 'The response is larger than what is stored.');
+      this.#break(row, 'failed', 'The response is larger than what is stored.');
       return false;
     }
-    this.#replace(row, state, document);
+    this.#end(row, { state, cancelled: row.cancelled, document });
     return true;
   }
 
   fail(id: string, message: string): void {
     const row = this.#disk.row(id);
-    if (row !== null && !row.cancelled && !isEnd(row.state)) this.#end(row, 'failed', message);
+    if (row !== null && !row.cancelled && !isEnd(row.state)) this.#break(row, 'failed', message);
   }
 
   remove(id: string): boolean {
     const row = this.#disk.row(id);
-    if (row === null) return false;
-    this.#disk.remove(id);
-    this.#responses--;
-    this.#size -= row.size;
-    return true;
+    if (row !== null) this.#remove(row);
+    return row !== null;
   }
 
   read(id: string, nowMs: number): string | null {
-    return this.#current(id, nowMs) === null ? null : this.#disk.text(id, 'document');
+    const row = this.#current(id, nowMs);
+    return row === null ? null : this.#disk.text(row, 'document');
   }
 
   input(id: string, nowMs: number): string | null {
-    return this.#current(id, nowMs) === null ? null : this.#disk.text(id, 'input');
+    const row = this.#current(id, nowMs);
+    return row === null ? null : this.#disk.text(row, 'input');
   }
 
   history(id: string, nowMs: number): History {
     const chain: ResponseRow[] = [];
-    let size = 0;
+    let length = 0;
     for (let next: string | null = id; next !== null; ) {
       const row = this.#current(next, nowMs);
       if (row === null) return { refused: 'missing', id: next };
       if (!row.cancelled && !isEnd(row.state) && row.state !== 'cancelled')
         return { refused: 'unfinished', id: next };
       chain.push(row);
-      size += row.size;
-      if (chain.length > LIMITS.conversationTurns || size > LIMITS.conversationLength) {
+      length += row.inputLength + row.documentLength;
+      if (chain.length > LIMITS.conversationTurns || length > LIMITS.conversationLength) {
         return { refused: 'too_long', id };
       }
       next = row.previous;
@@ -113,8 +104,8 @@ export class Conversations {
     const expiresMs = nowMs + LIMITS.responseTtlMs;
     const turns: Turn[] = [];
     for (const row of chain.reverse()) {
-      this.#disk.put({ ...row, expiresMs });
-      turns.push({ input: this.#disk.text(row.id, 'input'), document: this.#disk.text(row.id, 'document') });
+      if (expiresMs - row.expiresMs > LIMITS.responseRenewMs) this.#disk.expire(row.id, expiresMs);
+      turns.push({ input: this.#disk.text(row, 'input'), document: this.#disk.text(row, 'document') });
     }
     return { turns };
   }
@@ -123,22 +114,22 @@ export class Conversations {
     const row = this.#current(id, nowMs);
     if (row === null) return { refused: 'missing' };
     if (!row.background) return { refused: 'foreground' };
-    if (!row.cancelled && !isEnd(row.state)) this.#end({ ...row, cancelled: true }, 'cancelled', null);
-    return { document: this.#disk.text(id, 'document') };
+    if (row.cancelled || isEnd(row.state)) return { document: this.#disk.text(row, 'document') };
+    return { document: this.#break(row, 'cancelled', null) };
   }
 
   /** Somebody works on it: false when nobody wants it any more. */
   wanted(id: string, nowMs: number): boolean {
     const row = this.#current(id, nowMs);
     if (row === null || row.cancelled || isEnd(row.state)) return false;
-    this.#disk.put({ ...row, leaseMs: nowMs + LIMITS.backgroundLeaseMs });
+    this.#disk.lease(id, nowMs + LIMITS.backgroundLeaseMs);
     return true;
   }
 
   /** Deletes a bounded number of those whose time is over. Says when to come again; null: nothing is left. */
   sweep(nowMs: number): number | null {
     for (const row of this.#disk.oldest(LIMITS.sweptResponses)) {
-      if (row.expiresMs <= nowMs) this.remove(row.id);
+      if (row.expiresMs <= nowMs) this.#remove(row);
     }
     return this.#disk.oldest(1)[0]?.expiresMs ?? null;
   }
@@ -147,35 +138,42 @@ export class Conversations {
     const row = this.#disk.row(id);
     if (row === null) return null;
     if (row.expiresMs <= nowMs) {
-      this.remove(id);
+      this.#remove(row);
       return null;
     }
     if (isEnd(row.state) || row.state === 'cancelled' || nowMs < row.leaseMs) return row;
-    this.#end(row, 'failed', LOST);
+    this.#break(row, 'failed', LOST);
     return this.#disk.row(id);
   }
 
-  #makeRoom(size: number): void {
+  #makeRoom(length: number): void {
     while (
       this.#responses > 0 &&
-      (this.#responses >= LIMITS.storedResponses || this.#size + size > LIMITS.storedLength)
+      (this.#responses >= LIMITS.storedResponses || this.#length + length > LIMITS.storedLength)
     ) {
-      this.remove(this.#disk.oldest(1)[0]!.id);
+      this.#remove(this.#disk.oldest(1)[0]!);
     }
   }
 
-  #end(row: ResponseRow, state: 'cancelled' | 'failed', message: string | null): void {
-    const document = JSON.parse(this.#disk.text(row.id, 'document')) as Record<string, unknown>;
-    document['status'] = state;
-    if (message !== null) document['error'] = { code: 'server_error', message };
-    this.#replace(row, state, JSON.stringify(document));
+  #remove(row: ResponseRow): void {
+    this.#disk.remove(row);
+    this.#responses--;
+    this.#length -= row.inputLength + row.documentLength;
   }
 
-  #replace(row: ResponseRow, state: ResponseState, document: string): void {
-    const size = row.size - this.#disk.text(row.id, 'document').length + document.length;
-    this.#disk.put({ ...row, state, size });
-    this.#disk.putText(row.id, 'document', document);
-    this.#size += size - row.size;
+  /** An end that no worker told. */
+  #break(row: ResponseRow, state: 'cancelled' | 'failed', message: string | null): string {
+    const members = JSON.parse(this.#disk.text(row, 'document')) as Record<string, unknown>;
+    members['status'] = state;
+    if (message !== null) members['error'] = { code: 'server_error', message };
+    const document = JSON.stringify(members);
+    this.#end(row, { state, cancelled: state === 'cancelled', document });
+    return document;
+  }
+
+  #end(row: ResponseRow, end: { state: ResponseState; cancelled: boolean; document: string }): void {
+    this.#disk.end(row, end);
+    this.#length += end.document.length - row.documentLength;
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Responses in the object's SQLite: a row each, and their texts in pieces, because a row has room for 2 MB. Every
- * statement is one of these; what they mean is in `conversations.ts`.
+ * Responses in the object's SQLite: a row each. Its texts are in it as far as a row has room (2 MB), and behind that in
+ * pieces of their own, which few have: a response is begun with one statement and ended with one. Every statement is one of
+ * these; what they mean is in `conversations.ts`.
  */
 
 import { LIMITS } from '../runtime/limits.ts';
@@ -16,21 +17,24 @@ export interface ResponseRow {
   expiresMs: number;
   /** Without an end by then, nobody works on it any more. */
   leaseMs: number;
-  /** Of both texts, in characters. */
-  size: number;
+  /** Lengths of both texts. */
+  inputLength: number;
+  documentLength: number;
 }
 
-export const TEXTS = ['input', 'document'] as const;
-export type TextKind = (typeof TEXTS)[number];
+export type TextKind = 'input' | 'document';
 
 const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS responses (
-    id TEXT PRIMARY KEY, previous TEXT, state TEXT, background INTEGER, cancelled INTEGER,
-    expires_ms INTEGER, lease_ms INTEGER, size INTEGER
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS responses_by_end ON responses (expires_ms);
-  CREATE TABLE IF NOT EXISTS texts (id TEXT, kind TEXT, seq INTEGER, text TEXT, PRIMARY KEY (id, kind, seq));
+  CREATE TABLE IF NOT EXISTS turns (
+    id TEXT PRIMARY KEY, previous TEXT, state TEXT, background INTEGER, cancelled INTEGER, expires_ms INTEGER,
+    lease_ms INTEGER, input_length INTEGER, document_length INTEGER, input TEXT, document TEXT
+  );
+  CREATE INDEX IF NOT EXISTS turns_by_end ON turns (expires_ms);
+  CREATE TABLE IF NOT EXISTS pieces (id TEXT, kind TEXT, seq INTEGER, text TEXT, PRIMARY KEY (id, kind, seq));
 `;
+
+const COLUMNS =
+  'id, previous, state, background, cancelled, expires_ms, lease_ms, input_length, document_length';
 
 export class SqlDisk {
   readonly #sql: SqlStorage;
@@ -40,63 +44,111 @@ export class SqlDisk {
     sql.exec(SCHEMA);
   }
 
-  totals(): { responses: number; size: number } {
-    const row = this.#sql.exec('SELECT count(*) AS responses, sum(size) AS size FROM responses').one();
-    return { responses: Number(row['responses']), size: Number(row['size'] ?? 0) };
+  totals(): { responses: number; length: number } {
+    const query =
+      'SELECT count(*) AS responses, sum(input_length + document_length) AS length FROM turns';
+    const row = this.#sql.exec(query).one();
+    return { responses: Number(row['responses']), length: Number(row['length'] ?? 0) };
   }
 
   row(id: string): ResponseRow | null {
-    const [row] = this.#sql.exec('SELECT * FROM responses WHERE id = ?', id).toArray();
+    const [row] = this.#sql.exec(`SELECT ${COLUMNS} FROM turns WHERE id = ?`, id).toArray();
     return row === undefined ? null : rowOf(row);
   }
 
   /** Those that end first. */
   oldest(count: number): ResponseRow[] {
-    const found = this.#sql.exec('SELECT * FROM responses ORDER BY expires_ms LIMIT ?', count);
-    return found.toArray().map(rowOf);
+    const query = `SELECT ${COLUMNS} FROM turns ORDER BY expires_ms LIMIT ?`;
+    return this.#sql.exec(query, count).toArray().map(rowOf);
   }
 
-  put(row: ResponseRow): void {
+  /** A response that is not there yet. */
+  insert(row: ResponseRow, input: string, document: string): void {
+    const texts = [input, document].map(firstPiece);
+    const query = `INSERT INTO turns (${COLUMNS}, input, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+    const { id, previous, state, expiresMs, leaseMs, inputLength, documentLength } = row;
+    const flags = [Number(row.background), Number(row.cancelled)];
     this.#sql.exec(
-      'INSERT OR REPLACE INTO responses VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      row.id,
-      row.previous,
-      row.state,
-      Number(row.background),
-      Number(row.cancelled),
-      row.expiresMs,
-      row.leaseMs,
-      row.size,
+      query,
+      id,
+      previous,
+      state,
+      ...flags,
+      expiresMs,
+      leaseMs,
+      inputLength,
+      documentLength,
+      ...texts,
     );
+    this.#putRest(id, 'input', input);
+    this.#putRest(id, 'document', document);
   }
 
-  text(id: string, kind: TextKind): string {
-    const rows = this.#sql.exec('SELECT text FROM texts WHERE id = ? AND kind = ? ORDER BY seq', id, kind);
-    return rows
-      .toArray()
-      .map((row) => String(row['text']))
-      .join('');
+  lease(id: string, leaseMs: number): void {
+    this.#sql.exec('UPDATE turns SET lease_ms = ? WHERE id = ?', leaseMs, id);
   }
 
-  putText(id: string, kind: TextKind, text: string): void {
-    this.#sql.exec('DELETE FROM texts WHERE id = ? AND kind = ?', id, kind);
-    for (let from = 0, seq = 0; from < text.length; seq++) {
-      const to = wholeCharacters(text, from + LIMITS.storedPieceLength);
-      this.#sql.exec('INSERT INTO texts VALUES (?, ?, ?, ?)', id, kind, seq, text.slice(from, to));
-      from = to;
+  expire(id: string, expiresMs: number): void {
+    this.#sql.exec('UPDATE turns SET expires_ms = ? WHERE id = ?', expiresMs, id);
+  }
+
+  /** `before` is the row as it was. */
+  end(before: ResponseRow, end: { state: ResponseState; cancelled: boolean; document: string }): void {
+    const { id } = before;
+    const { state, cancelled, document } = end;
+    this.#sql.exec(
+      'UPDATE turns SET state = ?, cancelled = ?, document_length = ?, document = ? WHERE id = ?',
+      state,
+      Number(cancelled),
+      document.length,
+      firstPiece(document),
+      id,
+    );
+    if (before.documentLength > LIMITS.storedPieceLength) {
+      this.#sql.exec("DELETE FROM pieces WHERE id = ? AND kind = 'document'", id);
+    }
+    this.#putRest(id, 'document', document);
+  }
+
+  text(row: ResponseRow, kind: TextKind): string {
+    const query = kind === 'input' ? 'SELECT input AS text' : 'SELECT document AS text';
+    const first = String(this.#sql.exec(`${query} FROM turns WHERE id = ?`, row.id).one()['text']);
+    const length = kind === 'input' ? row.inputLength : row.documentLength;
+    if (first.length === length) return first;
+    const rest = this.#sql.exec(
+      'SELECT text FROM pieces WHERE id = ? AND kind = ? ORDER BY seq',
+      row.id,
+      kind,
+    );
+    let text = first;
+    for (const { text: piece } of rest.toArray()) text += String(piece);
+    return text;
+  }
+
+  remove(row: ResponseRow): void {
+    this.#sql.exec('DELETE FROM turns WHERE id = ?', row.id);
+    if (Math.max(row.inputLength, row.documentLength) > LIMITS.storedPieceLength) {
+      this.#sql.exec('DELETE FROM pieces WHERE id = ?', row.id);
     }
   }
 
-  remove(id: string): void {
-    this.#sql.exec('DELETE FROM texts WHERE id = ?', id);
-    this.#sql.exec('DELETE FROM responses WHERE id = ?', id);
+  #putRest(id: string, kind: TextKind, text: string): void {
+    for (let from = endOfPiece(text, 0), seq = 1; from < text.length; seq++) {
+      const to = endOfPiece(text, from);
+      this.#sql.exec('INSERT INTO pieces VALUES (?, ?, ?, ?)', id, kind, seq, text.slice(from, to));
+      from = to;
+    }
   }
 }
 
-/** Not between the halves of a surrogate pair: SQLite keeps UTF-8. */
-function wholeCharacters(text: string, at: number): number {
+const firstPiece = (text: string): string => text.slice(0, endOfPiece(text, 0));
+
+/** Not between the halves of a surrogate pair: SQLite keeps UTF-8. Never behind the most, so that a short text is one piece. */
+function endOfPiece(text: string, from: number): number {
+  const at = from + LIMITS.storedPieceLength;
+  if (at >= text.length) return text.length;
   const code = text.charCodeAt(at - 1);
-  return at < text.length && code >= 0xd800 && code < 0xdc00 ? at + 1 : at;
+  return code >= 0xd800 && code < 0xdc00 ? at - 1 : at;
 }
 
 const rowOf = (row: Record<string, SqlStorageValue>): ResponseRow => ({
@@ -107,5 +159,6 @@ const rowOf = (row: Record<string, SqlStorageValue>): ResponseRow => ({
   cancelled: row['cancelled'] === 1,
   expiresMs: Number(row['expires_ms']),
   leaseMs: Number(row['lease_ms']),
-  size: Number(row['size']),
+  inputLength: Number(row['input_length']),
+  documentLength: Number(row['document_length']),
 });

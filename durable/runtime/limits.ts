@@ -102,13 +102,14 @@ export const LIMITS = {
   batchModelMs: 60_000,
   batchModels: 1_000,
   /** Stored responses: objects they are spread over, how many and how many characters one object keeps, characters of one
-      (input and document each), pieces they are stored in, how long they live, how many a sweep deletes and how often. */
+      (input and document each), pieces they are stored in, how long they live and when that is counted anew, how many a sweep deletes and how often. */
   conversationObjects: 16,
   storedResponses: 16_384,
   storedLength: 256 * 1024 * 1024,
   storedResponseLength: 16 * 1024 * 1024,
   storedPieceLength: 256 * 1024,
   responseTtlMs: 30 * 24 * 3_600_000,
+  responseRenewMs: 3_600_000,
   sweptResponses: 256,
   responseSweepMs: 1_000,
   /** What is read of a conversation that is continued: turns and characters. */
