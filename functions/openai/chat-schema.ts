@@ -1,6 +1,7 @@
 /** The body of `POST /v1/chat/completions`. Text only: other content parts are refused by name in `chat-request.ts`. */
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { chatForeignFields } from './foreign-fields.ts';
 import { formatFields } from './guided-schema.ts';
 import { samplingFields, tokenCount } from './sampling-schema.ts';
 
@@ -40,8 +41,9 @@ const message = z.looseObject({
   tool_call_id: z.string().nullish(),
 });
 
-export const chatSchema = z.looseObject({
+export const chatSchema = z.strictObject({
   ...samplingFields,
+  ...chatForeignFields,
   messages: z.array(message).min(1).max(LIMITS.messages),
   max_completion_tokens: tokenCount.nullish(),
   logprobs: z.boolean().nullish(),
@@ -54,6 +56,8 @@ export const chatSchema = z.looseObject({
   chat_template_kwargs: record.nullish(),
   metadata: z.record(z.string(), z.unknown()).nullish(),
   store: z.boolean().nullish(),
+  /** A switch of templates that know it. */
+  reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']).nullish(),
 });
 
 export type ChatBody = z.output<typeof chatSchema>;

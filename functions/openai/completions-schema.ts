@@ -1,10 +1,12 @@
 /** The body of `POST /v1/completions`: one prompt, as text or as token ids. */
 import * as z from 'zod';
+import { sharedForeignFields } from './foreign-fields.ts';
 import { formatFields } from './guided-schema.ts';
 import { samplingFields } from './sampling-schema.ts';
 
-export const completionsSchema = z.looseObject({
+export const completionsSchema = z.strictObject({
   ...samplingFields,
+  ...sharedForeignFields,
   ...formatFields,
   /** The elements are checked in `completions-request.ts`: zod per token id would cost more than the routing. */
   prompt: z.union([z.string(), z.array(z.unknown()).min(1)]),

@@ -1,7 +1,7 @@
 /**
  * The fields that chat completions and completions share, with the ranges of OpenAI's reference
  * (https://platform.openai.com/docs/api-reference/chat/create) and vLLM's extra sampling fields.
- * Unknown fields are accepted and ignored, as OpenAI does; null means absent.
+ * Null means absent.
  */
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';

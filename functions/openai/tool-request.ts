@@ -41,7 +41,8 @@ export function forcedCallOf({ tools, tool_choice: choice }: ChatBody): Grammar 
 
 /** null: the messages are all there is. */
 export function extrasOf(body: ChatBody, tools: ToolUse | null): TemplateExtras | null {
-  const { documents, chat_template_kwargs: switches } = body;
+  const { documents, chat_template_kwargs: given, reasoning_effort: effort } = body;
+  const switches = effort == null ? given : { reasoning_effort: effort, ...given };
   if (tools === null && documents == null && switches == null) return null;
   checkValue(tools?.tools, 'tools');
   checkValue(documents, 'documents');

@@ -2,8 +2,10 @@
 
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
+import type { OpenApiDocument } from '../../functions/openapi/document.ts';
 import { deploy, idle } from '../harness/deployment.ts';
 import { chat } from '../harness/sse.ts';
+import { violations } from '../harness/violations.ts';
 
 let deployment: Deployment;
 beforeAll(async () => {
@@ -96,6 +98,47 @@ const CASES: {
   },
 ];
 
+const tool = (parameters: unknown) => ({
+  tools: [{ type: 'function', function: { name: 'f', parameters } }],
+});
+const part = (content: unknown) => ({ messages: [{ role: 'user', content: [content] }] });
+const deep = (levels: number): object => (levels === 0 ? {} : { items: deep(levels - 1) });
+/** What only the parts of a request together show, or code behind the schemas finds. */
+const BROKEN = [
+  ['n of 10,000', { n: 10_000 }, 'n'],
+  ['1,000 stop strings', { stop: Array(1000).fill('x') }, 'stop'],
+  ['a field that nobody knows', { temprature: 1 }, 'temprature'],
+  ['a template of its own', { chat_template: '{{ messages }}' }, 'chat_template'],
+  ['functions of old', { functions: [{ name: 'f' }] }, 'functions'],
+  ['an answer to hear', { modalities: ['text', 'audio'] }, 'modalities[1]'],
+  ['half a character', { messages: [{ role: 'user', content: 'a\ud800' }] }, 'messages[0].content'],
+  ['half a character to stop at', { stop: ['\udc00'] }, 'stop[0]'],
+  [
+    'an image',
+    part({ type: 'image_url', image_url: { url: 'http://127.0.0.1/a.png' } }),
+    'messages[0].content[0].type',
+  ],
+  ['a sound', part({ type: 'input_audio', input_audio: {} }), 'messages[0].content[0].type'],
+  ['a file', part({ type: 'file', file: { file_data: '' } }), 'messages[0].content[0].type'],
+  ['text without text', part({ type: 'text' }), 'messages[0].content[0].text'],
+  ['a tool without a name', { tools: [{ type: 'function', function: {} }] }, 'tools[0].function.name'],
+  ['a tool of another kind', { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
+  ['a schema of no type', tool({ type: 'objekt' }), 'tools[0].function.parameters.type'],
+  ['a schema that is a list', tool([]), 'tools[0].function.parameters'],
+  ['properties that are none', tool({ properties: [] }), 'tools[0].function.parameters.properties'],
+  ['a reference to nowhere', tool({ $ref: '#/$defs/a' }), 'tools[0].function.parameters.$ref'],
+  ['a schema of 100 levels', tool(deep(100)), 'tools[0].function.parameters'],
+  ['tools for a model that calls none', tool({ items: { $ref: '#' } }), 'tools'],
+  ['a choice without tools', { tool_choice: 'required' }, 'tool_choice'],
+  [
+    'a tool that is not there',
+    { ...tool({}), tool_choice: { type: 'function', function: { name: 'g' } } },
+    'tool_choice.function.name',
+  ],
+  ['likelihoods that nobody asked for', { top_logprobs: 3 }, 'top_logprobs'],
+  ['more at least than at most', { min_tokens: 9 }, 'min_tokens'],
+] as const;
+
 async function refusal(response: Response): Promise<ErrorBody['error']> {
   expect(response.headers.get('content-type')).toContain('application/json');
   expect(response.headers.get('x-request-id')).toMatch(/^req_/);
@@ -114,6 +157,37 @@ describe('bad requests', () => {
       }
     });
   }
+
+  for (const [name, change, param] of BROKEN) {
+    it(`${name}: 400 naming ${param}`, async () => {
+      for (const stream of [false, true]) {
+        const response = await chat(deployment.url, { ...good, ...change, stream });
+        const error = await refusal(response);
+        expect([response.status, error.param, error.type]).toEqual([400, param, 'invalid_request_error']);
+      }
+    });
+  }
+
+  it('whatever the published schemas forbid: 400 naming the field', async () => {
+    const published = await fetch(`${deployment.url}/openapi.json`);
+    const { paths, components } = (await published.json()) as OpenApiDocument;
+    for (const [path, body] of [
+      ['/v1/chat/completions', good],
+      ['/v1/completions', { model: 'stator-tiny', prompt: 'hi' }],
+    ] as const) {
+      const { $ref = '' } = paths[path]!['post']!.requestBody!.content['application/json']!.schema!;
+      const schema = components.schemas[$ref.slice($ref.lastIndexOf('/') + 1)]!;
+      const wrong: unknown[] = [];
+      for (const { field, what, value } of violations(schema, '')) {
+        if (field === '') continue;
+        const init = { method: 'POST', body: JSON.stringify({ ...body, ...(value as object) }) };
+        const response = await fetch(deployment.url + path, init);
+        const { param } = await refusal(response);
+        if (response.status !== 400 || param !== field) wrong.push([field, what, response.status, param]);
+      }
+      expect(wrong).toEqual([]);
+    }
+  });
 
   it('wrong JSON and invalid UTF-8: 400 invalid_json', async () => {
     for (const body of [

@@ -182,9 +182,17 @@ test('an unknown model is a 404 with near names', async () => {
   expect(error.message).toContain(`'${run.model}'`);
 });
 
-test('unknown fields and nulls are accepted', async () => {
+test('an unknown field is refused by name, as a misspelt wish would silently not be granted', async () => {
+  const response = await run.chat({ frobnicate: { deep: [1] } });
+  expect(response.status).toBe(400);
+  expect(await errorOf(response)).toMatchObject({ code: 'invalid_request', param: 'frobnicate' });
+});
+
+test("nulls, and fields of OpenAI's own service, are accepted", async () => {
   const response = await run.chat({
-    frobnicate: { deep: [1] },
+    service_tier: 'auto',
+    safety_identifier: 'someone',
+    modalities: ['text'],
     temperature: null,
     stop: null,
     user: 'me',
