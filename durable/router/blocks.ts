@@ -35,6 +35,8 @@ export interface PrefixIndex {
   remove(slot: number, tier: Tier, blockHashes: Uint8Array): number;
   /** Ends all that the slot has, or what it has in one tier. */
   clear(slot: number, tier?: Tier): void;
+  /** A step of freeing what was cleared, for a quiet time: every change does one too. Is there more to do? */
+  sweep(): boolean;
   find(blockHashes: Uint8Array): PrefixMatch;
   /** Blocks that one slot has on its device. */
   slotBlocks(slot: number): number;

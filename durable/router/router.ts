@@ -273,6 +273,9 @@ export class RouterCore {
       else for (const { stream } of worker.ranks) stream?.tick(nowMs);
     }
     this.#snapshots?.sweep();
+    for (const { index } of this.#workers.models()) {
+      for (let steps = 0; steps < LIMITS.indexSweepSteps && index.sweep(); ) steps++;
+    }
     const { expired, stale } = this.#sequences.sweep(nowMs);
     this.#metrics.expired.add(expired);
     this.#metrics.stale.add(stale);

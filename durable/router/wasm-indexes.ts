@@ -75,6 +75,10 @@ class WasmPrefixIndex implements PrefixIndex {
     this.#index.clear(slot, tier);
   }
 
+  sweep(): boolean {
+    return this.#index.sweep();
+  }
+
   find(blockHashes: Uint8Array): PrefixMatch {
     const found = this.#index.find(blockHashes);
     const [device, host, disk, external] = this.#byTier;

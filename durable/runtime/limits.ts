@@ -119,6 +119,8 @@ export const LIMITS = {
   foregroundLeaseMs: 3_600_000,
   backgroundLeaseMs: 30_000,
   backgroundWatchMs: 10_000,
+  /** Times that a conversation is shortened to fit. */
+  truncations: 32,
   /** Responses that one process computes in the background. */
   backgroundResponses: 256,
   /** How long a worker tries to have a response stored before its client gets the end of it all the same. */
@@ -175,6 +177,8 @@ export const LIMITS = {
   policyBuckets: 64,
   policyNameLength: 64,
   indexBytes: 512 * 1024 * 1024,
+  /** Steps of freeing what was cleared in one sweep of the router, each some 50 µs. */
+  indexSweepSteps: 64,
   bufferedEvents: 1_024,
 
   /** Bytes that buffered KV events of one rank may hold, and how long a worker may take to answer a resend or dump request. */

@@ -25,12 +25,15 @@ export class Harness {
   changes = 0;
   readonly core: RouterCore;
 
-  constructor(policy: Partial<Policy> = {}, more: Pick<RouterOptions, 'snapshots' | 'queuePolicy'> = {}) {
+  constructor(
+    policy: Partial<Policy> = {},
+    more: Partial<Pick<RouterOptions, 'snapshots' | 'queuePolicy' | 'indexes'>> = {},
+  ) {
     this.core = new RouterCore({
-      ...more,
       policy: testPolicy(policy),
       clock: this.clock,
       indexes: naiveIndexes,
+      ...more,
       log: new Logger({ component: 'test', write: () => {} }),
       leaseMs: 10_000,
       metricsPrefix: 'stator',

@@ -77,6 +77,10 @@ export class NaivePrefixIndex implements PrefixIndex {
     return unknown;
   }
 
+  sweep(): boolean {
+    return false;
+  }
+
   clear(slot: number, tier?: Tier): void {
     for (const one of tier === undefined ? TIERS : [tier]) {
       const key = keyOf(slot, one);

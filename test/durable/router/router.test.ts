@@ -1,11 +1,12 @@
 /** Does the router do what a worker and a function expect of it, from Register to the end of a request? */
 
 import { describe, expect, test } from 'vitest';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { Phase, StorageTier } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { WorkerType } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 import { Harness } from './core-harness.ts';
 import { batchFrame, endFrame, registerFrame, storedEvent, workerFrame } from './fleet-worker.ts';
-import { hashes } from './naive-indexes.ts';
+import { hashes, naiveIndexes } from './naive-indexes.ts';
 
 const A = '00000000000000a1';
 const B = '00000000000000b2';
@@ -334,6 +335,17 @@ describe('a worker that goes', () => {
     harness.worker('00000000000000c3');
     expect(harness.decide({ blocks: [1, 2], pinned: '00000000000000c3' }).overlapBlocks).toBe(0);
   });
+});
+
+test('what a worker that went had is freed in quiet times, a bounded piece at each sweep', () => {
+  let left = 3 * LIMITS.indexSweepSteps;
+  const prefixIndex = () => Object.assign(naiveIndexes.prefixIndex(), { sweep: () => --left > 0 });
+  const harness = new Harness({}, { indexes: { ...naiveIndexes, prefixIndex } });
+  harness.worker(A);
+  for (const after of [2, 1, 0, 0]) {
+    harness.core.sweep(harness.clock.nowMs());
+    expect(Math.max(left, 0)).toBe(after * LIMITS.indexSweepSteps);
+  }
 });
 
 test('a core whose memory was given back hears nothing from its old sockets', () => {
