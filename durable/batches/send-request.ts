@@ -3,7 +3,7 @@
  * policy class of batches, which goes behind all others in the router's queue, and asks the engine for its last place.
  */
 
-import { isErrorCode } from '../runtime/errors.ts';
+import { type ErrorCode, isErrorCode, StatorError } from '../runtime/errors.ts';
 import type { BatchRequest, SendResult } from './batch-runner.ts';
 import type { LineAnswer } from './output-line.ts';
 import { BATCH_CLASS } from './rpc.ts';
@@ -17,7 +17,7 @@ export interface Self {
 const LEAST_PRIORITY = -0x7fff_ffff;
 
 /** Nobody had room or was there; the same request may find room later. */
-const NO_ROOM = [
+const NO_ROOM: readonly ErrorCode[] = [
   'overloaded',
   'worker_unavailable',
   'worker_draining',
@@ -60,14 +60,15 @@ export async function sendRequest(
 function judged(answer: LineAnswer): SendResult {
   const code = errorCodeOf(answer.body);
   if (code === null && answer.status < 400) return answer;
-  const failed = answer.status < 400 ? { ...answer, status: 500 } : answer;
+  const failed =
+    answer.status < 400 ? { ...answer, status: new StatorError(code ?? 'internal', '').httpStatus } : answer;
   if (code === 'model_not_found') return { again: 'no_model', answer: failed };
   if (code !== null && NO_ROOM.includes(code)) return { again: 'no_room', answer: failed };
   return failed.status >= 500 ? { again: 'our_fault', answer: failed } : failed;
 }
 
 /** null: it is no error. What is not JSON is one of ours. */
-function errorCodeOf(body: string): string | null {
+function errorCodeOf(body: string): ErrorCode | null {
   try {
     const { error } = JSON.parse(body) as { error?: { code?: unknown } | null };
     if (error == null) return null;

@@ -1,11 +1,13 @@
 /**
  * `POST /v1/embeddings`: the texts become tokens here and vectors at the workers, a bounded call at a time.
  *
- * What one call can answer is answered with its status. A larger answer goes out as its calls come back, with white space in
- * between, by which a client that has left is noticed; when a call fails then, the connection breaks.
+ * An answer of one call that comes within a second has its status. Any other goes out as its calls come back, with white
+ * space in between, by which a client that has left is noticed. An error then takes the place of the document, or, when a
+ * part of that is out, breaks the connection.
  */
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
-import { StatorError } from '../../durable/runtime/errors.ts';
+import { errorBody } from '../../durable/runtime/error-body.ts';
+import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Caller } from '../call.ts';
 import { REQUEST_ID_HEADER } from '../dispatch/response-head.ts';
@@ -46,37 +48,52 @@ export async function embeddings(json: unknown, caller: Caller): Promise<Respons
   const tokens = portions.reduce((sum, portion) => sum + portion.tokens, 0);
   const usage = { prompt_tokens: tokens, total_tokens: tokens };
   const end = `],"model":${JSON.stringify(request.model)},"usage":${JSON.stringify(usage)}}`;
-  const start = `{"object":"list","data":[${await rows[0]!}`;
+  const start = '{"object":"list","data":[';
   const headers = { 'content-type': 'application/json', [REQUEST_ID_HEADER]: caller.requestId };
-  if (rows.length === 1) {
+  const first = await within(rows[0]!, LIMITS.headerWaitMs);
+  if (first !== LATE && rows.length === 1) {
     caller.track.ended('success');
-    return new Response(start + end, { headers });
+    return new Response(start + first + end, { headers });
   }
   caller.track.outlivesHandler();
   const { readable, writable } = new IdentityTransformStream();
-  void write(writable.getWriter(), [start, ...rows.slice(1), end], caller);
+  const parts = [rows[0]!.then((text) => start + text), ...rows.slice(1), Promise.resolve(end)];
+  void write(writable.getWriter(), parts, caller);
   return new Response(readable, { headers });
 }
 
-/** Sends the parts in order; a part that takes long is preceded by spaces, one every `LIMITS.keepAliveMs`. */
+/** Sends the parts in order, and while one is awaited a space every `LIMITS.keepAliveMs`. */
 async function write(
   writer: WritableStreamDefaultWriter<Uint8Array>,
-  parts: readonly (string | Promise<string>)[],
+  parts: readonly Promise<string>[],
   { track }: Caller,
 ): Promise<void> {
+  let begun = false;
   try {
     for (const part of parts) {
-      let text = await within(Promise.resolve(part), LIMITS.keepAliveMs);
+      let text = await within(part, LIMITS.keepAliveMs);
       while (text === LATE) {
         await writer.write(encoder.encode(' '));
-        text = await within(Promise.resolve(part), LIMITS.keepAliveMs);
+        text = await within(part, LIMITS.keepAliveMs);
       }
+      begun = true;
       await writer.write(encoder.encode(text));
     }
     await writer.close();
     track.ended('success');
   } catch (thrown) {
     track.ended('error');
+    if (begun) await writer.abort(thrown).catch(() => {});
+    else await endWith(writer, errorBody(toStatorError(thrown), 'openai'));
+  }
+}
+
+/** The client may be gone. */
+async function endWith(writer: WritableStreamDefaultWriter<Uint8Array>, text: string): Promise<void> {
+  try {
+    await writer.write(encoder.encode(text));
+    await writer.close();
+  } catch (thrown) {
     await writer.abort(thrown).catch(() => {});
   }
 }

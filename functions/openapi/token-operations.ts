@@ -1,5 +1,7 @@
 /** Operations on texts that generate nothing: vectors and tokens. */
+import * as z from 'zod';
 import { embeddingsAnswerSchema, embeddingsSchema } from '../embeddings/embeddings-schema.ts';
+import { errorSchema } from '../openai/error-schema.ts';
 import {
   detokenizeAnswerSchema,
   detokenizeSchema,
@@ -23,7 +25,10 @@ export const TOKEN_OPERATIONS: readonly ApiOperation[] = [
     answers: {
       200: {
         description: 'A vector for each text',
-        content: { 'application/json': named('EmbeddingList', embeddingsAnswerSchema) },
+        // After the head is out, an error takes the place of the document.
+        content: {
+          'application/json': z.union([named('EmbeddingList', embeddingsAnswerSchema), errorSchema]),
+        },
       },
     },
   },

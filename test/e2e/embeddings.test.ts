@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { embeddingsAnswerSchema } from '../../functions/embeddings/embeddings-schema.ts';
 import { detokenizeAnswerSchema, tokenizeAnswerSchema } from '../../functions/tokens/tokens-schema.ts';
-import { deploy, idle, metric } from '../harness/deployment.ts';
+import { deploy, eventually, idle, metric, statusOf } from '../harness/deployment.ts';
 
 let deployment: Deployment;
 let client: OpenAI;
@@ -84,6 +84,16 @@ describe('embeddings', () => {
     expect(await refused({ dimensions: 192 })).toBeNull();
     expect(await refused({ model: 'nobody' })).toEqual([404, 'model_not_found', 'model']);
     expect(await refused({ input: [] })).toEqual([400, 'invalid_request', 'input']);
+  });
+
+  it('stop when the client leaves', async () => {
+    const input = Array.from({ length: 1000 }, (_, at) => `${at} ${'many words '.repeat(60)}`);
+    const leaving = new AbortController();
+    const left = client.embeddings.create({ model, input }, { signal: leaving.signal }).catch(() => 'left');
+    await eventually('work', async () => ((await statusOf(deployment)).inFlight > 0 ? true : null));
+    leaving.abort();
+    expect(await left).toBe('left');
+    await idle(deployment);
   });
 
   it('are what the model says it has', async () => {
