@@ -127,6 +127,8 @@ export interface ResponseObject {
   envelope: string;
   /** The worker tells the platform what became of it. */
   keep: boolean;
+  /** Oldest turns are left out until the conversation fits. */
+  truncates: boolean;
 }
 
 /** Events before the first chunk of a stream. */

@@ -90,10 +90,11 @@ export class RequestTrack {
     this.#options = options;
   }
 
-  /** The request is valid and its model known; from now on it is in flight. */
+  /** The request is valid and its model known; from now on it is in flight. Once or more. */
   accepted(model: string, stream: boolean): void {
     this.#model = model;
     if (stream) this.#requestType = 'stream';
+    if (this.#running) return;
     this.#running = true;
     this.#metrics.model(model).inflight.add(1);
   }

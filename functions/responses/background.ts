@@ -10,8 +10,8 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import type { ConversationsStub } from '../env.ts';
 import type { InferenceRequest } from '../inference-request.ts';
-import { inference } from '../pipeline.ts';
 import { inResponsesWords } from './chat-words.ts';
+import { runFitting } from './truncate.ts';
 
 let running = 0;
 
@@ -47,7 +47,7 @@ export function inBackground(
 
 /** The worker has told the object all of it: what comes here is only waited for. */
 async function compute(call: Call, request: InferenceRequest): Promise<void> {
-  const response = await inference.run({ ...request, stream: false }, call);
+  const response = await runFitting({ ...request, stream: false }, call);
   await response.text();
 }
 

@@ -14,7 +14,6 @@ import { type ConversationsStub, conversationsOf, directoryOf } from '../env.ts'
 import type { InferenceRequest } from '../inference-request.ts';
 import { parseBody } from '../openai/parse.ts';
 import { type ResponsesBody, responsesSchema } from '../openai/responses-schema.ts';
-import { inference } from '../pipeline.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
 import { checkBackground, inBackground } from './background.ts';
 import { inResponsesWords } from './chat-words.ts';
@@ -22,6 +21,7 @@ import { begunDocument, envelopeOf } from './envelope.ts';
 import { historyOf, ownItems, placed, resolved } from './history.ts';
 import { newResponseId, objectOf } from './response-id.ts';
 import { checkServed, responsesRequest } from './responses-request.ts';
+import { runFitting } from './truncate.ts';
 
 /** What keeps running when the response is out. */
 type WaitUntil = (work: Promise<unknown>) => void;
@@ -47,8 +47,9 @@ async function answer(body: ResponsesBody, call: Call, waitUntil: WaitUntil): Pr
   ]);
   const request = responsesRequest(body, [...history, ...placed(own)]);
   const envelope = envelopeOf(body);
-  request.record = { responseId, envelope, keep: body.store ?? true };
-  if (!request.record.keep) return await inference.run(request, call);
+  const [keep, truncates] = [body.store ?? true, body.truncation === 'auto'];
+  request.record = { responseId, envelope, keep, truncates };
+  if (!keep) return await runFitting(request, call);
 
   await modelIsThere(request, call);
   const store = conversationsOf(env, objectOf(responseId)!);
@@ -76,7 +77,7 @@ async function inForeground(
 ): Promise<Response> {
   const failed = (error: StatorError) => store.fail(response.id, inResponsesWords(error).message);
   const begun = store.begin(response);
-  const [answer, stored] = await Promise.allSettled([inference.run(request, { ...call, failed }), begun]);
+  const [answer, stored] = await Promise.allSettled([runFitting(request, { ...call, failed }), begun]);
   if (answer.status === 'fulfilled' && stored.status === 'fulfilled') return answer.value;
   if (answer.status === 'fulfilled') {
     await answer.value.body?.cancel().catch(() => {});

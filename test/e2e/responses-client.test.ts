@@ -146,6 +146,23 @@ describe('a response', () => {
     expect(referred.usage!.input_tokens).toBeGreaterThan(alone.usage!.input_tokens);
   });
 
+  it('of a conversation that is too long forgets its beginning, where it may', async () => {
+    const turns = Array.from({ length: 12 }, (_, at) => ({
+      role: 'user' as const,
+      content: `${at} ${'long '.repeat(500)}`,
+    }));
+    const ask = { model: 'slow', input: turns, max_output_tokens: 3, instructions: 'Be brief.' };
+    expect(await refusal(client.responses.create(ask))).toMatchObject({
+      status: 400,
+      code: 'context_length_exceeded',
+      param: 'input',
+    });
+    const answer = await client.responses.create({ ...ask, truncation: 'auto' });
+    expect(answer.usage!.input_tokens).toBeGreaterThan(1_000);
+    expect(answer.truncation).toBe('auto');
+    await idle(deployment);
+  });
+
   it('that came to its length is incomplete and says so', async () => {
     const short = await client.responses.create({ ...saying('one two three four'), max_output_tokens: 2 });
     expect(short).toMatchObject({
