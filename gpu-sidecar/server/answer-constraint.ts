@@ -7,11 +7,20 @@ import { type Grammar, GrammarKind } from '../proto/gen/stator/v1/worker_pb.js';
 import { answerGrammar } from '../response/grammar/answer-grammar.ts';
 import type { ParserOptions } from '../response/parsers/parser.ts';
 
+/** A grammar that is well-formed as far as can be said without compiling it. */
+export interface WantedGrammar {
+  /** llguidance's JSON. */
+  source: string;
+  /** How the client named it. */
+  param: string;
+  grammars: GrammarCompiler;
+}
+
 /** Longer reasons are a grammar told back. */
 const REASON_LENGTH = 400;
 
 /** Throws StatorError `invalid_request` or `unsupported_parameter`. */
-export function answerConstraint(
+export function wantedGrammar(
   grammar: Grammar,
   options: {
     grammars: GrammarCompiler | undefined;
@@ -19,37 +28,43 @@ export function answerConstraint(
     parsing: ParserOptions | null;
     oneToolCall: boolean;
   },
-): Constraint {
+): WantedGrammar {
   const { grammars, card, parsing, oneToolCall } = options;
-  const named = { ...grammar, param: grammar.param || defaultParam(grammar.kind) };
+  const forced = grammar.kind === GrammarKind.TOOL_CALL;
+  const param = grammar.param || (forced ? 'tool_choice' : 'response_format');
   if (grammars === undefined) {
-    const what =
-      grammar.kind === GrammarKind.TOOL_CALL ? 'make the model call a tool' : 'hold an answer to a form';
+    const what = forced ? 'make the model call a tool' : 'hold an answer to a form';
     throw new StatorError('unsupported_parameter', `The workers of '${card.name}' cannot ${what}.`, {
-      param: named.param,
+      param,
     });
   }
-  const source = answerGrammar(named, {
-    toolCallParser: parsing?.toolCallParser ?? null,
-    reasoningParser: parsing?.reasoningParser ?? null,
-    reasoningOpen: parsing?.reasoningOpen,
-    tools: parsing?.tools ?? [],
-    oneToolCall,
-  });
+  const source = answerGrammar(
+    { ...grammar, param },
+    {
+      toolCallParser: parsing?.toolCallParser ?? null,
+      reasoningParser: parsing?.reasoningParser ?? null,
+      reasoningOpen: parsing?.reasoningOpen,
+      tools: parsing?.tools ?? [],
+      oneToolCall,
+    },
+  );
+  return { source, param, grammars };
+}
+
+/** Throws StatorError `invalid_request` for a grammar that cannot be enforced, `overloaded` when too many are looked at. */
+export async function compileGrammar({ source, param, grammars }: WantedGrammar): Promise<Constraint> {
+  const reason = await grammars.check(source);
+  if (reason !== null) throw cannotBeEnforced(param, reason);
   try {
     return grammars.compile(source);
-  } catch (cause) {
-    if (cause instanceof StatorError) throw cause;
-    const reason = reasonOf(cause instanceof Error ? cause.message : String(cause));
-    const message = `Invalid value for '${named.param}': it cannot be enforced: ${reason}`;
-    throw new StatorError('invalid_request', message, { param: named.param, cause });
+  } catch (thrown) {
+    throw cannotBeEnforced(param, thrown instanceof Error ? thrown.message : String(thrown));
   }
 }
 
-function reasonOf(message: string): string {
-  if (message.startsWith('NoExtensionBias')) return 'no answer can obey it';
-  return message.replaceAll('<non-verbose/>', '').trim().slice(0, REASON_LENGTH);
+function cannotBeEnforced(param: string, reason: string): StatorError {
+  const said = reason.startsWith('NoExtensionBias') ? 'no answer can obey it' : reason;
+  const short = said.replaceAll('<non-verbose/>', '').trim().slice(0, REASON_LENGTH);
+  const message = `Invalid value for '${param}': it cannot be enforced: ${short}`;
+  return new StatorError('invalid_request', message, { param });
 }
-
-const defaultParam = (kind: GrammarKind): string =>
-  kind === GrammarKind.TOOL_CALL ? 'tool_choice' : 'response_format';

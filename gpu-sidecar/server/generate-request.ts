@@ -21,12 +21,15 @@ import type { DialectName, ResponseFacts } from '../response/facts.ts';
 import { NvextAnswer } from '../response/nvext.ts';
 import type { ResumePoint } from '../response/resumed-stream.ts';
 import { tokenTexts } from '../response/token-texts.ts';
-import { answerConstraint } from './answer-constraint.ts';
+import { type WantedGrammar, wantedGrammar } from './answer-constraint.ts';
 import { parserOptions } from './parser-options.ts';
 import type { WorkerLimits } from './worker-limits.ts';
 
 export interface ParsedGenerate {
+  /** Without its constraint, which takes time to compile. */
   engine: EngineRequest;
+  /** null: any text. */
+  grammar: WantedGrammar | null;
   facts: ResponseFacts;
   resume: ResumePoint | null;
   /** The platform is told of the response's end. */
@@ -76,9 +79,6 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       stopTokenIds: stop === undefined ? [] : [...tokenIds(stop.stopTokenIds, 'stop.stop_token_ids', null)],
       ignoreEos: stop?.ignoreEos ?? false,
       priority: request.priority,
-      ...(grammar === undefined
-        ? {}
-        : { constraint: answerConstraint(grammar, { ...bounds, parsing, oneToolCall }) }),
     },
     facts: {
       dialect: dialectName(output.dialect),
@@ -99,6 +99,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       oneToolCall,
       nvext: output.nvext === undefined ? null : nvextAnswer(output.nvext, resume !== null, bounds.clock),
     },
+    grammar: grammar === undefined ? null : wantedGrammar(grammar, { ...bounds, parsing, oneToolCall }),
     resume,
     keep: output.keep,
     reservation: request.reservation,

@@ -23,6 +23,8 @@ export interface ConstrainedAnswer {
 }
 
 export interface GrammarCompiler {
+  /** Why `compile` is not to be tried, found out elsewhere; null: it is harmless. Throws StatorError `overloaded`. */
+  check(grammars: string): Promise<string | null>;
   /** `grammars`: llguidance's JSON (`response/grammar/`). Throws an Error that says what is wrong with them. */
   compile(grammars: string): Constraint;
 }

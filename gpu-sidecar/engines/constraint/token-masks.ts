@@ -8,7 +8,6 @@
 
 import {
   type GrammarAnswer,
-  type GrammarLimits,
   GrammarVocabulary,
   grammarMemoryBytes,
   resetGrammar,
@@ -18,15 +17,8 @@ import { StatorError } from '../../../durable/runtime/errors.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import type { Vocabulary } from '../engine.ts';
 import type { ConstrainedAnswer, Constraint, GrammarCompiler } from './constraint.ts';
-
-const WORK: GrammarLimits = {
-  rowItems: LIMITS.grammarRowItems,
-  stepItems: LIMITS.grammarStepItems,
-  lexerFuel: LIMITS.grammarLexerFuel,
-  stepLexerFuel: LIMITS.grammarStepLexerFuel,
-  lexerStates: LIMITS.grammarLexerStates,
-  grammarSize: LIMITS.grammarSize,
-};
+import { grammarChecks } from './grammar-checks.ts';
+import { GRAMMAR_WORK } from './grammar-work.ts';
 
 /** Number of the wasm instance; what another one made is dead. */
 let life = 0;
@@ -43,6 +35,10 @@ export class TokenMasks implements GrammarCompiler {
   /** Reads the vocabulary, which takes up to seconds for a large one: engines call it when they start. */
   prepare(): void {
     this.#current();
+  }
+
+  async check(grammars: string): Promise<string | null> {
+    return this.#core?.compiled.has(grammars) ? null : grammarChecks.check(grammars);
   }
 
   compile(grammars: string): Constraint {
@@ -79,7 +75,7 @@ export class TokenMasks implements GrammarCompiler {
     if (grammarMemoryBytes() > LIMITS.grammarMemoryBytes) replaceInstance();
     if (this.#core?.life === life) return this.#core;
     this.#tokens ??= tokenBytes(this.#vocabulary);
-    const vocabulary = new GrammarVocabulary(this.#tokens, WORK);
+    const vocabulary = new GrammarVocabulary(this.#tokens, GRAMMAR_WORK);
     this.#core = { life, vocabulary, compiled: new Map() };
     return this.#core;
   }

@@ -16,6 +16,7 @@ import type { GenerateRequest } from '../../proto/gen/stator/v1/worker_pb.js';
 import type { RecordedEnd } from '../../response/encoder.ts';
 import { openResponse, type ResponseFold } from '../../response/response-fold.ts';
 import type { OpenResponse } from '../admission.ts';
+import { compileGrammar, type WantedGrammar } from '../answer-constraint.ts';
 import type { ByteSink, SinkObserver } from '../byte-sink.ts';
 import { type ParsedGenerate, parseGenerate } from '../generate-request.ts';
 import { RequestReport } from '../request-report.ts';
@@ -39,7 +40,8 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
     return NOBODY;
   }
   const call = new GenerateCall(worker, parsed, sink);
-  call.begin();
+  if (parsed.grammar === null) call.begin();
+  else void call.beginUnder(parsed.grammar);
   return call;
 }
 
@@ -91,6 +93,17 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     } catch (thrown) {
       this.#fail(toStatorError(thrown));
     }
+  }
+
+  /** Takes no place until the grammar is compiled. */
+  async beginUnder(grammar: WantedGrammar): Promise<void> {
+    try {
+      this.#request.engine.constraint = await compileGrammar(grammar);
+    } catch (thrown) {
+      if (!this.#over) this.#fail(toStatorError(thrown));
+      return;
+    }
+    if (!this.#over) this.begin();
   }
 
   // What the engine says.
