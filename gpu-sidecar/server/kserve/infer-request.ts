@@ -19,8 +19,15 @@ export interface Inference {
   stream: boolean;
   /** How many answers. */
   choices: number;
-  /** The tensors that the caller wants, in the order of OUTPUTS. */
+  wanted: Wanted;
+}
+
+/** What of an answer the caller wants, and how. */
+export interface Wanted {
+  /** In the order of OUTPUTS. */
   outputs: readonly OutputName[];
+  /** As raw bytes, because the inputs came so: clients of NumPy 2 read nothing else. */
+  raw: boolean;
 }
 
 /** Said by tensors and by the call itself. */
@@ -42,7 +49,7 @@ export function readInference(request: ModelInferRequest): Inference {
     body,
     stream: stream === true,
     choices: typeof choices === 'number' ? choices : 1,
-    outputs: outputsOf(request),
+    wanted: { outputs: outputsOf(request), raw: request.rawInputContents.length > 0 },
   };
 }
 

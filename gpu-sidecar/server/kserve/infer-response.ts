@@ -10,7 +10,7 @@ import {
   type ModelInferResponse,
   ModelInferResponseSchema,
 } from '../../proto/gen/inference/grpc_service_pb.js';
-import type { Inference } from './infer-request.ts';
+import type { Inference, Wanted } from './infer-request.ts';
 import { MODEL_VERSION, type OutputName } from './model.ts';
 
 /** The fields of OpenAI's completion that are used here. */
@@ -34,7 +34,7 @@ const encoder = new TextEncoder();
 /** `id`: the caller's; the completion's own when that is empty. */
 export function inferResponse(
   completion: Completion,
-  { id, outputs }: { id: string; outputs: readonly OutputName[] },
+  { id, wanted: { outputs, raw } }: { id: string; wanted: Wanted },
   parameters: Parameters = {},
 ): ModelInferResponse {
   const { choices, model, usage } = completion;
@@ -56,9 +56,21 @@ export function inferResponse(
       name,
       datatype: 'BYTES',
       shape: [BigInt(elements[name].length)],
-      contents: { bytesContents: elements[name].map((text) => encoder.encode(text)) },
+      ...(raw ? {} : { contents: { bytesContents: elements[name].map((text) => encoder.encode(text)) } }),
     })),
+    rawOutputContents: raw ? outputs.map((name) => lengthPrefixed(elements[name])) : [],
   });
+}
+
+/** Each element behind its length in 4 bytes, little-endian. */
+function lengthPrefixed(elements: readonly string[]): Uint8Array {
+  const parts = elements.flatMap((text) => {
+    const bytes = Buffer.from(text);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(bytes.length);
+    return [length, bytes];
+  });
+  return Buffer.concat(parts);
 }
 
 /** The events of one streamed answer, one response each. */
@@ -78,9 +90,9 @@ export class InferStream {
     const [choice] = chunk.choices;
     if (choice === undefined) return null;
     if (choice.finish_reason !== null) this.#unfinished -= chunk.choices.length;
-    const { choices, outputs } = this.#inference;
+    const { choices, wanted } = this.#inference;
     const parameters: Parameters = { triton_final_response: bool(this.#unfinished <= 0) };
     if (choices > 1) parameters['choice'] = int64(choice.index);
-    return inferResponse(chunk, { id: this.#id, outputs }, parameters);
+    return inferResponse(chunk, { id: this.#id, wanted }, parameters);
   }
 }

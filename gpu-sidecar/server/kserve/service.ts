@@ -111,7 +111,7 @@ async function wholeAnswer(
   const completion = (await (await complete(inference, caller)).json()) as Completion;
   // After its head is out the platform can only say it in the body.
   if ('error' in completion) throw refusalOf(completion, 'the answer failed');
-  return inferResponse(completion, { id, outputs: inference.outputs });
+  return inferResponse(completion, { id, wanted: inference.wanted });
 }
 
 const complete = ({ body }: Inference, { platform, ...call }: Caller): Promise<Response> =>

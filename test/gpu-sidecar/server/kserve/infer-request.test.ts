@@ -72,8 +72,8 @@ test('parameters are fields of a completion', () => {
 
 test('only the outputs that are asked for', () => {
   const inputs = [textInput()];
-  expect(read({ inputs }).outputs).toEqual(['text_output', 'finish_reason']);
-  expect(read({ inputs, outputs: [{ name: 'text_output' }] }).outputs).toEqual(['text_output']);
+  expect(read({ inputs }).wanted.outputs).toEqual(['text_output', 'finish_reason']);
+  expect(read({ inputs, outputs: [{ name: 'text_output' }] }).wanted.outputs).toEqual(['text_output']);
 });
 
 const text = (value: string) => ({ parameterChoice: { case: 'stringParam' as const, value } });
