@@ -46,7 +46,7 @@ function spoken({ role, blocks }: Turn): ChatMessage[] {
         made.push({
           role: 'tool',
           tool_call_id: block.tool_use_id,
-          content: resultText(block.content, `${param}.content`),
+          content: resultText(block, `${param}.content`),
         });
         break;
       case 'tool_use':
@@ -109,9 +109,15 @@ function textOfSystem(system: Exclude<PromptBody['system'], string>): string {
   return (system ?? []).map(({ text }, at) => textOf(text, `system.${at}`)).join(SEPARATOR);
 }
 
-type ResultContent = (Block & { type: 'tool_result' })['content'];
+type ToolResult = Block & { type: 'tool_result' };
 
-function resultText(content: ResultContent, param: string): string {
+/** Templates have no word for a failure: it must be in the text. */
+function resultText(result: ToolResult, param: string): string {
+  const text = textOfResult(result, param);
+  return text === '' && result.is_error ? 'error' : text;
+}
+
+function textOfResult({ content }: ToolResult, param: string): string {
   if (content == null) return '';
   if (typeof content === 'string') return wellFormed(content, param);
   const texts = content.map((block, at) => {

@@ -110,7 +110,7 @@ export const messagesSchema = z.looseObject({
   temperature: z.number().min(0).max(1).nullish(),
   top_p: z.number().gt(0).max(1).nullish(),
   top_k: z.number().int().min(0).max(INT32_MAX).nullish(),
-  metadata: z.looseObject({ user_id: z.string().max(LIMITS.modelNameLength).nullish() }).nullish(),
+  metadata: z.looseObject({ user_id: z.string().nullish() }).nullish(),
   service_tier: z.enum(['auto', 'standard_only']).nullish(),
 
   nvext,

@@ -168,6 +168,17 @@ describe('the conversation', () => {
     ]);
   });
 
+  test('says of a result that failed without a word that it failed', () => {
+    const contentOf = (given: object) =>
+      messagesOf([
+        ...hello.messages,
+        { role: 'assistant', content: [use('a')] },
+        { role: 'user', content: [given] },
+      ]).at(-1)?.content;
+    expect(contentOf({ ...result('a'), is_error: true })).toBe('error');
+    expect(contentOf(result('a'))).toBe('');
+  });
+
   test('that ends with the assistant is gone on with', () => {
     const said = [...hello.messages, { role: 'assistant', content: 'It is' }];
     expect(promptOf({ messages: said })).toMatchObject({ continuesLast: true });
@@ -332,7 +343,7 @@ test.each([
   [{ system: 7 }, 'system'],
   [{ system: '\ud800' }, 'system'],
   [{ system: [{ type: 'image' }] }, 'system.0.type'],
-  [{ metadata: { user_id: 'x'.repeat(1000) } }, 'metadata.user_id'],
+  [{ metadata: { user_id: 7 } }, 'metadata.user_id'],
   [{ service_tier: 'fastest' }, 'service_tier'],
   [{ thinking: { type: 'enabled', budget_tokens: 1023 } }, 'thinking.budget_tokens'],
   [{ thinking: { type: 'enabled' } }, 'thinking.budget_tokens'],
