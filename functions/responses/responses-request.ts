@@ -37,6 +37,7 @@ export function responsesRequest(body: ResponsesBody, items: readonly PlacedItem
     tool_choice: chatToolChoice(body),
     parallel_tool_calls: body.parallel_tool_calls,
     chat_template_kwargs: body.chat_template_kwargs,
+    reasoning_effort: body.reasoning?.effort,
   };
   const tools = toolsOf(chat);
   const { n: _n, ...sampling } = samplingOf(body);
