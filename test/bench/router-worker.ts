@@ -12,6 +12,8 @@ import type { RouteRequest } from '../../durable/router/rpc.ts';
 import { type Env, routerOf } from '../../functions/env.ts';
 import { BLOCK_TOKENS, MODEL, PROMPT_BLOCKS, prompt } from './router-workload.ts';
 
+export { Batches } from '../../durable/batches/batches-object.ts';
+export { Conversations } from '../../durable/conversations/conversations-object.ts';
 export { Directory } from '../../durable/directory/directory-object.ts';
 export { Router } from '../../durable/router/router-object.ts';
 
