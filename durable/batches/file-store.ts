@@ -22,10 +22,18 @@ const SCHEMA = `
 
 type Row = Record<string, SqlStorageValue>;
 
+interface Chunk {
+  file: string;
+  start: number;
+  bytes: Uint8Array;
+}
+
 export class FileStore {
   readonly #sql: SqlStorage;
   #files = 0;
   #bytes = 0;
+  /** The last one that `slice` read. */
+  #read: Chunk | null = null;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -113,23 +121,35 @@ export class FileStore {
     return row === undefined ? null : new Uint8Array(row['bytes'] as ArrayBuffer);
   }
 
-  /** `length` bytes from `start`; fewer where the file ends. */
+  /** `length` bytes from `start`; fewer where the file ends. Who reads on finds the chunk of the last call at hand. */
   slice(id: string, start: number, length: number): Uint8Array {
     const result = new Uint8Array(length);
-    const from = 'SELECT seq FROM file_chunks WHERE file = ? AND start <= ? ORDER BY start DESC LIMIT 1';
-    const [first] = this.#sql.exec(from, id, start).toArray();
     let at = 0;
-    for (let seq = Number(first?.['seq'] ?? 0); at < length; seq++) {
-      const query = 'SELECT start, bytes FROM file_chunks WHERE file = ? AND seq = ?';
-      const [row] = this.#sql.exec(query, id, seq).toArray();
-      if (row === undefined) break;
-      const bytes = new Uint8Array(row['bytes'] as ArrayBuffer);
-      const skip = start + at - Number(row['start']);
-      const part = bytes.subarray(skip, skip + length - at);
+    for (
+      let chunk = this.#chunkAt(id, start);
+      at < length && chunk !== null;
+      chunk = this.#chunkAt(id, start + at)
+    ) {
+      const skip = start + at - chunk.start;
+      const part = chunk.bytes.subarray(skip, skip + length - at);
+      if (part.byteLength === 0) break;
       result.set(part, at);
       at += part.byteLength;
     }
     return result.subarray(0, at);
+  }
+
+  /** The chunk that holds this place, or the last one. */
+  #chunkAt(id: string, place: number): Chunk | null {
+    const read = this.#read;
+    if (read?.file === id && place >= read.start && place < read.start + read.bytes.byteLength) return read;
+    const query =
+      'SELECT start, bytes FROM file_chunks WHERE file = ? AND start <= ? ORDER BY start DESC LIMIT 1';
+    const [row] = this.#sql.exec(query, id, place).toArray();
+    if (row === undefined) return null;
+    const bytes = new Uint8Array(row['bytes'] as ArrayBuffer);
+    this.#read = { file: id, start: Number(row['start']), bytes };
+    return this.#read;
   }
 
   /** In whatever state. False: there is none. */
@@ -138,6 +158,7 @@ export class FileStore {
     if (row === undefined) return false;
     this.#sql.exec('DELETE FROM file_chunks WHERE file = ?', id);
     this.#sql.exec('DELETE FROM files WHERE id = ?', id);
+    if (this.#read?.file === id) this.#read = null;
     this.#files--;
     this.#bytes -= Number(row['bytes']);
     return true;
