@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
+import type { OpenApiDocument } from '../../functions/openapi/document.ts';
 import { deploy, idle } from '../harness/deployment.ts';
 import { chromium, visit } from './chromium.ts';
 
@@ -61,5 +62,30 @@ describe('the page at /', () => {
     expect([png.readUInt32BE(16), png.readUInt32BE(20)]).toEqual([SIZE.width, SIZE.height]);
     // A blank page of this size packs into three kilobytes.
     expect(png.length).toBeGreaterThan(10_000);
+  });
+});
+
+describe('the page at /docs', () => {
+  it('has every operation that is published, each with a command, and schemas that are there', async () => {
+    const dom = await visit(browser, `${deployment.url}/docs`, ['--dump-dom']);
+    const published = (await (await fetch(`${deployment.url}/openapi.json`)).json()) as OpenApiDocument;
+    const ids = Object.values(published.paths).flatMap((methods) =>
+      Object.values(methods).map(({ operationId }) => operationId),
+    );
+    expect(ids.filter((id) => !dom.includes(`id="${id}"`))).toEqual([]);
+    expect(dom.match(/<pre>curl /g)).toHaveLength(ids.length);
+    const targets = [...dom.matchAll(/\bhref="([^"]*)"/g)].map((match) => match[1] as string);
+    expect(targets.filter((target) => !/^[/#]/.test(target) || target.startsWith('//'))).toEqual([]);
+    const fragments = targets.filter((target) => target.startsWith('#'));
+    expect(fragments.length).toBeGreaterThan(50);
+    expect(fragments.filter((target) => !dom.includes(`id="${target.slice(1)}"`))).toEqual([]);
+    expect(dom).not.toContain('<script');
+  });
+
+  it('is drawn', async () => {
+    const file = join(folder, 'docs.png');
+    const window = `--window-size=${SIZE.width},${SIZE.height}`;
+    await visit(browser, `${deployment.url}/docs`, [`--screenshot=${file}`, window]);
+    expect(readFileSync(file).length).toBeGreaterThan(10_000);
   });
 });
