@@ -1,9 +1,12 @@
 /**
  * The body of `POST /v1/responses` (https://platform.openai.com/docs/api-reference/responses/create). Text and functions
- * only: other content and other tools are refused by name in `functions/responses`.
+ * only: other content and other tools are refused by name in `functions/responses`. Fields that nobody knows are refused,
+ * as those of chat completions are.
  */
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { sharedForeignFields } from './foreign-fields.ts';
+import { guidedFields } from './guided-schema.ts';
 import { samplingFields, tokenCount } from './sampling-schema.ts';
 
 const name = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, 'expected letters, digits, _, - and ., at most 64');
@@ -104,10 +107,27 @@ const INCLUDABLE = [
   'code_interpreter_call.outputs',
 ] as const;
 
-const { n: _n, max_tokens: _maxTokens, stream_options: _streamOptions, ...sampling } = samplingFields;
+const { n: _n, max_tokens: _maxTokens, ...sampling } = samplingFields;
 
-export const responsesSchema = z.looseObject({
+/** Only null, or the answer says what is wrong. */
+const refused = (reason: string) => z.null({ error: reason }).optional();
+const text = z.string().nullish();
+
+export const responsesSchema = z.strictObject({
   ...sampling,
+  ...sharedForeignFields,
+  ...guidedFields,
+  // Who pays, how fast, where it is cached: matters of OpenAI's own service.
+  service_tier: text,
+  prompt_cache_key: text,
+  prompt_cache_retention: text,
+  prompt_cache_options: record.nullish(),
+  safety_identifier: text,
+  conversation: refused("conversations are not served: use 'previous_response_id'."),
+  prompt: refused('stored prompts are not served.'),
+  context_management: refused("it is not served: use 'truncation'."),
+  moderation: refused('moderation is not served.'),
+  image: refused('images are not served.'),
   input: z.union([z.string(), z.array(inputItem).max(LIMITS.messages)]),
   instructions: z.string().nullish(),
   previous_response_id: id.nullish(),
@@ -133,8 +153,6 @@ export const responsesSchema = z.looseObject({
     .record(z.string().max(LIMITS.metadataKeyLength), z.string().max(LIMITS.metadataValueLength))
     .nullish(),
   max_tool_calls: z.number().int().min(1).nullish(),
-  conversation: z.unknown().optional(),
-  prompt: z.unknown().optional(),
   chat_template_kwargs: record.nullish(),
 });
 

@@ -14,9 +14,6 @@ import { messagesOf, type PlacedItem } from './items.ts';
 
 /** What no stored response is needed for: done before anything is stored. */
 export function checkServed(body: ResponsesBody): void {
-  if (body.conversation != null)
-    throw unsupported('conversation', "Conversations are not served: use 'previous_response_id'.");
-  if (body.prompt != null) throw unsupported('prompt', 'Stored prompts are not served.');
   if (body.background) {
     if (body.store === false) throw invalid('background', "it needs 'store' to be true.");
     if (body.stream) throw unsupported('stream', 'Responses in the background are not streamed.');

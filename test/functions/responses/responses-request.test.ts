@@ -6,11 +6,13 @@ import { chatRequest } from '../../../functions/openai/chat-request.ts';
 import { parseBody } from '../../../functions/openai/parse.ts';
 import { responseSchema } from '../../../functions/openai/responses-answer-schema.ts';
 import { responsesSchema } from '../../../functions/openai/responses-schema.ts';
+import { openApiDocument } from '../../../functions/openapi/document.ts';
 import { inResponsesWords } from '../../../functions/responses/chat-words.ts';
 import { begunDocument, envelopeOf } from '../../../functions/responses/envelope.ts';
 import { ownItems, placed } from '../../../functions/responses/history.ts';
 import { newResponseId } from '../../../functions/responses/response-id.ts';
 import { checkServed, responsesRequest } from '../../../functions/responses/responses-request.ts';
+import { violations } from '../../harness/violations.ts';
 
 const ID = newResponseId('0198c6a2-7b1e-7abc-9def-0123456789ab', 1);
 
@@ -73,8 +75,33 @@ test('forms of the answer are the same, too', () => {
   expect(read({}).grammar).toBeNull();
 });
 
-test('fields of other APIs change nothing', () => {
-  expect(read({ n: 3, max_tokens: 1, service_tier: 'flex', unknown: {} })).toEqual(read({}));
+test("fields of OpenAI's own service change nothing", () => {
+  expect(read({ service_tier: 'flex', prompt_cache_key: 'k', conversation: null, user: 'me' })).toEqual(
+    read({}),
+  );
+});
+
+test('what the published schema forbids is refused by name, unknown fields and those of other APIs with it', () => {
+  const cases = violations(openApiDocument().components.schemas['CreateResponseRequest']!, '');
+  const named = cases.filter(({ field }) => field !== '');
+  named.push(
+    ...['n', 'max_tokens', 'messages', 'conversation'].map((field) => ({
+      field,
+      what: 'not here',
+      value: { [field]: 1 },
+    })),
+  );
+  expect(named.length).toBeGreaterThan(80);
+  const wrong = named.flatMap(({ field, what, value }) => {
+    try {
+      read(value as Record<string, unknown>);
+    } catch (thrown) {
+      if (thrown instanceof StatorError && thrown.httpStatus === 400 && thrown.param === field) return [];
+      return [`${field}, ${what}: ${thrown}`];
+    }
+    return [`${field}, ${what}: taken`];
+  });
+  expect(wrong).toEqual([]);
 });
 
 test('the response repeats its request, with the defaults where it said nothing', () => {
