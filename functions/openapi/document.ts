@@ -34,7 +34,7 @@ export interface OpenApiDocument {
 const REFERENCE = '#/components/schemas/';
 const DESCRIPTION =
   'Large language models behind one address. Errors have the form of the API that was called and name the field. ' +
-  'Every answer has `x-request-id`; those that a worker made have `x-stator-worker` and `x-stator-cached-tokens`.';
+  'Every answer has `x-request-id`; those that a worker made and that had not to wait longer than a second have `x-stator-worker` and `x-stator-cached-tokens`.';
 
 const SECURITY: Record<NonNullable<ApiOperation['access']>, Json[]> = {
   'api-key': [{ bearer: [] }, { key: [] }],
