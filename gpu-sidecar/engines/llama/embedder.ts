@@ -72,7 +72,7 @@ export class LlamaEmbedder implements Embedder {
     for (let next = 0; next < texts.length; ) {
       if (gone.aborted) throw new StatorError('cancelled', 'the caller has left');
       if (this.#stopped) throw new StatorError('worker_draining', 'the engine has stopped');
-      const until = batchEnd(texts, next);
+      const until = batchEnd(texts, next, Math.min(BATCH_TOKENS, this.#shape.maxTokens));
       await this.#compute(texts.slice(next, until), rows.subarray(next * this.dimensions));
       next = until;
     }
@@ -144,13 +144,13 @@ export class LlamaEmbedder implements Embedder {
   }
 }
 
-/** How far a batch goes that begins with this text; it has one text at least. */
-function batchEnd(texts: readonly Uint32Array[], from: number): number {
+/** How far a batch goes that begins with this text; it has one text at least, and more while they have so many tokens. */
+function batchEnd(texts: readonly Uint32Array[], from: number, most: number): number {
   let tokens = texts[from]!.length;
   let until = from + 1;
   while (until < texts.length && until - from < BATCH_TEXTS) {
     tokens += texts[until]!.length;
-    if (tokens > BATCH_TOKENS) break;
+    if (tokens > most) break;
     until++;
   }
   return until;

@@ -1,8 +1,10 @@
 /** Writes small GGUF headers for tests, byte by byte, so that each can be broken on purpose. */
 
-export type Field = [type: 'u32' | 'string' | 'bool' | 'strings' | 'u32s', value: unknown];
+export type Field = [type: 'u32' | 'f32' | 'string' | 'bool' | 'strings' | 'u32s' | 'i32s', value: unknown];
 
-const TYPE = { u32: 4, bool: 7, string: 8, array: 9 } as const;
+const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
+
+const ITEM_TYPE = { strings: TYPE.string, u32s: TYPE.u32, i32s: TYPE.i32 } as const;
 
 export class GgufBytes {
   #bytes: number[] = [];
@@ -11,6 +13,11 @@ export class GgufBytes {
     const view = new DataView(new ArrayBuffer(4));
     view.setUint32(0, value, true);
     this.#bytes.push(...new Uint8Array(view.buffer));
+    return this;
+  }
+
+  f32s(values: readonly number[]): this {
+    for (const byte of new Uint8Array(Float32Array.from(values).buffer)) this.#bytes.push(byte);
     return this;
   }
 
@@ -31,6 +38,7 @@ export class GgufBytes {
   field(key: string, [type, value]: Field): this {
     this.text(key);
     if (type === 'u32') return this.u32(TYPE.u32).u32(value as number);
+    if (type === 'f32') return this.u32(TYPE.f32).f32s([value as number]);
     if (type === 'string') return this.u32(TYPE.string).text(value as string);
     if (type === 'bool') {
       this.u32(TYPE.bool);
@@ -38,9 +46,7 @@ export class GgufBytes {
       return this;
     }
     const items = value as (string | number)[];
-    this.u32(TYPE.array)
-      .u32(type === 'strings' ? TYPE.string : TYPE.u32)
-      .u64(items.length);
+    this.u32(TYPE.array).u32(ITEM_TYPE[type]).u64(items.length);
     for (const item of items) typeof item === 'string' ? this.text(item) : this.u32(item);
     return this;
   }
