@@ -52,6 +52,20 @@ describe('the openai Python client', () => {
     });
   });
 
+  it('has its responses told, stored, continued and deleted', async () => {
+    const kinds = ['reasoning', 'message', 'function_call'];
+    expect(await seen('responses', await deployDictated())).toEqual({
+      kinds: [kinds, kinds],
+      texts: ['Let me look.', 'Let me look.'],
+      arguments: ARGUMENTS,
+      retrieved: 'Let me look.',
+      first_and_last: ['response.created', 'response.completed'],
+      last: LAST_WORDS,
+      listed: ['function_call_output'],
+      deleted: 404,
+    });
+  });
+
   it('has its tools called, streamed and whole, and goes on with their results', async () => {
     const call = { name: 'get_weather', arguments: ARGUMENTS, id: expect.any(String) };
     expect(await seen('tools', await deployDictated())).toEqual({

@@ -53,6 +53,36 @@ WEATHER = {
 }
 
 
+def responses():
+    """Against the same model: told, retrieved, continued, refused."""
+    function = {"type": "function", "strict": False, **WEATHER["function"]}
+    question = {"model": "dictated", "input": f"Please say «<think>Hm.</think>Let me look. {CALL}»", "tools": [function]}
+    whole = client.responses.create(**question)
+    with client.responses.stream(**question) as stream:
+        events = [event.type for event in stream]
+        streamed = stream.get_final_response()
+    call = next(item for item in whole.output if item.type == "function_call")
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "«It is 20 degrees.»"}
+    last = client.responses.create(model="dictated", previous_response_id=whole.id, input=[output], tools=[function])
+    listed = [item.type for item in client.responses.input_items.list(last.id)]
+    client.responses.delete(whole.id)
+    try:
+        client.responses.retrieve(whole.id)
+        deleted = None
+    except openai.NotFoundError as error:
+        deleted = error.status_code
+    return {
+        "kinds": [[item.type for item in response.output] for response in (whole, streamed)],
+        "texts": [response.output_text for response in (whole, streamed)],
+        "arguments": json.loads(call.arguments),
+        "retrieved": client.responses.retrieve(streamed.id).output_text,
+        "first_and_last": [events[0], events[-1]],
+        "last": last.output_text,
+        "listed": listed,
+        "deleted": deleted,
+    }
+
+
 def tools():
     """Against a model that says what stands between « and » in its prompt."""
     messages = [{"role": "user", "content": f"Please say «Let me look. {CALL}»"}]
@@ -125,5 +155,5 @@ def models():
     }
 
 
-SCENARIOS = {run.__name__: run for run in (same_text, usage, tools, abort, errors, models)}
+SCENARIOS = {run.__name__: run for run in (same_text, usage, tools, responses, abort, errors, models)}
 print(json.dumps(SCENARIOS[SCENARIO]()))
