@@ -17,7 +17,8 @@ beforeAll(async () => {
   const parsers = { toolCallParser: 'hermes', reasoningParser: 'qwen3' };
   deployment.addSidecar({ modelName: 'dictated', mockDictation: true, ...parsers });
   deployment.addSidecar({ modelName: 'slow', engineSpeedup: 1, mockDecodeMs: 20 });
-  await workersServing(deployment, 2);
+  deployment.addSidecar({ engine: 'llama', modelName: 'stator-tiny' });
+  await workersServing(deployment, 3);
   client = new OpenAI({ baseURL: `${deployment.url}/v1`, apiKey: 'sk-stator-test', maxRetries: 0 });
 }, 90_000);
 
@@ -219,6 +220,16 @@ describe('a stored response', () => {
     });
   });
 
+  it('outlives the platform process, and is continued after it', async () => {
+    const { id, output } = await client.responses.create(saying('kept'));
+    process.kill(deployment.platform.pid as number, 'SIGKILL');
+    const kept = await eventually('the response', () => client.responses.retrieve(id).catch(() => null));
+    expect(kept.output).toEqual(output);
+    await workersServing(deployment, 3);
+    const next = await client.responses.create({ ...saying('and on'), previous_response_id: id });
+    expect(next.output_text).toBe('and on');
+  });
+
   it('is cancelled, as far as it came, when its client leaves', async () => {
     const aborter = new AbortController();
     const stream = await client.responses.create(
@@ -292,6 +303,28 @@ describe('a response in the background', () => {
     const { id } = await client.responses.create(saying('here'));
     expect(await refusal(client.responses.cancel(id))).toMatchObject({ status: 400 });
     expect(await refusal(client.responses.cancel('resp_0'))).toMatchObject({ status: 404 });
+  });
+});
+
+describe('a form of the answer', () => {
+  const schema = {
+    type: 'object',
+    properties: { city: { enum: ['Köln', 'Ulm'] } },
+    required: ['city'],
+    additionalProperties: false,
+  };
+
+  it('is kept to, and refused by name where it is broken', async () => {
+    const format = { type: 'json_schema' as const, name: 'place', schema };
+    const ask = { model: 'stator-tiny', input: 'Where?', text: { format }, max_output_tokens: 64 };
+    const { output_text, text } = await client.responses.create(ask);
+    expect(['Köln', 'Ulm']).toContain((JSON.parse(output_text) as { city: string }).city);
+    expect(text).toMatchObject({ format });
+    const broken = { format: { ...format, schema: { $ref: '#/nowhere' } } };
+    expect(await refusal(client.responses.create({ ...ask, text: broken }))).toMatchObject({
+      status: 400,
+      param: 'text.format.schema.$ref',
+    });
   });
 });
 
