@@ -21,7 +21,7 @@ const FIELDS: Record<string, Field> = {
   'bert.attention.head_count': ['u32', 2],
   'bert.attention.layer_norm_epsilon': ['f32', 1e-6],
   'bert.attention.causal': ['bool', false],
-  'bert.pooling_type': ['u32', 2],
+  'bert.pooling_type': ['u32', 1],
   'tokenizer.ggml.model': ['string', 'bert'],
   'tokenizer.ggml.tokens': ['strings', WORDS],
   'tokenizer.ggml.token_type': ['i32s', WORDS.map((_, id) => (id < 4 ? 3 : 1))],
@@ -78,5 +78,8 @@ const product = (shape: readonly number[]) => shape.reduce((all, size) => all * 
 /** Norms let everything through; the rest looks random. */
 function weights(name: string, count: number): number[] {
   if (/norm\.weight$/.test(name)) return Array(count).fill(1);
-  return Array.from({ length: count }, (_, at) => (Math.sin(at * 12.9898 + name.length) * 43_758.5453) % 1);
+  return Array.from(
+    { length: count },
+    (_, at) => ((Math.sin(at * 12.9898 + name.length) * 43_758.5453) % 1) * 0.3,
+  );
 }
