@@ -71,7 +71,7 @@ export class SegmentParser implements ContentParser {
       at = stop;
       if (waits) break;
     }
-    this.#held = text.slice(at);
+    this.#held = at === text.length ? '' : text.slice(at);
   }
 
   #call(reader: CallReader, text: string, from: number): number {

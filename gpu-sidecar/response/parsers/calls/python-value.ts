@@ -4,6 +4,7 @@
  */
 
 import { LIMITS } from '../../../../durable/runtime/limits.ts';
+import { jsonInside } from './json-inside.ts';
 import { textWriter } from './text-writer.ts';
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -194,9 +195,4 @@ function atomJson(atom: string): string | null {
   const number = Number(atom.replaceAll('_', ''));
   if (!/^[-+.]?\d/.test(atom) || !Number.isFinite(number)) return null;
   return /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(atom) ? atom : String(number);
-}
-
-/** As it stands between the quotes of a JSON string. */
-function jsonInside(text: string): string {
-  return JSON.stringify(text).slice(1, -1);
 }

@@ -8,6 +8,7 @@ import { Markers } from '../markers.ts';
 import type { ToolSpec } from '../parser.ts';
 import type { PartSink } from '../part-sink.ts';
 import type { CallReader, MakeCallReader } from './call-reader.ts';
+import { jsonInside } from './json-inside.ts';
 import { isStringParameter, looseJson } from './parameter-types.ts';
 
 export interface XmlShape {
@@ -110,7 +111,7 @@ class XmlCalls implements CallReader {
       if (this.#lineFeedHeld) text = text.slice(0, -1);
       this.#valueBegun = true;
     }
-    if (this.#streams) this.#args(JSON.stringify(text).slice(1, -1), out);
+    if (this.#streams) this.#args(jsonInside(text), out);
     else this.#collected += text;
   }
 
