@@ -38,7 +38,9 @@ export class Conversations extends DurableObject implements ConversationsRpc {
   }
 
   finish(id: string, state: ResponseState, document: string): boolean {
-    return this.#core.finish(id, state, document);
+    const kept = this.#core.finish(id, state, document);
+    this.#wake(id);
+    return kept;
   }
 
   fail(id: string, message: string): void {

@@ -45,8 +45,7 @@ export class SqlDisk {
   }
 
   totals(): { responses: number; length: number } {
-    const query =
-      'SELECT count(*) AS responses, sum(input_length + document_length) AS length FROM turns';
+    const query = 'SELECT count(*) AS responses, sum(input_length + document_length) AS length FROM turns';
     const row = this.#sql.exec(query).one();
     return { responses: Number(row['responses']), length: Number(row['length'] ?? 0) };
   }

@@ -107,6 +107,14 @@ export function conversationsContract(stub: (name: string) => ConversationsStub)
     expect(await object.watch('r1')).toBe(false);
   });
 
+  test('who watches hears of the end at once', async () => {
+    const object = stub('i');
+    await object.begin(newResponse('r1', { background: true }));
+    const watched = object.watch('r1');
+    await object.finish('r1', 'completed', ended('r1'));
+    expect(await watched).toBe(false);
+  });
+
   test('a failure is told once', async () => {
     const object = stub('h');
     await object.begin(newResponse('r1'));
