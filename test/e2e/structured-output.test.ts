@@ -152,11 +152,14 @@ describe('a completion', () => {
     expect(choices[0]!.finish_reason).toBe('stop');
   });
 
+  /** Takes a processor most of a minute. */
+  const costly = `start: X\nX: ${Array.from({ length: 30 }, (_, i) => `/(.|\\n)*a${i}(.|\\n){${i}}/`).join(' & ')}`;
   const chain = ['start: r0', ...Array.from({ length: 4_000 }, (_, i) => `r${i}: r${i + 1}`), 'r4000: "a"'];
   it.each([
     ['guided_regex', { guided_regex: '(' }],
     ['guided_grammar', { guided_grammar: 'start: nowhere' }],
     ['guided_grammar', { guided_grammar: chain.join('\n') }],
+    ['guided_grammar', { guided_grammar: costly }],
     ['guided_json', { guided_json: { type: 'string', pattern: '(?=a)b' } }],
     ['guided_json', { guided_json: { not: { type: 'string' } } }],
     ['response_format.json_schema.schema', request({ response_format: undefined, ...broken() })],

@@ -48,16 +48,24 @@ export function sampleToken(input: SampleInput): number {
   return draw(candidates, uniform(sampling.seed, { choice: sampling.choice, index: input.index }));
 }
 
-/** Whole words at once: most masks allow few tokens, or nearly all. */
+/** Runs of words that allow nothing are filled at once: most masks allow few tokens, or nearly all. */
 function keepAllowed(logits: Float32Array, allowed: Uint32Array): void {
-  for (let word = 0, from = 0; from < logits.length; word++, from += 32) {
-    const bits = allowed[word]!;
+  let word = 0;
+  while (word * 32 < logits.length) {
+    const from = word * 32;
+    const bits = allowed[word++]!;
     if (bits === 0xffff_ffff) continue;
-    const to = Math.min(from + 32, logits.length);
-    if (bits === 0) logits.fill(Number.NEGATIVE_INFINITY, from, to);
-    else
-      for (let id = from; id < to; id++)
-        if (((bits >>> (id - from)) & 1) === 0) logits[id] = Number.NEGATIVE_INFINITY;
+    if (bits === 0) {
+      while (allowed[word] === 0) word++;
+      logits.fill(Number.NEGATIVE_INFINITY, from, word * 32);
+      continue;
+    }
+    let banned = logits.length - from < 32 ? ~bits & ((1 << (logits.length - from)) - 1) : ~bits;
+    while (banned !== 0) {
+      const lowest = banned & -banned;
+      logits[from + 31 - Math.clz32(lowest)] = Number.NEGATIVE_INFINITY;
+      banned ^= lowest;
+    }
   }
 }
 
@@ -139,8 +147,11 @@ function likely(weights: number[], mass: number): number[] {
 /** The n-th largest value, by a heap of n. */
 function nthLargest(values: Float32Array, n: number): number {
   const heap = new Float32Array(n).fill(Number.NEGATIVE_INFINITY);
-  for (const value of values) {
-    if (value <= heap[0]!) continue;
+  let least = Number.NEGATIVE_INFINITY;
+  // By index: an iterator over 150,000 values costs a millisecond.
+  for (let index = 0; index < values.length; index++) {
+    const value = values[index]!;
+    if (value <= least) continue;
     let at = 0;
     for (let child = 1; child < n; child = 2 * at + 1) {
       if (child + 1 < n && heap[child + 1]! < heap[child]!) child++;
@@ -149,8 +160,9 @@ function nthLargest(values: Float32Array, n: number): number {
       at = child;
     }
     heap[at] = value;
+    least = heap[0]!;
   }
-  return heap[0]!;
+  return least;
 }
 
 function draw({ ids, weights }: Candidates, u: number): number {
