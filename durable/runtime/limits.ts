@@ -228,6 +228,8 @@ export const LIMITS = {
   /** Connections to a sidecar's HTTP/1.1 face, and how long one may idle, take for its head and for its whole request. */
   sidecarConnections: 8_192,
   idleConnectionMs: 600_000,
+  /** How long a connection to the platform is kept for the next call, where that is by https. */
+  platformIdleMs: 4_000,
   requestHeadMs: 10_000,
   requestBodyMs: 60_000,
 

@@ -5,13 +5,16 @@
 
 import { Agent, request as send } from 'node:https';
 import { Readable } from 'node:stream';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { TlsFiles } from './tls-files.ts';
 
 export type Fetch = (url: string, init?: RequestInit) => Promise<Response>;
 
 /** Shows `cert`, trusts the authorities in `ca` and nobody else. */
 export function tlsFetch({ ca, cert, key }: TlsFiles): Fetch {
-  const agent = new Agent({ keepAlive: true, cert, key, ...(ca === null ? {} : { ca }) });
+  // An idle connection goes before workerd closes it, which it does after 5 seconds.
+  const timeout = LIMITS.platformIdleMs;
+  const agent = new Agent({ keepAlive: true, timeout, cert, key, ...(ca === null ? {} : { ca }) });
   return (url, init = {}) =>
     new Promise((resolve, reject) => {
       const headers = Object.fromEntries(new Headers(init.headers));
