@@ -21,10 +21,9 @@ const utf8 = new TextDecoder();
 /** Throws `invalid_request` naming the field, or `model_not_found`. */
 export async function tokenize(env: Env, request: Request, nowMs: number): Promise<Response> {
   const { bodyLimitBytes, fleetToken } = settingsOf(env);
-  const json = await readJson(request, bodyLimitBytes);
-  const body = parseBody(tokenizeSchema, json);
+  const body = parseBody(tokenizeSchema, await readJson(request, bodyLimitBytes));
   const model = await directoryCopy.find(body.model, (known) => directoryOf(env).read(known), nowMs);
-  const rendered = await renderedOf(body, json, model, fleetToken);
+  const rendered = await renderedOf(body, model, fleetToken);
   const { tokenIds } = await tokeniseText(model, rendered, { fleetToken, seed: undefined });
   const ids = new Uint32Array(tokenIds.slice().buffer);
   const pieces = body.return_token_strs ? await tokenPieces(model, ids, fleetToken) : null;
@@ -39,11 +38,11 @@ export async function tokenize(env: Env, request: Request, nowMs: number): Promi
 
 async function renderedOf(
   body: TokenizeBody,
-  json: unknown,
   model: ModelEntry,
   fleetToken: string,
 ): Promise<RenderedPrompt> {
-  const { prompt, messages, add_special_tokens } = body;
+  const { prompt, add_generation_prompt, add_special_tokens, return_token_strs: _, ...chat } = body;
+  const { messages } = chat;
   if ((prompt == null) === (messages == null)) {
     const message = "Give either 'prompt' or 'messages'.";
     throw new StatorError('invalid_request', message, { param: prompt == null ? 'prompt' : 'messages' });
@@ -53,12 +52,12 @@ async function renderedOf(
     return renderText(wellFormed(prompt, 'prompt'), { ...model, addBosToken });
   }
   // What a chat request would make of it, with its checks.
-  const asked = chatRequest(json).prompt;
+  const asked = chatRequest(chat).prompt;
   if (asked.kind !== 'messages') throw new StatorError('internal', 'a chat request without messages');
   const rendered = renderChat(await templateOf(model, fleetToken), {
     ...asked,
     model,
-    addGenerationPrompt: body.add_generation_prompt ?? true,
+    addGenerationPrompt: add_generation_prompt ?? true,
   });
   const begin = add_special_tokens && model.addBosToken ? model.bosToken : '';
   return { ...rendered, text: begin + rendered.text };
