@@ -20,7 +20,7 @@ const COMMENT = ':';
 const LAST_EVENTS = ['\ndata: [DONE]', '\nevent: message_stop\ndata: {"type":"message_stop"}'] as const;
 const STREAM_ENDS = LAST_EVENTS.map((lines) => Buffer.from(`${lines}\n\n`));
 /** How an event without an id begins: the worker's error. */
-const ERRORS = ['data: ', 'event: error\n'];
+const ERRORS = ['data: ', 'event: error\n', 'event: response.failed\n'];
 
 /**
  * `done`: the last event has passed, nothing is missing. `failed`: the worker ended it with an error. `damaged`: an

@@ -110,6 +110,7 @@ export const responseEventSchema = named(
     event('response.in_progress', whole),
     event('response.completed', whole),
     event('response.incomplete', whole),
+    event('response.failed', whole),
     event('response.output_item.added', item),
     event('response.output_item.done', item),
     event('response.content_part.added', { ...inPart, part: contentPart }),

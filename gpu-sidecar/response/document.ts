@@ -98,7 +98,7 @@ export class DocumentResponse implements ResponseFold {
 
   fail(error: StatorError): string {
     this.#reason ??= 'stop';
-    return DIALECTS[this.#facts.dialect].errorDocument(error);
+    return this.record(error)?.document ?? DIALECTS[this.#facts.dialect].errorDocument(error);
   }
 
   record(end: RecordedEnd): ResponseRecord | null {

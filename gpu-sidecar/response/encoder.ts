@@ -36,6 +36,8 @@ export interface ChunkEncoder {
   finish(end: ChoiceEnd): EventLines;
   /** The end of the response, from the choice that finished last. */
   close(usage: Usage): EventLines;
+  /** The lines of the last event of a response that failed; only in dialects whose failures say how far it came. */
+  failed?(error: StatorError, usage: Usage): string;
   /** Only in dialects whose responses are stored. */
   record?(end: RecordedEnd, usage: Usage): ResponseRecord;
 }

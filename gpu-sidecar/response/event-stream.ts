@@ -123,7 +123,10 @@ export class EventStream implements ResponseFold {
 
   fail(error: StatorError): string {
     this.#reason ??= 'stop';
-    return DIALECTS[this.#facts.dialect].errorLines(error, this.#count) + EVENT_END;
+    const lines =
+      this.#choice.encoder.failed?.(error, this.#usage()) ??
+      DIALECTS[this.#facts.dialect].errorLines(error, this.#count);
+    return lines + EVENT_END;
   }
 
   record(end: RecordedEnd): ResponseRecord | null {

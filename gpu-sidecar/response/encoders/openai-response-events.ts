@@ -6,6 +6,7 @@
  * Log probabilities are in the pieces alone, since a worker that continues a stream has not those of the tokens before.
  */
 
+import type { StatorError } from '../../../durable/runtime/errors.ts';
 import type { ChunkEncoder, EventLines, MakeChunkEncoder, RecordedEnd, ResponseRecord } from '../encoder.ts';
 import type { ResponseFacts } from '../facts.ts';
 import type { FinishReasonName } from '../message.ts';
@@ -80,6 +81,10 @@ class ResponseEvents implements ChunkEncoder {
   close(usage: Usage): EventLines {
     const { state, document } = this.record('told', usage);
     return [this.#event(`response.${state}`, `"response":${document}`), OPENAI_DONE];
+  }
+
+  failed(error: StatorError, usage: Usage): string {
+    return this.#event('response.failed', `"response":${this.record(error, usage).document}`);
   }
 
   record(end: RecordedEnd, usage: Usage): ResponseRecord {

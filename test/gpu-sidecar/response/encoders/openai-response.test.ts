@@ -199,18 +199,34 @@ test('what is stored is the last event, or how far it came', () => {
   expect(openResponse(factsOf(), vocabulary).record('told')).toBeNull();
 });
 
-test('a failure in mid-stream is an error event with the next number', () => {
+test('a failure in mid-stream is the last event, numbered, with how far the response came, and no part of the answer', () => {
   const fold = openResponse(facts, vocabulary);
-  const events = eventsOf(fold.started(0));
-  const error = fold.fail(new StatorError('engine_error', 'it broke'));
-  expect(error).toMatch(/^event: error\ndata: \{"type":"error",/);
-  expect(eventsOf(error)[0]).toEqual({
-    type: 'error',
-    sequence_number: events.length,
-    code: 'engine_error',
-    message: 'it broke',
-    param: null,
+  let sent = fold.started(0);
+  for (const id of tokens.slice(0, 4)) sent += fold.push(id);
+  const last = fold.fail(new StatorError('engine_error', 'it broke'));
+  expect(last).toMatch(/^event: response\.failed\ndata: /);
+  expect(eventsOf(last)[0]).toMatchObject({
+    type: 'response.failed',
+    sequence_number: eventsOf(sent).length,
+    response: {
+      status: 'failed',
+      error: { code: 'server_error', message: 'it broke' },
+      output: [
+        { type: 'reasoning', status: 'completed' },
+        { type: 'message', status: 'incomplete' },
+      ],
+    },
   });
+  const kept = new KeptEvents();
+  kept.push(Buffer.from(sent + last));
+  expect(kept.end()).toBe('failed');
+});
+
+test('a failure of a plain answer is the response that failed', () => {
+  const fold = openResponse({ ...facts, stream: false }, vocabulary);
+  fold.started(0);
+  const document = JSON.parse(fold.fail(new StatorError('engine_error', 'it broke')));
+  expect(document).toMatchObject({ status: 'failed', output: [], error: { message: 'it broke' } });
 });
 
 test('a stream that breaks anywhere continues without a byte missing or doubled', () => {
