@@ -6,10 +6,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Batches } from '../../../durable/batches/batches-object.ts';
-import type { BatchesRpc, BatchRecord, Refused } from '../../../durable/batches/rpc.ts';
-import { ObjectNamespace, type ObjectStub } from '../../../durable/polyfill/object-namespace.ts';
+import type { BatchRecord } from '../../../durable/batches/rpc.ts';
+import { ObjectNamespace } from '../../../durable/polyfill/object-namespace.ts';
 import { VirtualHost } from '../../../durable/polyfill/virtual-host.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
+import type { BatchesStub } from '../../../functions/env.ts';
+import { batchesContract, granted, readFile, sendFile } from '../../contract/batches.contract.ts';
 
 interface Asked {
   name: string;
@@ -35,7 +37,7 @@ class World {
   underWay = 0;
   most = 0;
   answer: Answer = ok;
-  readonly object: ObjectStub<BatchesRpc>;
+  readonly object: BatchesStub;
   readonly #namespace: ObjectNamespace<Batches>;
   #life = 0;
 
@@ -72,7 +74,11 @@ class World {
         throw error;
       },
     });
-    this.object = this.#namespace.getByName('batches') as unknown as ObjectStub<BatchesRpc>;
+    this.object = this.stub('batches');
+  }
+
+  stub(name: string): BatchesStub {
+    return this.#namespace.getByName(name) as unknown as BatchesStub;
   }
 
   crash(): void {
@@ -90,13 +96,8 @@ class World {
   }
 
   async begin(lines: readonly unknown[]): Promise<string> {
-    const id = granted(await this.object.beginFile());
     const text = lines.map((each) => (typeof each === 'string' ? each : JSON.stringify(each))).join('\n');
-    const bytes = new TextEncoder().encode(text);
-    for (let at = 0; at < bytes.length; at += LIMITS.fileChunkBytes) {
-      expect(await this.object.appendFile(id, bytes.slice(at, at + LIMITS.fileChunkBytes))).toBeNull();
-    }
-    granted(await this.object.finishFile(id, { filename: 'in', purpose: 'batch', expiresMs: null }));
+    const id = await sendFile(this.object, new TextEncoder().encode(text));
     const batch = await this.object.createBatch({
       inputFileId: id,
       endpoint: '/v1/completions',
@@ -115,12 +116,7 @@ class World {
   }
 
   async lines(file: string | null): Promise<{ custom_id: string; response: unknown; error: unknown }[]> {
-    let text = '';
-    for (let seq = 0; file !== null; seq++) {
-      const chunk = await this.object.fileChunk(file, seq);
-      if (chunk === null) break;
-      text += new TextDecoder().decode(chunk);
-    }
+    const text = file === null ? '' : new TextDecoder().decode(await readFile(this.object, file));
     return text
       .split('\n')
       .filter((each) => each !== '')
@@ -128,10 +124,19 @@ class World {
   }
 }
 
-function granted<T>(answer: T | Refused): T {
-  if (typeof answer === 'object' && answer !== null && 'refused' in answer) throw new Error(answer.message);
-  return answer as T;
-}
+const contractWorld = new World();
+contractWorld.answer = () => refused(404, 'model_not_found');
+
+batchesContract({
+  stub: (name) => contractWorld.stub(name),
+  async until(ask, right) {
+    for (;;) {
+      const answer = await ask();
+      if (right(answer)) return answer;
+      await contractWorld.host.advance(10);
+    }
+  },
+});
 
 describe('the Batches object', () => {
   it('sends each line as a client of the lowest priority, a few at once, and writes its answers in order', async () => {
