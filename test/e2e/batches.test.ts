@@ -143,7 +143,13 @@ describe('a batch', () => {
     await idle(deployment);
   });
 
-  it('of embeddings and of completions too', async () => {
+  it('of embeddings, completions and responses too', async () => {
+    const response = {
+      custom_id: 'r',
+      method: 'POST',
+      url: '/v1/responses',
+      body: { model: 'mock', input: 'Say hi.', max_output_tokens: 4, store: false },
+    };
     const embedding = {
       custom_id: 'e',
       method: 'POST',
@@ -158,6 +164,9 @@ describe('a batch', () => {
     };
     const one = await until((await begin([embedding], { endpoint: '/v1/embeddings' })).id, ENDS);
     const two = await until((await begin([completion], { endpoint: '/v1/completions' })).id, ENDS);
+    const three = await until((await begin([response], { endpoint: '/v1/responses' })).id, ENDS);
+    expect(await linesOf(three.error_file_id)).toEqual([]);
+    expect((await linesOf(three.output_file_id))[0]?.response?.body['object']).toBe('response');
     expect((await linesOf(one.output_file_id))[0]?.response?.body['data']).toHaveLength(2);
     expect((await linesOf(two.output_file_id))[0]?.response?.body['object']).toBe('text_completion');
   });
