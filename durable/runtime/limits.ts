@@ -42,7 +42,7 @@ export const LIMITS = {
   grammarSize: 100_000,
   /** The thread that tries grammars first: how long it may take to start and at one, processor time of one, waiting ones, outcomes. */
   grammarThreadMs: 20_000,
-  grammarCheckMs: 2_000,
+  grammarCheckMs: 750,
   grammarCompileMs: 250,
   grammarChecks: 64,
   knownGrammars: 64,
@@ -115,10 +115,11 @@ export const LIMITS = {
   /** What is read of a conversation that is continued: turns and characters. */
   conversationTurns: 1_024,
   conversationLength: 16 * 1024 * 1024,
-  /** Without a sign of work for this long, a stored response without an end has failed; how long one `watch` is. */
-  foregroundLeaseMs: 3_600_000,
-  backgroundLeaseMs: 30_000,
-  backgroundWatchMs: 10_000,
+  /** Without a sign of work for this long, a stored response without an end has failed; how long one `watch` is, and how long a response
+      with a client computes before it is watched. */
+  responseLeaseMs: 30_000,
+  responseWatchMs: 10_000,
+  responseWatchAfterMs: 1_000,
   /** Times that a conversation is shortened to fit. */
   truncations: 32,
   /** Responses that one process computes in the background. */

@@ -45,6 +45,11 @@ export class GrammarChecks {
     this.#timers = parts.timers;
   }
 
+  /** Begins the thread, so that the first check does not wait for it. */
+  warm(): void {
+    if (this.#thread === null) this.#next();
+  }
+
   /** Why the grammar is refused; null: it is not. Throws StatorError `overloaded`. */
   async check(grammars: string): Promise<string | null> {
     const known = this.#known.get(grammars);
@@ -58,16 +63,17 @@ export class GrammarChecks {
     return promise;
   }
 
+  /** The thread is begun before it is needed, and again after one was ended. */
   #next(): void {
-    const check = this.#waiting[0];
-    if (check === undefined) return;
     if (this.#thread === null) {
       this.#deadline(LIMITS.grammarThreadMs, CANNOT_RUN);
       this.#thread = { thread: this.#begin(), ready: false };
-    } else if (this.#thread.ready) {
-      this.#deadline(LIMITS.grammarCheckMs, `it takes longer than ${LIMITS.grammarCheckMs} ms to compile`);
-      this.#thread.thread.ask({ grammars: check.grammars });
+      return;
     }
+    const check = this.#waiting[0];
+    if (check === undefined || !this.#thread.ready) return;
+    this.#deadline(LIMITS.grammarCheckMs, `it takes longer than ${LIMITS.grammarCheckMs} ms to compile`);
+    this.#thread.thread.ask({ grammars: check.grammars });
   }
 
   #deadline(delayMs: number, reason: string): void {
@@ -85,6 +91,7 @@ export class GrammarChecks {
         if (answer.kind === 'checked') this.#settle(verdict(answer));
         else {
           this.#thread.ready = true;
+          this.#cancelDeadline?.();
           this.#next();
         }
       },

@@ -32,9 +32,10 @@ export class TokenMasks implements GrammarCompiler {
     this.#vocabulary = vocabulary;
   }
 
-  /** Reads the vocabulary, which takes up to seconds for a large one: engines call it when they start. */
+  /** Reads the vocabulary, which takes up to seconds for a large one, and begins the thread: for engines that start. */
   prepare(): void {
     this.#current();
+    grammarChecks.warm();
   }
 
   async check(grammars: string): Promise<string | null> {

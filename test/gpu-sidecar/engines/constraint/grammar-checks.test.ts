@@ -99,6 +99,20 @@ describe('the checks of grammars', () => {
     expect(await outcomes[1]).toMatch(/does not start/);
   });
 
+  it('begin a thread before it is needed, and another where one was ended', async () => {
+    checks.warm();
+    checks.warm();
+    expect(threads).toHaveLength(1);
+    threads[0]!.answer({ kind: 'ready' });
+    time.advance(2 * LIMITS.grammarThreadMs);
+    const outcome = checks.check('deep');
+    threads[0]!.ended();
+    expect(await outcome).toMatch(/nested too deeply/);
+    expect(threads).toHaveLength(2);
+    time.advance(2 * LIMITS.grammarThreadMs);
+    expect([threads.length, threads[1]!.over, time.waiting]).toEqual([2, true, 0]);
+  });
+
   it('let only so many wait', async () => {
     const outcomes = Array.from({ length: LIMITS.grammarChecks }, (_, i) => checks.check(`${i}`));
     await expect(checks.check('one more')).rejects.toMatchObject({ code: 'overloaded' });
