@@ -9,6 +9,10 @@ import type { AddressInfo } from 'node:net';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { TestProject } from 'vitest/node';
 import {
+  DetokenizeRequestSchema,
+  DetokenizeResponseSchema,
+  EmbedRequestSchema,
+  EmbedResponseSchema,
   type GenerateRequest,
   GenerateRequestSchema,
   GetArtifactRequestSchema,
@@ -122,6 +126,17 @@ function unary(scenario: Scenario, method: string, body: Buffer, response: Serve
     );
     const tokenIds = new Uint8Array(ids.buffer);
     response.end(toBinary(TokenizeResponseSchema, create(TokenizeResponseSchema, { tokenIds })));
+  } else if (method === 'Detokenize') {
+    const { tokenIds } = fromBinary(DetokenizeRequestSchema, body);
+    const ids = [...new Uint32Array(Uint8Array.from(tokenIds).buffer)];
+    const pieces = ids.map((id) => new Uint8Array(Buffer.from(String.fromCodePoint(id))));
+    response.end(toBinary(DetokenizeResponseSchema, create(DetokenizeResponseSchema, { pieces })));
+  } else if (method === 'Embed') {
+    // A text's vector is how many tokens it has, and 1.
+    const { inputs } = fromBinary(EmbedRequestSchema, body);
+    const rows = Float32Array.from(inputs.flatMap((input) => [input.length / 4, 1]));
+    const vectors = new Uint8Array(rows.buffer);
+    response.end(toBinary(EmbedResponseSchema, create(EmbedResponseSchema, { vectors, dimensions: 2 })));
   } else throw new Error(`unknown method ${method}`);
 }
 
