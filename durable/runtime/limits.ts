@@ -234,6 +234,26 @@ export const LIMITS = {
   requestHeadMs: 10_000,
   requestBodyMs: 60_000,
 
+  /** KV memory: blocks of one transfer, transfers of one path at once and waiting blocks; how long one may take. */
+  kvbmBatchBlocks: 16,
+  kvbmTransfers: 4,
+  kvbmQueuedBlocks: 16_384,
+  kvbmTransferMs: 10_000,
+  /** Faults in a row after which a tier rests, how long at first and at most. */
+  kvbmTierFaults: 3,
+  kvbmTierRestMs: 1_000,
+  kvbmTierLongRestMs: 60_000,
+  /** Blocks that the disk filter remembers, and how often it forgets a little. */
+  kvbmFilterBlocks: 1_048_576,
+  kvbmFilterMs: 600_000,
+  /** Blocks of host memory that there are for transfers when none are set. */
+  kvbmStagingBlocks: 64,
+  /** Object stores: attempts after the first, pause before them, what is kept of an error; when an unfinished file is old. */
+  kvbmObjectRetries: 2,
+  kvbmObjectPauseMs: 50,
+  kvbmErrorBodyLength: 512,
+  kvbmUnfinishedMs: 3_600_000,
+
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
