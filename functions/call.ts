@@ -35,7 +35,7 @@ export interface Call extends Caller {
 
 export interface Caller {
   request: Request;
-  /** Ends a request that has no client who could leave. */
+  /** Ends a request whose answer nobody wants any more, though its client may be there, or never was. */
   abort?: AbortSignal;
   /** It waits, or waited, in the router's queue, which may refuse it late: that refusal wants its status. */
   mayBeShed?: boolean;

@@ -10,7 +10,7 @@ import { DurableObject, hostOf } from '#platform';
 import type { Host } from '../platform/host.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { Conversations as Core } from './conversations.ts';
-import type { Cancelled, ConversationsRpc, History, NewResponse, ResponseState } from './rpc.ts';
+import type { Cancelled, ConversationsRpc, History, NewResponse, ResponseState, Watched } from './rpc.ts';
 import { SqlDisk } from './sql-disk.ts';
 
 export class Conversations extends DurableObject implements ConversationsRpc {
@@ -71,17 +71,18 @@ export class Conversations extends DurableObject implements ConversationsRpc {
     return answer;
   }
 
-  watch(id: string): Promise<boolean> {
-    if (!this.#core.wanted(id, this.#host.nowMs())) return Promise.resolve(false);
+  watch(id: string): Promise<Watched> {
+    const now = this.#core.watched(id, this.#host.nowMs());
+    if (now !== 'going') return Promise.resolve(now);
     return new Promise((resolve) => {
       const watchers = this.#watchers.get(id) ?? new Set();
       const look = () => {
         if (!watchers.delete(look)) return;
         if (watchers.size === 0) this.#watchers.delete(id);
-        resolve(this.#core.wanted(id, this.#host.nowMs()));
+        resolve(this.#core.watched(id, this.#host.nowMs()));
       };
       this.#watchers.set(id, watchers.add(look));
-      this.#host.after(LIMITS.backgroundWatchMs, look);
+      this.#host.after(LIMITS.responseWatchMs, look);
     });
   }
 

@@ -15,7 +15,7 @@
  */
 
 import { LIMITS } from '../runtime/limits.ts';
-import type { Cancelled, History, NewResponse, ResponseState, Turn } from './rpc.ts';
+import type { Cancelled, History, NewResponse, ResponseState, Turn, Watched } from './rpc.ts';
 import type { ResponseRow, SqlDisk } from './sql-disk.ts';
 
 const LOST = 'The server lost the response: whoever computed it is gone.';
@@ -42,8 +42,7 @@ export class Conversations {
     const length = inputLength + documentLength;
     if (length > LIMITS.storedResponseLength) return false;
     this.#makeRoom(length);
-    const leaseMs = nowMs + (background ? LIMITS.backgroundLeaseMs : LIMITS.foregroundLeaseMs);
-    const times = { leaseMs, expiresMs: nowMs + LIMITS.responseTtlMs };
+    const times = { leaseMs: nowMs + LIMITS.responseLeaseMs, expiresMs: nowMs + LIMITS.responseTtlMs };
     const begun = { state: 'in_progress' as const, cancelled: false };
     const row = { id, previous, background, ...begun, ...times, inputLength, documentLength };
     this.#disk.insert(row, input, document);
@@ -118,12 +117,13 @@ export class Conversations {
     return { document: this.#break(row, 'cancelled', null) };
   }
 
-  /** Somebody works on it: false when nobody wants it any more. */
-  wanted(id: string, nowMs: number): boolean {
+  /** Somebody works on it. */
+  watched(id: string, nowMs: number): Watched {
     const row = this.#current(id, nowMs);
-    if (row === null || row.cancelled || isEnd(row.state)) return false;
-    this.#disk.lease(id, nowMs + LIMITS.backgroundLeaseMs);
-    return true;
+    if (row === null || row.cancelled) return 'unwanted';
+    if (isEnd(row.state)) return 'ended';
+    this.#disk.lease(id, nowMs + LIMITS.responseLeaseMs);
+    return 'going';
   }
 
   /** Deletes a bounded number of those whose time is over. Says when to come again; null: nothing is left. */

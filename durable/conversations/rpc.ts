@@ -3,8 +3,8 @@
  * asks for one sends it on as it is.
  *
  * A response begins (`begin`), is told of by its worker once it has an end of whatever kind (`finish`), and lives until
- * it is deleted or its time is over. In the background it has no client: the function that computes it asks every few
- * seconds whether it is still wanted (`watch`), which is also the sign that somebody works on it.
+ * it is deleted or its time is over. The function that has it computed asks every few seconds whether it is still wanted
+ * (`watch`), which is also the sign that somebody works on it.
  */
 
 export const RESPONSE_STATES = ['in_progress', 'completed', 'incomplete', 'cancelled', 'failed'] as const;
@@ -38,6 +38,9 @@ export type Cancelled =
   /** `foreground`: its client has it; closing that connection ends it. */
   | { refused: 'missing' | 'foreground' };
 
+/** `unwanted`: cancelled or deleted. */
+export type Watched = 'going' | 'ended' | 'unwanted';
+
 export interface ConversationsRpc {
   /** False: it is too large to be kept. */
   begin(response: NewResponse): boolean;
@@ -54,6 +57,6 @@ export interface ConversationsRpc {
   history(id: string): History;
   /** Of one in the background; one that has its end stays as it is. */
   cancel(id: string): Cancelled;
-  /** True within some seconds while it is wanted, false as soon as it is not. */
-  watch(id: string): Promise<boolean>;
+  /** Answers when that changes, at the latest after some seconds. */
+  watch(id: string): Promise<Watched>;
 }

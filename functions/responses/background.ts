@@ -1,17 +1,17 @@
 /**
  * A response without a client: computed to its end by a function whose own answer is out. Nothing is piped anywhere, so
- * `waitUntil` is right here (design 1.4 forbids it for pipes). The object that keeps the response is watched meanwhile: when
- * somebody cancels or deletes it, the worker's connection is broken, and the worker tells the object how far it came.
+ * `waitUntil` is right here (design 1.4 forbids it for pipes).
  *
  * When this process ends, so does the work: the object finds out when nobody watches, and says that it failed.
  */
-import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import type { ConversationsStub } from '../env.ts';
 import type { InferenceRequest } from '../inference-request.ts';
 import { inResponsesWords } from './chat-words.ts';
 import { runFitting } from './truncate.ts';
+import { watch } from './watch.ts';
 
 let running = 0;
 
@@ -49,14 +49,4 @@ export function inBackground(
 async function compute(call: Call, request: InferenceRequest): Promise<void> {
   const response = await runFitting({ ...request, stream: false }, call);
   await response.text();
-}
-
-async function watch(store: ConversationsStub, id: string, abort: AbortController): Promise<void> {
-  try {
-    while (await store.watch(id)) {}
-  } catch (thrown) {
-    // The object is gone, and nobody can ask for the response.
-    abort.abort(toStatorError(thrown));
-  }
-  abort.abort(new StatorError('cancelled', 'The response was cancelled.'));
 }

@@ -22,6 +22,7 @@ import { historyOf, ownItems, placed, resolved } from './history.ts';
 import { newResponseId, objectOf } from './response-id.ts';
 import { checkServed, responsesRequest } from './responses-request.ts';
 import { runFitting } from './truncate.ts';
+import { watch } from './watch.ts';
 
 /** What keeps running when the response is out. */
 type WaitUntil = (work: Promise<unknown>) => void;
@@ -76,13 +77,18 @@ async function inForeground(
   response: NewResponse,
 ): Promise<Response> {
   const failed = (error: StatorError) => store.fail(response.id, inResponsesWords(error).message);
+  const abort = new AbortController();
+  // The context of this request ends with its answer, and the timer with it.
+  const timer = setTimeout(() => void watch(store, response.id, abort), LIMITS.responseWatchAfterMs);
   const begun = store.begin(response);
-  const [answer, stored] = await Promise.allSettled([runFitting(request, { ...call, failed }), begun]);
+  const running = runFitting(request, { ...call, failed, abort: abort.signal });
+  const [answer, stored] = await Promise.allSettled([running, begun]);
   if (answer.status === 'fulfilled' && stored.status === 'fulfilled') return answer.value;
   if (answer.status === 'fulfilled') {
     await answer.value.body?.cancel().catch(() => {});
     throw new StatorError('worker_unavailable', 'The response cannot be stored.', { cause: stored });
   }
+  clearTimeout(timer);
   // Nobody has heard of it.
   await store.remove(response.id).catch(() => {});
   throw answer.reason;

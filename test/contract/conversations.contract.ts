@@ -83,7 +83,7 @@ export function conversationsContract(stub: (name: string) => ConversationsStub)
     const watched = object.watch('r1');
     const answer = await object.cancel('r1');
     expect(answer).toMatchObject({ document: expect.stringContaining('"cancelled"') });
-    expect(await watched).toBe(false);
+    expect(await watched).toBe('unwanted');
     await object.finish('r1', 'completed', ended('r1'));
     expect(JSON.parse((await object.read('r1'))!)).toMatchObject({ status: 'cancelled', output: [] });
     await object.finish('r1', 'cancelled', ended('r1', 'cancelled'));
@@ -103,16 +103,19 @@ export function conversationsContract(stub: (name: string) => ConversationsStub)
     await object.begin(newResponse('r1', { background: true }));
     const watched = object.watch('r1');
     await object.remove('r1');
-    expect(await watched).toBe(false);
-    expect(await object.watch('r1')).toBe(false);
+    expect(await watched).toBe('unwanted');
+    expect(await object.watch('r1')).toBe('unwanted');
   });
 
   test('who watches hears of the end at once', async () => {
     const object = stub('i');
     await object.begin(newResponse('r1', { background: true }));
     const watched = object.watch('r1');
+    await object.finish('r1', 'cancelled', ended('r1', 'cancelled'));
+    expect(await watched).toBe('going');
+    const again = object.watch('r1');
     await object.finish('r1', 'completed', ended('r1'));
-    expect(await watched).toBe(false);
+    expect(await again).toBe('ended');
   });
 
   test('a failure is told once', async () => {

@@ -230,6 +230,25 @@ describe('a stored response', () => {
     expect(next.output_text).toBe('and on');
   });
 
+  it('is stopped by deleting it while it is streamed', async () => {
+    const stream = await client.responses.create({
+      model: 'slow',
+      input: 'Go on and on.',
+      stream: true,
+      max_output_tokens: 2_000,
+    });
+    const rest = async () => {
+      for await (const event of stream) {
+        if (event.type === 'response.output_text.delta') await client.responses.delete(id).catch(() => {});
+        else if (event.type === 'response.created') id = event.response.id;
+      }
+    };
+    let id = '';
+    expect(await refusal(rest())).toMatchObject({ code: 'cancelled' });
+    await idle(deployment);
+    expect(await refusal(client.responses.retrieve(id))).toMatchObject({ status: 404 });
+  });
+
   it('is cancelled, as far as it came, when its client leaves', async () => {
     const aborter = new AbortController();
     const stream = await client.responses.create(

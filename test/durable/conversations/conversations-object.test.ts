@@ -60,11 +60,11 @@ test('what nobody works on any more has failed', async () => {
   const object = stub('lease');
   await object.begin(newResponse('r1', { background: true }));
   const watched = object.watch('r1');
-  await host.advance(LIMITS.backgroundWatchMs);
-  expect(await watched).toBe(true);
-  await host.advance(LIMITS.backgroundLeaseMs - 1);
+  await host.advance(LIMITS.responseWatchMs);
+  expect(await watched).toBe('going');
+  await host.advance(LIMITS.responseLeaseMs - 1);
   expect(statusOf(await object.read('r1'))).toBe('in_progress');
   await host.advance(1);
   expect(statusOf(await object.read('r1'))).toBe('failed');
-  expect(await object.watch('r1')).toBe(false);
+  expect(await object.watch('r1')).toBe('ended');
 });

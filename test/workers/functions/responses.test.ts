@@ -52,7 +52,8 @@ describe('a stored response', () => {
   });
 
   test('is not continued before it has an end', async () => {
-    const run = await scenario({ steps: [{ kind: 'answer' }] });
+    // One for each request: scripted workers never say that they are done.
+    const run = await scenario({ steps: [{ kind: 'answer' }], workers: 2 });
     const id = await begun(run);
     const early = await ask(run, { previous_response_id: id });
     expect(early.status).toBe(400);
