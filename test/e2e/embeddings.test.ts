@@ -1,10 +1,14 @@
 /** Vectors and tokens over HTTP, by the unmodified `openai` client where it has a method for them. */
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import OpenAI from 'openai';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { embeddingsAnswerSchema } from '../../functions/embeddings/embeddings-schema.ts';
 import { detokenizeAnswerSchema, tokenizeAnswerSchema } from '../../functions/tokens/tokens-schema.ts';
+import { encoderFile } from '../gpu-sidecar/models/gguf/encoder-file.ts';
 import { deploy, eventually, idle, metric, statusOf } from '../harness/deployment.ts';
 
 let deployment: Deployment;
@@ -102,6 +106,29 @@ describe('embeddings', () => {
     };
     expect(answer.data[0]).toMatchObject({ embedding_dimensions: 192 });
     expect(answer.data[0]!.types).toContain('embedding');
+  });
+});
+
+describe('an encoder', () => {
+  it('embeds, and refuses to generate', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'stator-encoder-'));
+    const path = join(folder, 'encoder.gguf');
+    writeFileSync(path, encoderFile());
+    const encoder = await deploy({ workers: 1, engine: 'llama', model: path });
+    const its = new OpenAI({ baseURL: `${encoder.url}/v1`, apiKey: 'none', maxRetries: 0 });
+    const answer = await its.embeddings.create({
+      model: 'small-encoder',
+      input: ['the router', 'the cat sleeps'],
+    });
+    expect(answer.data.map(({ embedding }) => embedding.length)).toEqual([32, 32]);
+    expect(dot(answer.data[0]!.embedding, answer.data[1]!.embedding)).toBeLessThan(0.9999);
+    // With the [CLS] that stands before each text.
+    expect(answer.usage.prompt_tokens).toBe(7);
+    await expect(
+      its.completions.create({ model: 'small-encoder', prompt: 'the cat', max_tokens: 2 }),
+    ).rejects.toMatchObject({ status: 400, code: 'unsupported_parameter', param: 'model' });
+    await idle(encoder);
+    rmSync(folder, { recursive: true });
   });
 });
 
