@@ -4,7 +4,7 @@
  *
  * When this process ends, so does the work: the object finds out when nobody watches, and says that it failed.
  */
-import { StatorError } from '../../durable/runtime/errors.ts';
+import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import type { ConversationsStub } from '../env.ts';
@@ -32,11 +32,13 @@ export function inBackground(
   call.track.outlivesHandler();
   const id = request.record!.responseId;
   const abort = new AbortController();
-  const work = compute({ ...call, abort: abort.signal }, request)
+  const failed = (error: StatorError) => store.fail(id, inResponsesWords(error).message);
+  const work = compute({ ...call, abort: abort.signal, failed }, request)
+    // Nothing is left to do where the worker told the end, or somebody cancelled.
+    .then(() => store.fail(id, 'The worker did not tell the end of the response.'))
     .catch(async (thrown) => {
-      const error = inResponsesWords(thrown);
       call.track.ended(abort.signal.aborted ? 'cancelled' : 'error');
-      if (!abort.signal.aborted) await store.fail(id, error.message);
+      if (!abort.signal.aborted) await failed(toStatorError(thrown));
     })
     .finally(() => {
       running--;

@@ -1,6 +1,7 @@
 /** Stored responses as the platform keeps them: what workers tell, and what it finds out itself. */
 
 import { describe, expect, test } from 'vitest';
+import { until } from '../durable/fleet-client.ts';
 import { errorOf, FLEET_TOKEN, inFlight, platform, post, type Scenario, scenario } from './scenario.ts';
 
 const ask = (run: Scenario, others: Record<string, unknown> = {}) =>
@@ -49,6 +50,17 @@ describe('a stored response', () => {
     expect(refused.status).toBe(503);
     const { responseId } = (await run.log()).generate[0]!;
     expect((await retrieve(responseId)).status).toBe(404);
+  });
+
+  test.each([
+    ['when all its workers were lost under way', { kind: 'cut', at: 1 } as const, 'lost'],
+    ['when its worker never told the end', { kind: 'answer' } as const, 'did not tell'],
+  ])('of the background has failed %s', async (_, step, words) => {
+    const run = await scenario({ steps: [step], workers: 4, document: 'chunked' });
+    const { id } = await (await ask(run, { background: true })).json<{ id: string }>();
+    const stored = async () => (await retrieve(id)).json<{ status: string }>();
+    const failed = await until(stored, ({ status }) => status !== 'in_progress');
+    expect(failed).toMatchObject({ status: 'failed', error: { message: expect.stringContaining(words) } });
   });
 
   test('is not continued before it has an end', async () => {
