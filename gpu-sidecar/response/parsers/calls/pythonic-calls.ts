@@ -11,17 +11,18 @@ export class PythonicCalls implements CallReader {
   #state: State = 'list';
   #word = '';
   #parameters = 0;
-  #value = new PythonValue();
+  #value: PythonValue | null = null;
 
   read(text: string, from: number, out: PartSink): number {
     let at = from;
     while (at < text.length && !this.done) {
       if (this.#state === 'broken') return text.length;
-      if (this.#state === 'value') {
-        at = this.#value.scan(text, at);
-        out.args(this.#value.passed);
-        if (this.#value.done) this.#state = 'after value';
-        if (this.#value.broken) this.#state = 'broken';
+      const value = this.#value;
+      if (this.#state === 'value' && value !== null) {
+        at = value.scan(text, at);
+        out.args(value.passed);
+        if (value.done) this.#state = 'after value';
+        if (value.broken) this.#state = 'broken';
       } else at += this.#char(text[at]!, out);
     }
     return at;
