@@ -30,6 +30,8 @@ export interface Vocabulary {
   /** Raw bytes of a token as text; empty for control tokens. May be half a character. */
   tokenBytes(id: number): Uint8Array;
   isControl(id: number): boolean;
+  /** How a control token is written, as `<|end|>`; empty for the others. */
+  controlText(id: number): string;
   isEndOfGeneration(id: number): boolean;
 }
 

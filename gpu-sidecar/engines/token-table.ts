@@ -42,9 +42,11 @@ export function readTokenTable(
   for (const content of options.eosTokens) ids.set(content, tokenizer.tokenId(content) ?? null);
   const ends = new Set(options.eosTokens.map((token) => ids.get(token)));
   tokenizer.free();
+  const bytesOf = (id: number) => text.subarray(offsets[id], offsets[id + 1]);
   return {
     size: offsets.length - 1,
-    tokenBytes: (id) => (control.has(id) ? EMPTY : text.subarray(offsets[id], offsets[id + 1])),
+    tokenBytes: (id) => (control.has(id) ? EMPTY : bytesOf(id)),
+    controlText: (id) => (control.has(id) ? new TextDecoder().decode(bytesOf(id)) : ''),
     isControl: (id) => control.has(id),
     isEndOfGeneration: (id) => ends.has(id),
     idOf: (content) => ids.get(content) ?? null,

@@ -54,7 +54,7 @@ export function openResponse(
   vocabulary: Vocabulary,
   resume: ResumePoint | null = null,
 ): ResponseFold {
-  const texts = tokenTexts(vocabulary);
+  const texts = tokenTexts(vocabulary, facts.parsing);
   if (!facts.stream) return new DocumentResponse(facts, texts);
   const stream = new EventStream(facts, texts);
   return resume === null ? stream : new ResumedStream(stream, resume);

@@ -90,7 +90,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       envelope: output.envelope,
       promptTokens: promptIds.length,
       contextLengthTokens: bounds.contextLengthTokens,
-      echoText: output.echo ? detokenise(tokenTexts(bounds.vocabulary), promptIds) : '',
+      echoText: output.echo ? detokenise(tokenTexts(bounds.vocabulary, null), promptIds) : '',
       stop: stops,
       choices,
       logprobs: request.sampling?.topLogprobs !== undefined,

@@ -49,7 +49,7 @@ export function parserOptions(
     tools: output.tools === '' ? [] : toolSpecs(output.tools),
   };
   if (options.reasoningParser === null) return options;
-  const ending = detokenise(tokenTexts(vocabulary), promptIds.subarray(-MARKER_TOKENS));
+  const ending = detokenise(tokenTexts(vocabulary, options), promptIds.subarray(-MARKER_TOKENS));
   const reasoningOpen = reasoningOpenAfter(ending, options.reasoningParser);
   return reasoningOpen === undefined ? options : { ...options, reasoningOpen };
 }

@@ -177,6 +177,15 @@ export function engineContract(subject: EngineSubject): void {
       expect(outcomes.slice(0, 3).map(({ tokens }) => tokens.length)).toEqual([64, 64, 64]);
     });
 
+    it('says how control tokens are written, which have no text', async () => {
+      const { vocabulary } = await start();
+      const ids = Array.from({ length: vocabulary.size }, (_, id) => id);
+      const control = ids.filter((id) => vocabulary.isControl(id));
+      expect(control.map((id) => vocabulary.controlText(id))).toContain('<|im_end|>');
+      expect(control.map((id) => vocabulary.tokenBytes(id).length)).toEqual(control.map(() => 0));
+      expect(ids.filter((id) => !vocabulary.isControl(id) && vocabulary.controlText(id) !== '')).toEqual([]);
+    });
+
     it('ends an aborted request once, wherever it is, and frees what it held', async () => {
       const engine = await start({ maxNumSeqs: 1 });
       const long = promptOf(engine, { length: subject.longPromptTokens, salt: 20 });

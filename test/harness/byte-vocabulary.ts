@@ -3,11 +3,16 @@
  */
 import type { Vocabulary } from '../../gpu-sidecar/engines/engine.ts';
 
-export function vocabularyOf(tokens: readonly Uint8Array[]): Vocabulary {
+/** Those without bytes are control tokens; `written`: how they are, by id. */
+export function vocabularyOf(
+  tokens: readonly Uint8Array[],
+  written: Readonly<Record<number, string>> = {},
+): Vocabulary {
   return {
     size: tokens.length,
     tokenBytes: (id) => tokens[id]!,
     isControl: (id) => tokens[id]!.length === 0,
+    controlText: (id) => written[id] ?? '',
     isEndOfGeneration: () => false,
   };
 }

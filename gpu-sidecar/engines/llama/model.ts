@@ -84,6 +84,10 @@ export class LlamaModel implements Vocabulary {
     return this.#control[id] === 1;
   }
 
+  controlText(id: number): string {
+    return this.isControl(id) ? Buffer.from(this.#read(id, true)).toString() : '';
+  }
+
   isEndOfGeneration(id: number): boolean {
     return this.#end[id] === 1;
   }
@@ -108,12 +112,15 @@ export class LlamaModel implements Vocabulary {
   }
 
   #piece(id: number): Uint8Array {
-    if (id >= this.size || this.isControl(id)) return EMPTY;
+    return id >= this.size || this.isControl(id) ? EMPTY : this.#read(id, false);
+  }
+
+  #read(id: number, special: boolean): Uint8Array {
     let buffer = Buffer.alloc(PIECE_BYTES);
-    let length = this.llama.tokenToPiece(this.#vocab, id, buffer, buffer.length, 0, false);
+    let length = this.llama.tokenToPiece(this.#vocab, id, buffer, buffer.length, 0, special);
     if (length < 0) {
       buffer = Buffer.alloc(-length);
-      length = this.llama.tokenToPiece(this.#vocab, id, buffer, buffer.length, 0, false);
+      length = this.llama.tokenToPiece(this.#vocab, id, buffer, buffer.length, 0, special);
     }
     return Uint8Array.from(buffer.subarray(0, Math.max(length, 0)));
   }

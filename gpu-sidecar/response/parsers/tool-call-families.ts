@@ -17,6 +17,8 @@ export interface ToolCallFamily {
   starts: Readonly<Record<string, MakeCallReader>>;
   /** Dropped wherever they stand outside a call. */
   silent: readonly string[];
+  /** Markers of the readers that are tokens of their own in the vocabularies of the family. */
+  inside?: readonly string[];
   /** Calls without a marker at the start of the answer: they begin with `first`. */
   bare?: { first: string; is: IsBareCall; read: MakeCallReader };
 }
@@ -36,7 +38,8 @@ function jsonBetween(...tags: readonly (readonly [start: string, end: string])[]
 }
 
 function xml(start: string, shape: XmlShape, silent: readonly string[]): ToolCallFamily {
-  return { starts: { [start]: xmlCalls(shape) }, silent };
+  const inside = [shape.parameter, shape.keyEnd, shape.valueStart ?? '', shape.valueEnd, shape.end];
+  return { starts: { [start]: xmlCalls(shape) }, silent, inside };
 }
 
 const DEEPSEEK_CALL_END = '<｜tool▁call▁end｜>';
@@ -45,6 +48,7 @@ const deepseek: ToolCallFamily = {
     '<｜tool▁call▁begin｜>': namedJson({ nameEnds: ['<｜tool▁sep｜>', '\n', '{'], end: DEEPSEEK_CALL_END }),
   },
   silent: ['<｜tool▁calls▁begin｜>', '<｜tool▁calls▁end｜>', DEEPSEEK_CALL_END],
+  inside: ['<｜tool▁sep｜>'],
 };
 
 const deepseekV32 = xml(
@@ -97,6 +101,7 @@ const kimiK2: ToolCallFamily = {
     }),
   },
   silent: ['<|tool_calls_section_begin|>', '<|tool_calls_section_end|>', '<|tool_call_end|>'],
+  inside: ['<|tool_call_argument_begin|>'],
 };
 
 const llama3Json: ToolCallFamily = {
@@ -125,6 +130,7 @@ const minimaxM2 = xml(
 const mistral: ToolCallFamily = {
   starts: { '[TOOL_CALLS]': () => new MistralCalls() },
   silent: ['[/TOOL_CALLS]'],
+  inside: ['[ARGS]', '[CALL_ID]'],
 };
 
 const newPythonic: MakeCallReader = () => new PythonicCalls();

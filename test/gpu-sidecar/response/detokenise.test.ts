@@ -24,7 +24,7 @@ function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
 const lengths = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 8 });
 
 function pieces(tokens: readonly Uint8Array[]): string[] {
-  const detokeniser = new Detokeniser(tokenTexts(vocabularyOf(tokens)));
+  const detokeniser = new Detokeniser(tokenTexts(vocabularyOf(tokens), null));
   return [...tokens.map((_, id) => detokeniser.push(id)), detokeniser.flush()];
 }
 
@@ -73,16 +73,16 @@ test('bytes that are nearly characters give what decoding them at once gives', (
 });
 
 test('an emoji over four tokens appears with the last of them', () => {
-  const detokeniser = new Detokeniser(tokenTexts(byteVocabulary));
+  const detokeniser = new Detokeniser(tokenTexts(byteVocabulary, null));
   expect([0xf0, 0x9f, 0x98, 0x80].map((byte) => detokeniser.push(byte))).toEqual(['', '', '', '😀']);
   expect(detokeniser.flush()).toBe('');
 });
 
 test('half a character at the end becomes one replacement character', () => {
-  const detokeniser = new Detokeniser(tokenTexts(byteVocabulary));
+  const detokeniser = new Detokeniser(tokenTexts(byteVocabulary, null));
   expect(detokeniser.push(0xf0) + detokeniser.push(0x9f) + detokeniser.flush()).toBe('\ufffd');
 });
 
 test('a character stays whole when a control token stands inside it', () => {
-  expect(detokenise(tokenTexts(byteVocabulary), Uint32Array.of(0xc3, 256, 0xa9))).toBe('é');
+  expect(detokenise(tokenTexts(byteVocabulary, null), Uint32Array.of(0xc3, 256, 0xa9))).toBe('é');
 });

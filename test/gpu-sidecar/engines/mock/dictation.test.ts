@@ -14,7 +14,7 @@ const bytes = Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte));
 const vocabulary = vocabularyOf([...bytes, ...pieces]);
 const dictation = dictationOf(vocabulary);
 const textOf = (tokens: Uint32Array | null) =>
-  tokens === null ? null : detokenise(tokenTexts(vocabulary), tokens);
+  tokens === null ? null : detokenise(tokenTexts(vocabulary, null), tokens);
 const said = (prompt: string) => textOf(dictation(Uint32Array.from(bytesOf(prompt))));
 
 test('what stands last between the marks', () => {
@@ -49,7 +49,7 @@ test('an engine that is dictated to ends behind it, and goes on where it was bro
   const tokens = Array.from(bytesOf('Say «Say é 😀, and end.», now.'), (byte) => byteIds.get(byte)!);
   const whole = await run(engine, request(tokens, { ignoreEos: false, maxTokens: 99 }));
   expect(whole.reason).toBe('stop');
-  expect(detokenise(tokenTexts(engine.vocabulary), Uint32Array.from(whole.tokens))).toBe(
+  expect(detokenise(tokenTexts(engine.vocabulary, null), Uint32Array.from(whole.tokens))).toBe(
     'Say é 😀, and end.',
   );
   const resumed = { promptTokens: tokens.length, ignoreEos: false, maxTokens: 99 };

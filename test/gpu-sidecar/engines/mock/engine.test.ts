@@ -41,6 +41,7 @@ function started(clock: EngineClock, timing: { speedup: number; decodeMs: number
       size: 100,
       tokenBytes: () => new Uint8Array(0),
       isControl: () => false,
+      controlText: () => '',
       isEndOfGeneration: () => false,
     },
     core: {
