@@ -253,6 +253,9 @@ export const LIMITS = {
   kvbmObjectPauseMs: 50,
   kvbmErrorBodyLength: 512,
   kvbmUnfinishedMs: 3_600_000,
+  /** Objects beyond its capacity that a start deletes; blocks that are looked for at once among those of other workers. */
+  kvbmTrimmedObjects: 10_000,
+  kvbmLookupBlocks: 16,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
