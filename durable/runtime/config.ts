@@ -14,6 +14,7 @@ import { LIMITS } from './limits.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
+const blocks = z.coerce.number().int().min(0);
 const weight = z.coerce.number().min(0);
 const seconds = z.coerce.number().gt(0).max(86_400);
 const text = z.string();
@@ -69,6 +70,34 @@ export const SETTINGS = {
   tokenizer: setting(text, '', 'tokenizer.json for the mock engine; empty: that of the built-in model.'),
   context: setting(z.coerce.number().int().min(0), 0, 'Context length in tokens; 0: what the model has.'),
   blockSize: setting(count.max(1024), 16, 'Tokens per KV block.'),
+  kvbmHostCacheGb: setting(weight, 0, 'KV memory: size of the host tier (G2) in GB; 0: none.'),
+  kvbmHostCacheBlocks: setting(blocks, 0, 'The same as a number of KV blocks, which wins; 0: by size.'),
+  kvbmDiskCacheGb: setting(weight, 0, 'KV memory: size of the disk tier (G3) in GB; 0: none.'),
+  kvbmDiskCacheBlocks: setting(blocks, 0, 'The same as a number of KV blocks, which wins; 0: by size.'),
+  kvbmDiskFolder: setting(text, '', 'Folder of the disk tier; each worker needs its own.'),
+  kvbmDiskFilter: setting(flag, true, 'Only KV blocks seen more than once lately go below host memory.'),
+  kvbmObjectStore: setting(
+    text,
+    '',
+    'KV memory: the tier that workers share (G4): file:///folder or s3://bucket/prefix; empty: none.',
+  ),
+  kvbmObjectBlocks: setting(count, 1_000_000, 'Most KV blocks that a worker keeps in the object store.'),
+  kvbmObjectLookup: setting(flag, true, 'Look there for blocks that other workers have put.'),
+  kvbmObjectEndpoint: setting(text, '', 'URL of a service with the API of S3; empty: that of AWS.'),
+  kvbmObjectRegion: setting(text, 'us-east-1', 'Region of the bucket.'),
+  kvbmObjectAccessKey: setting(text, '', 'Access key of S3.', true),
+  kvbmObjectSecretKey: setting(text, '', 'Secret key of S3.', true),
+  kvbmEviction: setting(
+    z.enum(['lrfu', 'lru', 'lineage', 'sieve', 's3-fifo']),
+    'lrfu',
+    'Which KV block makes room for another in every tier.',
+  ),
+  kvbmMaxConcurrentTransfers: setting(
+    count.max(64),
+    LIMITS.kvbmTransfers,
+    'Transfers between two tiers at a time.',
+  ),
+  kvbmMaxTransferBatchSize: setting(count.max(1024), LIMITS.kvbmBatchBlocks, 'KV blocks in one transfer.'),
   engineSpeedup: setting(weight, 1, 'Divides the simulated time of the mock engine; 0 = no delay.'),
   mockDecodeMs: setting(
     weight,

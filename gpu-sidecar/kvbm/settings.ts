@@ -1,0 +1,51 @@
+/**
+ * The settings of KV memory as the manager takes them: sizes in GB become blocks of this layout, a number of blocks wins over a
+ * size, and an empty tier is none.
+ */
+
+import type { Settings } from '../../durable/runtime/config.ts';
+import { StatorError } from '../../durable/runtime/errors.ts';
+import { type BlockLayout, blockBytes } from './layout.ts';
+import { openObjectStore } from './objects/open-object-store.ts';
+import type { KvbmOptions } from './open-manager.ts';
+
+const GB = 1e9;
+
+type Sizes = Pick<
+  KvbmOptions,
+  'hostBlocks' | 'disk' | 'object' | 'eviction' | 'filterLeast' | 'concurrency' | 'batch'
+>;
+
+/** null: no tier is set. Throws `invalid_request` naming the setting. */
+export function kvbmOptions(settings: Settings, layout: BlockLayout): Sizes | null {
+  const bytes = blockBytes(layout);
+  const blocks = (gb: number, count: number) => count || Math.floor((gb * GB) / bytes);
+  const hostBlocks = blocks(settings.kvbmHostCacheGb, settings.kvbmHostCacheBlocks);
+  const diskBlocks = blocks(settings.kvbmDiskCacheGb, settings.kvbmDiskCacheBlocks);
+  const objectBlocks = settings.kvbmObjectStore === '' ? 0 : settings.kvbmObjectBlocks;
+  if (hostBlocks + diskBlocks + objectBlocks === 0) return null;
+  if (diskBlocks > 0 && settings.kvbmDiskFolder === '') {
+    throw new StatorError('invalid_request', 'kvbm_disk_folder: a disk tier wants a folder', {
+      param: 'kvbmDiskFolder',
+    });
+  }
+  return {
+    hostBlocks,
+    disk: diskBlocks > 0 ? { folder: settings.kvbmDiskFolder, capacityBlocks: diskBlocks } : null,
+    object: objectBlocks > 0 ? objectTier(settings, objectBlocks) : null,
+    eviction: settings.kvbmEviction,
+    filterLeast: settings.kvbmDiskFilter ? 2 : 1,
+    concurrency: settings.kvbmMaxConcurrentTransfers,
+    batch: settings.kvbmMaxTransferBatchSize,
+  };
+}
+
+function objectTier(settings: Settings, capacityBlocks: number): KvbmOptions['object'] {
+  const store = openObjectStore(settings.kvbmObjectStore, {
+    endpoint: settings.kvbmObjectEndpoint || `https://s3.${settings.kvbmObjectRegion}.amazonaws.com`,
+    region: settings.kvbmObjectRegion,
+    accessKeyId: settings.kvbmObjectAccessKey,
+    secretAccessKey: settings.kvbmObjectSecretKey,
+  });
+  return { store, capacityBlocks, lookUpShared: settings.kvbmObjectLookup };
+}
