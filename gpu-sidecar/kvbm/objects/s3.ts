@@ -83,8 +83,8 @@ export class S3 implements ObjectStore {
     for (let attempt = 0; ; attempt++) {
       const response = await this.#send(method, url, init);
       if (response.ok) return response;
-      const fault = FAULT_OF_STATUS[response.status] ?? (response.status >= 500 ? 'unavailable' : 'io');
       const body = (await response.text()).slice(0, LIMITS.kvbmErrorBodyLength);
+      const fault = faultOf(response.status, body);
       if (fault !== 'unavailable' || attempt === LIMITS.kvbmObjectRetries) {
         throw new TierFault(fault, `${method} ${url}: ${response.status} ${body}`);
       }
@@ -104,6 +104,12 @@ export class S3 implements ObjectStore {
       throw new TierFault('unavailable', `${method} ${url}: ${reasonOf(thrown)}`, thrown);
     }
   }
+}
+
+/** A bucket that there is not is no missing block. */
+function faultOf(status: number, body: string): Fault {
+  if (body.includes('NoSuchBucket')) return 'denied';
+  return FAULT_OF_STATUS[status] ?? (status >= 500 ? 'unavailable' : 'io');
 }
 
 const FAULT_OF_STATUS: Readonly<Record<number, Fault>> = {
