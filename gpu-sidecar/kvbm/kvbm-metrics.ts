@@ -65,3 +65,35 @@ export function kvbmMetrics(metrics: Metrics): KvbmMetrics {
     },
   };
 }
+
+/** What a manager says of its tiers when somebody looks. */
+interface TierFigures {
+  readonly waitingBlocks: number;
+  status(): {
+    tier: TierName;
+    capacityBlocks: number;
+    registeredBlocks: number;
+    evictions: number;
+    degraded: boolean;
+  }[];
+}
+
+/** Figures that are looked up at scrape time. */
+export function kvbmGauges(metrics: Metrics, manager: TierFigures): void {
+  const capacity = metrics.gauge('kvbm_capacity_blocks', 'Blocks that a tier can hold.', ['tier']);
+  const registered = metrics.gauge('kvbm_blocks', 'Blocks that a tier holds.', ['tier']);
+  const evictions = metrics.gauge('kvbm_evicted_blocks', 'Blocks of a tier that made room since the start.', [
+    'tier',
+  ]);
+  const degraded = metrics.gauge('kvbm_degraded', '1 while a tier rests after faults.', ['tier']);
+  const waiting = metrics.gauge('kvbm_waiting_blocks', 'Blocks that wait to be copied down.').labels();
+  metrics.onCollect(() => {
+    waiting.set(manager.waitingBlocks);
+    for (const figures of manager.status()) {
+      capacity.labels(figures.tier).set(figures.capacityBlocks);
+      registered.labels(figures.tier).set(figures.registeredBlocks);
+      evictions.labels(figures.tier).set(figures.evictions);
+      degraded.labels(figures.tier).set(figures.degraded ? 1 : 0);
+    }
+  });
+}

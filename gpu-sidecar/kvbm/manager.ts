@@ -88,10 +88,13 @@ export class KvBlockManager implements AsyncDisposable {
     return found;
   }
 
-  /** Brings these into host memory. An abort returns what is there by then. */
+  /**
+   * Brings these into host memory, at most as many as fit: who wants more imports, lets go and asks for the rest. An abort
+   * returns what is there by then.
+   */
   async onboard(blocks: readonly BlockIdentity[], signal?: AbortSignal): Promise<Onboarding> {
-    const wanted = await this.#reachable(blocks);
-    this.#count(blocks.length, wanted);
+    const wanted = await this.#reachable(blocks.slice(0, this.#host.pool.capacityBlocks));
+    this.#count(Math.min(blocks.length, this.#host.pool.capacityBlocks), wanted);
     const coming = wanted.map(
       ({ identity }) => this.#host.pool.hold(identity.hash) ?? this.#fetcher.fetch(identity),
     );
@@ -134,6 +137,11 @@ export class KvBlockManager implements AsyncDisposable {
     ];
   }
 
+  /** Blocks that wait to be copied down. */
+  get waitingBlocks(): number {
+    return this.#offloader.waitingBlocks;
+  }
+
   /** Drops what nobody holds from host memory and disk, and what waits to be moved; returns how many blocks. Other workers' objects stay. */
   clear(): number {
     this.#offloader.clear();
@@ -152,8 +160,9 @@ export class KvBlockManager implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#offloader.clear();
     await this.whenIdle();
-    for (const tier of this.#lower) await tier.close();
-    this.#host.close();
+    const ended = await Promise.all(this.#lower.map((tier) => tier.close()));
+    // What hangs may still write host memory: then it stays until the process ends.
+    if (ended.every(Boolean)) this.#host.close();
   }
 
   #tierOf(hash: bigint): TierName | null {

@@ -6,7 +6,7 @@ import { Metrics } from '../../durable/runtime/metrics.ts';
 import type { BlockIdentity } from './block.ts';
 import { BlockPool } from './block-pool.ts';
 import { EVICTION_POLICIES, type EvictionName } from './eviction/registry.ts';
-import { kvbmMetrics, type LowerTierName } from './kvbm-metrics.ts';
+import { kvbmGauges, kvbmMetrics, type LowerTierName } from './kvbm-metrics.ts';
 import { type BlockLayout, blockBytes, layoutDigest } from './layout.ts';
 import { KvBlockManager } from './manager.ts';
 import type { ObjectStore } from './objects/object-store.ts';
@@ -46,7 +46,8 @@ export interface KvbmOptions {
 export async function openKvBlockManager(options: KvbmOptions): Promise<KvBlockManager> {
   const size = { blockBytes: blockBytes(options.layout), layout: layoutDigest(options.layout) };
   const clock = options.clock ?? wallClock;
-  const metrics = kvbmMetrics(options.metrics ?? new Metrics({ prefix: 'stator' }));
+  const registry = options.metrics ?? new Metrics({ prefix: 'stator' });
+  const metrics = kvbmMetrics(registry);
   const deadline = options.deadline ?? (() => AbortSignal.timeout(LIMITS.kvbmTransferMs));
   const residency = new Residency();
   if (options.listener) residency.subscribe(options.listener);
@@ -92,7 +93,7 @@ export async function openKvBlockManager(options: KvbmOptions): Promise<KvBlockM
   }
   const hostBlocks = options.hostBlocks || LIMITS.kvbmStagingBlocks;
   const arena = new HostArena({ capacityBlocks: hostBlocks, ...size });
-  return new KvBlockManager({
+  const manager = new KvBlockManager({
     device: options.device,
     host: new HostTier(poolOf('host', hostBlocks), arena),
     lower,
@@ -103,6 +104,8 @@ export async function openKvBlockManager(options: KvbmOptions): Promise<KvBlockM
     batch: options.batch,
     lookUpShared: options.object?.lookUpShared ?? false,
   });
+  kvbmGauges(registry, manager);
+  return manager;
 }
 
 /** Parents first, so that they are told of before their children; let go of in the other order, as after use. */

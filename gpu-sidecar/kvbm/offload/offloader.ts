@@ -59,6 +59,7 @@ export class Offloader {
     this.#toLower = options.lower.map((_, level) => queue((batch) => this.#runToLower(level, batch)));
   }
 
+  /** Blocks that wait for a transfer. */
   get waitingBlocks(): number {
     return [this.#toHost, ...this.#toLower].reduce((sum, { waiting }) => sum + waiting, 0);
   }
@@ -92,7 +93,7 @@ export class Offloader {
       }
     }
     if (moves.length === 0) return;
-    const exported = await device.exportBlocks(moves).catch((thrown: unknown) => {
+    const exported = await (async () => device.exportBlocks(moves))().catch((thrown: unknown) => {
       metrics.fault('host', toTierFault(thrown).fault);
       return [];
     });
@@ -133,7 +134,7 @@ export class Offloader {
     const hold = host.pool.hold(job.identity.hash);
     if (hold === null) return metrics.skipped(tier.name, 'evicted');
     const bytes = host.bytes(hold);
-    const { result, settled } = tier.write(hold.described, bytes);
+    const { result, settled } = tier.write(hold.described, bytes, job.priority);
     void settled.then(() => hold[Symbol.dispose]());
     if (await result) metrics.offloaded(tier.name, bytes.length);
     // A tier that fails does not keep blocks from the next one.

@@ -36,15 +36,6 @@ export class Fetcher {
     });
   }
 
-  /** Blocks on their way. */
-  get blocks(): number {
-    return this.#waiters.size;
-  }
-
-  isFetching(hash: bigint): boolean {
-    return this.#waiters.has(hash);
-  }
-
   fetch(identity: BlockIdentity): Promise<BlockHold | null> {
     return new Promise((resolve) => {
       const waiting = this.#waiters.get(identity.hash);

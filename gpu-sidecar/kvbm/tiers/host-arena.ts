@@ -14,8 +14,6 @@ const MAP_FAILED = 2n ** 64n - 1n;
 
 export class HostArena {
   readonly blockBytes: number;
-  /** Whether the kernel was asked for huge pages. */
-  readonly hugePages: boolean;
   readonly #bytes: Uint8Array;
   readonly #unmap: (() => void) | null;
 
@@ -23,7 +21,6 @@ export class HostArena {
     this.blockBytes = options.blockBytes;
     const length = options.capacityBlocks * options.blockBytes;
     const mapped = length >= HUGE_PAGE_BYTES ? mapHugePages(length) : null;
-    this.hugePages = mapped !== null;
     this.#bytes = mapped?.bytes ?? new Uint8Array(length);
     this.#unmap = mapped?.unmap ?? null;
   }

@@ -34,6 +34,8 @@ export class LowerTier {
   readonly name: LowerTierName;
   readonly pool: BlockPool;
   readonly #options: LowerTierOptions;
+  /** Operations that have not really ended. */
+  readonly #running = new Set<Promise<unknown>>();
 
   constructor(options: LowerTierOptions) {
     this.name = options.name;
@@ -59,7 +61,7 @@ export class LowerTier {
   }
 
   /** Stores a block; the result is whether it is there now. Until `settled`, `bytes` are read. */
-  write(described: BlockDescription, bytes: Uint8Array): Attempt<boolean> {
+  write(described: BlockDescription, bytes: Uint8Array, priority: number): Attempt<boolean> {
     const partial = this.pool.allocate();
     if (partial === null) {
       this.#options.metrics.skipped(this.name, 'no_room');
@@ -69,7 +71,7 @@ export class LowerTier {
       this.#options.store.write(partial.slot, described, bytes, signal).then(() => true as const),
     );
     const registered = result.then((done) => {
-      if (done) partial.complete(described).register()[Symbol.dispose]();
+      if (done) partial.complete(described).register(priority)[Symbol.dispose]();
       return done;
     });
     // After a success this does nothing: the partial block has ended.
@@ -113,13 +115,27 @@ export class LowerTier {
   /** In the background; what remains all the same is found out by its checksum, or never asked for. */
   erase(slot: number, described: BlockDescription): void {
     const { store, metrics, deadline } = this.#options;
-    store.erase(slot, described, deadline()).catch((thrown: unknown) => {
-      metrics.fault(this.name, toTierFault(thrown).fault);
-    });
+    const erased = this.#run(() => store.erase(slot, described, deadline()));
+    erased.catch((thrown: unknown) => metrics.fault(this.name, toTierFault(thrown).fault));
   }
 
-  close(): Promise<void> {
-    return this.#options.store.close();
+  /** Whether all that was under way has ended, so that its memory may go; not longer than a deadline. */
+  async close(): Promise<boolean> {
+    const { deadline, store } = this.#options;
+    const signal = deadline();
+    while (this.#running.size > 0 && !signal.aborted)
+      await Promise.race([...this.#running, timeout(signal)]).catch(ignore);
+    const ended = this.#running.size === 0;
+    await store.close();
+    return ended;
+  }
+
+  /** An operation that is counted until it has really ended, however it fails. */
+  #run<T>(operation: () => Promise<T>): Promise<T> {
+    const running = (async () => operation())();
+    const ended = running.then(ignore, ignore).then(() => void this.#running.delete(ended));
+    this.#running.add(ended);
+    return running;
   }
 
   #adopt(identity: BlockIdentity): void {
@@ -137,7 +153,7 @@ export class LowerTier {
       return { result: Promise.resolve(null), settled: Promise.resolve() };
     }
     const signal = deadline();
-    const running = operation(signal);
+    const running = this.#run(() => operation(signal));
     const result = Promise.race([running, timeout(signal)]).then(
       (value) => {
         health.succeeded();

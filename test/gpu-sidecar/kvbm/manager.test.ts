@@ -63,6 +63,37 @@ describe('offloading', () => {
   });
 });
 
+describe('an engine that fails to export', () => {
+  it('costs the blocks and nothing else', async () => {
+    const tiers = new SyntheticTiers();
+    tiers.exportsFail = true;
+    tiers.compute(BLOCKS);
+    await tiers.settle();
+    expect(tiers.manager.match(BLOCKS).blocks).toBe(0);
+    expect(tiers.pools.host.availableBlocks).toBe(tiers.pools.host.capacityBlocks);
+    tiers.exportsFail = false;
+    tiers.compute(BLOCKS);
+    await tiers.settle();
+    expect(tiers.manager.match(BLOCKS).blocks).toBe(4);
+  });
+});
+
+describe('the end', () => {
+  it('waits for what is under way, and no longer than a deadline for what hangs', async () => {
+    const tiers = await onDiskAlone();
+    tiers.stores.disk.next = 'stall';
+    const asked = tiers.manager.onboard(BLOCKS);
+    await soon();
+    const closed = tiers.manager[Symbol.asyncDispose]();
+    await soon();
+    tiers.expire();
+    await soon();
+    tiers.expire();
+    await closed;
+    (await asked)[Symbol.dispose]();
+  });
+});
+
 describe('onboarding', () => {
   it('reads a block once, however many wait for it', async () => {
     const tiers = await onDiskAlone();

@@ -70,6 +70,8 @@ describe('a restart', () => {
     using onboarding = await manager.onboard(BLOCKS);
     expect(onboarding.blocks.map(({ bytes }) => bytes.slice())).toEqual(trueBytes(BLOCKS));
     expect(manager.match(BLOCKS).host).toBe(8);
+    expect(metrics.text()).toContain('stator_kvbm_blocks{tier="disk"} 8');
+    expect(metrics.text()).toContain('stator_kvbm_waiting_blocks 0');
   });
 
   it('after damage to the file returns fewer blocks, and computes and stores the rest anew', async () => {

@@ -96,6 +96,7 @@ export class SyntheticTiers {
   /** What the engine has. */
   readonly device = new Map<bigint, BlockIdentity>();
   readonly exports: number[] = [];
+  exportsFail = false;
   manager!: KvBlockManager;
   pools!: Record<'host' | LowerTierName, BlockPool>;
   readonly #counted = kvbmMetrics(this.metrics);
@@ -202,13 +203,15 @@ export class SyntheticTiers {
     });
     this.manager = new KvBlockManager({
       device: {
-        exportBlocks: async (blocks) => {
+        exportBlocks: (blocks) => {
           this.exports.push(blocks.length);
-          return blocks.map(({ identity, into }) => {
+          if (this.exportsFail) throw new Error('the engine cannot');
+          const done = blocks.map(({ identity, into }) => {
             if (!device.has(identity.hash)) return false;
             into.set(bytesOf(identity, into.length));
             return true;
           });
+          return Promise.resolve(done);
         },
       },
       host: new HostTier(

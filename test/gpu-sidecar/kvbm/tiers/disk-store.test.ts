@@ -1,6 +1,6 @@
 /** The disk tier on real files: what survives a restart, and that damage of any kind is found out. */
 
-import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -117,6 +117,43 @@ describe('the disk tier', () => {
     const { store: again, found } = await open();
     expect(found.blocks.map(({ slot }) => slot)).toEqual([0, 2, 3]);
     await again.close();
+  });
+
+  it('killed at any moment, has whole blocks under their names, or faults', async () => {
+    const names = blocksOfWord('abababab');
+    let [whole, faults] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.nat(7), { minLength: 1, maxLength: 12 }), async (writes) => {
+        const { store } = await open({ capacityBlocks: 3 });
+        // Writes of a slot follow each other, those of several slots overlap.
+        const lanes: Promise<void>[] = [0, 1, 2].map(() => Promise.resolve());
+        for (const name of writes) {
+          const block = names[name]!;
+          lanes[name % 3] = lanes[name % 3]!.then(() =>
+            store.write(name % 3, describedBlock(block, BLOCK_BYTES), bytesOf(block, BLOCK_BYTES)),
+          );
+        }
+        // What a process that is killed now leaves behind: the files as they are, and its lock.
+        await Promise.race(lanes);
+        const left = mkdtempSync(join(tmpdir(), 'kvbm-left-'));
+        for (const file of ['index', 'blocks']) copyFileSync(join(folder, file), join(left, file));
+        const { store: again, found } = await open({ folder: left, capacityBlocks: 3 });
+        for (const { slot, described } of found.blocks) {
+          const into = new Uint8Array(BLOCK_BYTES);
+          const fault = await faultOf(again.read(slot, described, into));
+          if (fault === 'none') expect(into).toEqual(bytesOf(described.identity, BLOCK_BYTES));
+          if (fault === 'none') whole++;
+          else faults++;
+        }
+        await again.close();
+        rmSync(left, { recursive: true });
+        await Promise.all(lanes);
+        await store.close();
+      }),
+      { numRuns: 100 },
+    );
+    expect(whole).toBeGreaterThan(0);
+    expect(faults).toBeLessThan(whole);
   });
 
   it('shows blocks of one layout to none of another', async () => {

@@ -1,0 +1,19 @@
+/** Host memory: every slot its own bytes, small arenas and those that ask for huge pages. */
+
+import { expect, it } from 'vitest';
+import { HostArena } from '../../../../gpu-sidecar/kvbm/tiers/host-arena.ts';
+
+it.each([
+  { capacityBlocks: 3, blockBytes: 1_000 },
+  { capacityBlocks: 5, blockBytes: 1_048_577 },
+])('gives $capacityBlocks slots of $blockBytes bytes, zeroed, none in another', (size) => {
+  const arena = new HostArena(size);
+  const slots = Array.from({ length: size.capacityBlocks }, (_, slot) => slot);
+  for (const slot of slots) expect(arena.block(slot).every((byte) => byte === 0)).toBe(true);
+  for (const slot of slots) arena.block(slot).fill(slot + 1);
+  for (const slot of slots) {
+    expect(arena.block(slot)).toHaveLength(size.blockBytes);
+    expect(arena.block(slot).every((byte) => byte === slot + 1)).toBe(true);
+  }
+  arena.close();
+});
