@@ -30,8 +30,15 @@ export class EngineTiming {
   #stepsMs = FIRST_STEPS * STEP_MS;
   #expectedStepsMs = FIRST_STEPS * STEP_MS;
 
+  #isLearnt = false;
+
   constructor() {
-    for (const tokens of FIRST_PROMPTS) this.learnPrefill(tokens, PASS_MS + TOKEN_MS * tokens);
+    for (const tokens of FIRST_PROMPTS) this.#prompt(tokens, PASS_MS + TOKEN_MS * tokens);
+  }
+
+  /** Its engines have told of a prompt. */
+  get isLearnt(): boolean {
+    return this.#isLearnt;
   }
 
   /** Mean of what its prompts took of late. */
@@ -57,6 +64,11 @@ export class EngineTiming {
   /** A prompt and the time that it took by itself, at most. */
   learnPrefill(tokens: number, ms: number): void {
     if (!(tokens > 0 && ms > 0)) return;
+    this.#isLearnt = true;
+    this.#prompt(tokens, ms);
+  }
+
+  #prompt(tokens: number, ms: number): void {
     this.#prompts.add(tokens, ms);
     const { meanX: meanTokens, meanY: meanMs, variance, covariance } = this.#prompts;
     // Prompts of one length tell no line; neither does noise: then all of the time is the tokens'.

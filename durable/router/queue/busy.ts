@@ -4,7 +4,7 @@
  */
 
 import { prefillTokensAt } from '../prefill-load.ts';
-import { prefillWaitMs } from '../prefill-wait.ts';
+import { isOverdue, prefillWaitMs } from '../prefill-wait.ts';
 import type { Rank } from '../workers.ts';
 import type { PolicyClass } from './policy-profile.ts';
 
@@ -26,10 +26,14 @@ export function isBusy(rank: Rank, policy: PolicyClass, nowMs: number): boolean 
   );
 }
 
-/** Would a request wait there longer than the hold of its class allows? */
+/**
+ * Would a request wait there longer than the hold of its class allows? Where nobody can say, because no engine has told of a
+ * prompt yet or this one is overdue, it waits there and not here.
+ */
 export function waits(rank: Rank, { busyWaitMs }: PolicyClass, nowMs: number): boolean {
-  if (busyWaitMs === null || rank.timing.promptMs <= WORTH_WAITING_MS) return false;
-  return prefillWaitMs(rank, nowMs) > busyWaitMs;
+  const { timing } = rank;
+  if (busyWaitMs === null || !timing.isLearnt || timing.promptMs <= WORTH_WAITING_MS) return false;
+  return prefillWaitMs(rank, nowMs) > busyWaitMs && !isOverdue(rank, nowMs);
 }
 
 /** Nobody there: not busy. */

@@ -6,7 +6,7 @@ import type { RouteAnswer } from '../../../../durable/router/rpc.ts';
 import { resolveSettings, type Settings } from '../../../../durable/runtime/config.ts';
 import { Phase } from '../../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { Harness, type TestSocket } from '../core-harness.ts';
-import { batchFrame } from '../fleet-worker.ts';
+import { batchFrame, endFrame } from '../fleet-worker.ts';
 
 const A = '00000000000000a1';
 const B = '00000000000000b2';
@@ -33,6 +33,18 @@ class Holding extends Harness {
     return now === null;
   }
 
+  /** A worker whose engine is as it is believed to be at first, and has told so. */
+  taughtWorker(instanceId: string, ...more: [overrides?: object, paths?: number[][]]): TestSocket {
+    const socket = this.worker(instanceId, ...more);
+    this.ask('taught', 2_048, { pinned: instanceId });
+    this.clock.advance(16.5 + 0.0184 * 2_048);
+    this.firstToken(socket, 'taught');
+    const answer = this.answers.get('taught');
+    if (answer?.kind === 'decision') socket.send(endFrame(answer.reservation));
+    this.answers.clear();
+    return socket;
+  }
+
   firstToken(socket: TestSocket, requestId: string): void {
     const answer = this.answers.get(requestId);
     if (answer?.kind !== 'decision') throw new Error(`${requestId}: ${JSON.stringify(answer)}`);
@@ -43,8 +55,8 @@ class Holding extends Harness {
 describe('a request waits', () => {
   test('while every worker would let it wait longer than the setting, and no longer', () => {
     const harness = new Holding();
-    const a = harness.worker(A);
-    harness.worker(B);
+    const a = harness.taughtWorker(A);
+    harness.taughtWorker(B);
     expect([harness.ask('r1', 5_000), harness.ask('r2', 5_000), harness.ask('r3', 5_000)]).toEqual([
       false,
       false,
@@ -60,7 +72,7 @@ describe('a request waits', () => {
 
   test('not behind a prompt that will be done sooner than that', () => {
     const harness = new Holding({ routerQueueWaitMs: 500 });
-    harness.worker(A);
+    harness.taughtWorker(A);
     expect([harness.ask('r1', 5_000), harness.ask('r2', 5_000)]).toEqual([false, false]);
   });
 
@@ -71,14 +83,14 @@ describe('a request waits', () => {
       { routerMode: 'round-robin' as const },
     ]) {
       const harness = new Holding(settings);
-      harness.worker(A);
+      harness.taughtWorker(A);
       for (let i = 0; i < 20; i++) expect(harness.ask(`r${i}`, 5_000)).toBe(false);
     }
   });
 
   test('not where prompts take so little that a place in the queue would cost more', () => {
     const harness = new Holding({ routerQueueWaitMs: 0 });
-    const a = harness.worker(A);
+    const a = harness.taughtWorker(A);
     for (let i = 0; i < 200; i++) {
       harness.ask(`quick${i}`, 4_000);
       harness.clock.advance(2);
@@ -88,13 +100,25 @@ describe('a request waits', () => {
   });
 });
 
+test('nobody waits before an engine has told how long a prompt takes, nor for one that is long overdue', () => {
+  const harness = new Holding();
+  harness.worker(A);
+  expect([harness.ask('r1', 5_000), harness.ask('r2', 5_000)]).toEqual([false, false]);
+  const taught = new Holding();
+  const a = taught.taughtWorker(A);
+  expect([taught.ask('r1', 5_000), taught.ask('r2', 5_000)]).toEqual([false, true]);
+  taught.clock.advance(2_000);
+  a.send(batchFrame({}));
+  expect(on(taught, 'r2', A)).toBe(true);
+});
+
 describe('a request that finds the best worker for it busy', () => {
   const PREFIX = Array.from({ length: 1_000 }, (_, i) => i + 1);
   const wanting = () => {
     const harness = new Holding();
     const runtime = { totalKvBlocks: 100_000, kvEventPublishingEnabled: true, engine: 'mock' };
-    const a = harness.worker(A, { runtime }, [PREFIX]);
-    const b = harness.worker(B, { runtime });
+    const a = harness.taughtWorker(A, { runtime }, [PREFIX]);
+    const b = harness.taughtWorker(B, { runtime });
     harness.ask('first', 2_000, { pinned: A });
     expect(harness.ask('continued', 4_400, { blocks: PREFIX })).toBe(true);
     return { harness, a, b };
@@ -125,7 +149,7 @@ describe('a request that finds the best worker for it busy', () => {
 describe('who is next', () => {
   const next = (settings: Partial<Settings>, waiting: Record<string, number>, everyMs = 0): string[] => {
     const harness = new Holding(settings);
-    const a = harness.worker(A);
+    const a = harness.taughtWorker(A);
     harness.ask('first', 5_000);
     for (const [name, tokens] of Object.entries(waiting)) {
       expect(harness.ask(name, tokens)).toBe(true);
