@@ -244,7 +244,7 @@ export const LIMITS = {
   kvbmTierRestMs: 1_000,
   kvbmTierLongRestMs: 60_000,
   /** Blocks that the disk filter remembers, and how often it forgets a little. */
-  kvbmFilterBlocks: 1_048_576,
+  kvbmFilterBlocks: 262_144,
   kvbmFilterMs: 600_000,
   /** Blocks of host memory that there are for transfers when none are set. */
   kvbmStagingBlocks: 64,

@@ -42,7 +42,9 @@ export class BlockPool {
   readonly #state: Uint8Array;
   readonly #references: Uint32Array;
   readonly #described: (BlockDescription | null)[];
+  /** Reset slots, last in first out; those that were adopted meanwhile are passed over. */
   readonly #reset: number[];
+  #resetBlocks: number;
   readonly #bySequence = new Map<bigint, number>();
   #inactive = 0;
   /** Registered blocks that made room. */
@@ -58,6 +60,7 @@ export class BlockPool {
     this.#references = new Uint32Array(n);
     this.#described = new Array<BlockDescription | null>(n).fill(null);
     this.#reset = Array.from({ length: n }, (_, i) => n - 1 - i);
+    this.#resetBlocks = n;
   }
 
   get registeredBlocks(): number {
@@ -71,7 +74,7 @@ export class BlockPool {
 
   /** What an allocation can have. */
   get availableBlocks(): number {
-    return this.#reset.length + this.#inactive;
+    return this.#resetBlocks + this.#inactive;
   }
 
   has(hash: bigint): boolean {
@@ -85,8 +88,10 @@ export class BlockPool {
 
   /** A block to fill, from the reset ones or else in place of an inactive one; null when all are held. */
   allocate(): PartialBlock | null {
-    if (this.#reset.length === 0 && !this.#evictOne()) return null;
-    const slot = this.#reset.pop()!;
+    if (this.#resetBlocks === 0 && !this.#evictOne()) return null;
+    let slot = this.#reset.pop()!;
+    while (this.#state[slot] !== STATE.reset) slot = this.#reset.pop()!;
+    this.#resetBlocks--;
     this.#state[slot] = STATE.partial;
     this.#references[slot] = 1;
     return new PartialBlock(this.#handle, slot);
@@ -94,9 +99,8 @@ export class BlockPool {
 
   /** A slot that is known to have this block, as after a restart; null when the slot or the name is taken. */
   adopt(slot: number, described: BlockDescription): BlockHold | null {
-    const at = this.#reset.indexOf(slot);
-    if (at === NONE || this.has(described.identity.hash)) return null;
-    this.#reset.splice(at, 1);
+    if (this.#state[slot] !== STATE.reset || this.has(described.identity.hash)) return null;
+    this.#resetBlocks--;
     this.#references[slot] = 1;
     return this.#register(slot, described, 0);
   }
@@ -199,6 +203,7 @@ export class BlockPool {
     this.#references[slot] = 0;
     this.#described[slot] = null;
     this.#reset.push(slot);
+    this.#resetBlocks++;
   }
 }
 

@@ -36,6 +36,8 @@ export class TierHealth {
   }
 
   failed(): void {
+    // One of those that had begun before the rest.
+    if (this.degraded && !this.#trying) return;
     this.#trying = false;
     if (++this.#faults < LIMITS.kvbmTierFaults) return;
     this.#restMs = Math.min(Math.max(2 * this.#restMs, LIMITS.kvbmTierRestMs), LIMITS.kvbmTierLongRestMs);

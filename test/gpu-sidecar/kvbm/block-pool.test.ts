@@ -194,5 +194,8 @@ describe('a slot whose block is known', () => {
     expect(pool.adopt(3, described)).toBeNull();
     expect([...told]).toEqual([block('a').hash]);
     expect(pool.hold(block('a').hash)!.slot).toBe(2);
+    expect(pool.availableBlocks).toBe(CAPACITY - 1);
+    const slots = Array.from({ length: CAPACITY }, () => pool.allocate()?.slot ?? null);
+    expect(slots).toEqual([0, 1, 3, 4, null]);
   });
 });

@@ -22,6 +22,15 @@ it('rests after some faults in a row, and not after as many with a success betwe
   expect([health.degraded, health.begin()]).toEqual([true, false]);
 });
 
+it('rests no longer because many operations were under way when it failed', () => {
+  const clock = new ManualClock();
+  const health = new TierHealth(clock);
+  for (let i = 0; i < 100; i++) health.begin();
+  for (let i = 0; i < 100; i++) health.failed();
+  clock.advance(LIMITS.kvbmTierRestMs);
+  expect(health.begin()).toBe(true);
+});
+
 it('lets one operation try after the rest, which grows as long as that fails, and is back when it succeeds', () => {
   const clock = new ManualClock();
   const health = new TierHealth(clock);
