@@ -42,9 +42,12 @@ export interface KvbmOptions {
   wrapStore?: (name: LowerTierName, store: TierStore) => TierStore;
 }
 
-/** Throws TierFault when a tier cannot be opened, StatorError when the layout makes no sense. */
+/** Throws TierFault when a tier cannot be opened, StatorError when the layout makes no sense or memory is short. */
 export async function openKvBlockManager(options: KvbmOptions): Promise<KvBlockManager> {
   const size = { blockBytes: blockBytes(options.layout), layout: layoutDigest(options.layout) };
+  // First, because it may fail and has nothing to leave behind.
+  const hostBlocks = options.hostBlocks || LIMITS.kvbmStagingBlocks;
+  const arena = new HostArena({ capacityBlocks: hostBlocks, ...size });
   const clock = options.clock ?? wallClock;
   const registry = options.metrics ?? new Metrics({ prefix: 'stator' });
   const metrics = kvbmMetrics(registry);
@@ -91,8 +94,6 @@ export async function openKvBlockManager(options: KvbmOptions): Promise<KvBlockM
       metrics.fault('object', toTierFault(thrown).fault);
     });
   }
-  const hostBlocks = options.hostBlocks || LIMITS.kvbmStagingBlocks;
-  const arena = new HostArena({ capacityBlocks: hostBlocks, ...size });
   const manager = new KvBlockManager({
     device: options.device,
     host: new HostTier(poolOf('host', hostBlocks), arena),

@@ -5,6 +5,7 @@
  */
 
 import koffi from 'koffi';
+import { StatorError } from '../../../durable/runtime/errors.ts';
 
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
 const PROT_READ_WRITE = 3;
@@ -17,11 +18,12 @@ export class HostArena {
   readonly #bytes: Uint8Array;
   readonly #unmap: (() => void) | null;
 
+  /** Throws `engine_error` when there is not so much memory. */
   constructor(options: { capacityBlocks: number; blockBytes: number }) {
     this.blockBytes = options.blockBytes;
     const length = options.capacityBlocks * options.blockBytes;
     const mapped = length >= HUGE_PAGE_BYTES ? mapHugePages(length) : null;
-    this.#bytes = mapped?.bytes ?? new Uint8Array(length);
+    this.#bytes = mapped?.bytes ?? plainMemory(length);
     this.#unmap = mapped?.unmap ?? null;
   }
 
@@ -32,6 +34,15 @@ export class HostArena {
 
   close(): void {
     this.#unmap?.();
+  }
+}
+
+function plainMemory(length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    const message = `there is no memory for ${(length / 1e9).toFixed(1)} GB of KV blocks; make the host tier smaller`;
+    throw new StatorError('engine_error', message, { cause });
   }
 }
 

@@ -17,3 +17,9 @@ it.each([
   }
   arena.close();
 });
+
+it('says that there is not so much memory', () => {
+  expect(() => new HostArena({ capacityBlocks: 2 ** 30, blockBytes: 2 ** 21 })).toThrow(
+    'there is no memory for 2251799.8 GB of KV blocks; make the host tier smaller',
+  );
+});
