@@ -41,7 +41,10 @@ export class PartSink {
   }
 
   call(name: string, id?: string): void {
-    this.#parts.push({ kind: 'tool_call', index: this.#calls++, ...(id === undefined ? {} : { id }), name });
+    const index = this.#calls++;
+    this.#parts.push(
+      id === undefined ? { kind: 'tool_call', index, name } : { kind: 'tool_call', index, id, name },
+    );
   }
 
   /** Arguments of the last call. */

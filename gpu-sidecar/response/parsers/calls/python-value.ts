@@ -52,6 +52,13 @@ export class PythonValue {
   /** A value stands here already: only a comma, a colon or a closing bracket may follow. */
   #full = false;
 
+  /** Another value. */
+  begin(): void {
+    this.done = this.broken = this.#comma = this.#keyNext = this.#full = false;
+    this.#quote = this.#escape = this.#atom = '';
+    this.#open.length = 0;
+  }
+
   /** Returns where it stopped: at the end of the text, behind the value, or at what broke it. */
   scan(text: string, from: number): number {
     this.passed = '';

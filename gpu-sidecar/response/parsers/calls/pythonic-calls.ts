@@ -4,6 +4,13 @@ import type { PartSink } from '../part-sink.ts';
 import type { CallReader } from './call-reader.ts';
 import { PythonValue } from './python-value.ts';
 
+/** ASCII of Python's words. */
+const WORD = new Uint8Array(128);
+for (const char of 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_')
+  WORD[char.charCodeAt(0)] = 1;
+const SPACE = 0x20;
+const OPEN = '('.charCodeAt(0);
+
 type State = 'list' | 'between' | 'name' | 'key' | 'value' | 'after value' | 'broken';
 
 export class PythonicCalls implements CallReader {
@@ -11,20 +18,37 @@ export class PythonicCalls implements CallReader {
   #state: State = 'list';
   #word = '';
   #parameters = 0;
-  #value: PythonValue | null = null;
+  /** One for all values: a list may have very many. */
+  readonly #value = new PythonValue();
 
   read(text: string, from: number, out: PartSink): number {
     let at = from;
     while (at < text.length && !this.done) {
       if (this.#state === 'broken') return text.length;
       const value = this.#value;
-      if (this.#state === 'value' && value !== null) {
+      if (this.#state === 'value') {
         at = value.scan(text, at);
         out.args(value.passed);
         if (value.done) this.#state = 'after value';
         if (value.broken) this.#state = 'broken';
-      } else at += this.#char(text[at]!, out);
+      } else {
+        at = this.#passWord(text, at);
+        if (at < text.length) at += this.#char(text[at]!, out);
+      }
     }
+    return at;
+  }
+
+  /** Up to what ends a name or a key, if one is being read. */
+  #passWord(text: string, from: number): number {
+    const isName = this.#state === 'name';
+    if (!isName && this.#state !== 'key') return from;
+    let at = from;
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (isName ? code <= SPACE || code === OPEN : WORD[code] !== 1) break;
+    }
+    if (at > from) this.#word += text.slice(from, at);
     return at;
   }
 
@@ -41,8 +65,7 @@ export class PythonicCalls implements CallReader {
       if (char === ']') this.done = true;
       else if (char !== ',') this.#startWord('name', char);
     } else if (state === 'name') {
-      if (char === '(') this.#open(out);
-      else this.#word += char;
+      this.#open(out);
     } else if (char === ')' && (state === 'after value' || this.#word === '')) {
       out.args(this.#parameters === 0 ? '{}' : '}');
       this.#state = 'between';
@@ -50,7 +73,6 @@ export class PythonicCalls implements CallReader {
       this.#state = char === ',' ? 'key' : 'broken';
       this.#word = '';
     } else if (char === '=') this.#startValue(out);
-    else if (/^\w$/.test(char)) this.#word += char;
     else this.#state = 'broken';
     return 1;
   }
@@ -69,7 +91,7 @@ export class PythonicCalls implements CallReader {
 
   #startValue(out: PartSink): void {
     out.args(`${this.#parameters++ === 0 ? '{' : ', '}${JSON.stringify(this.#word)}: `);
-    this.#value = new PythonValue();
+    this.#value.begin();
     this.#state = 'value';
   }
 }
