@@ -91,8 +91,7 @@ export class Conversations {
     for (let next: string | null = id; next !== null; ) {
       const row = this.#current(next, nowMs);
       if (row === null) return { refused: 'missing', id: next };
-      if (!row.cancelled && !isEnd(row.state) && row.state !== 'cancelled')
-        return { refused: 'unfinished', id: next };
+      if (!row.cancelled && row.state === 'in_progress') return { refused: 'unfinished', id: next };
       chain.push(row);
       length += row.inputLength + row.documentLength;
       if (chain.length > LIMITS.conversationTurns || length > LIMITS.conversationLength) {
@@ -141,7 +140,7 @@ export class Conversations {
       this.#remove(row);
       return null;
     }
-    if (isEnd(row.state) || row.state === 'cancelled' || nowMs < row.leaseMs) return row;
+    if (row.state !== 'in_progress' || nowMs < row.leaseMs) return row;
     this.#break(row, 'failed', LOST);
     return this.#disk.row(id);
   }

@@ -7,7 +7,7 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { concat } from '../bytes.ts';
 import { type BatchesStub, batchesOf, type Env } from '../env.ts';
-import { parseBody } from '../openai/parse.ts';
+import { invalid, parseBody } from '../openai/parse.ts';
 import { fileDocument, granted } from './documents.ts';
 import { fileFormSchema } from './files-schema.ts';
 import { boundaryOf, type MultipartEvent, MultipartReader } from './multipart.ts';
@@ -121,6 +121,3 @@ class Upload {
     }
   }
 }
-
-const invalid = (param: string, reason: string): StatorError =>
-  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

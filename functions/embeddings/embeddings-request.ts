@@ -1,9 +1,8 @@
 /** `POST /v1/embeddings` → texts, or token ids, with the name by which an error may call each of them. */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { RoutingWishes } from '../inference-request.ts';
 import { routingOf } from '../openai/nvext.ts';
-import { parseBody } from '../openai/parse.ts';
+import { invalid, parseBody } from '../openai/parse.ts';
 import { tokenIdsOf } from '../openai/token-prompt.ts';
 import { wellFormed } from '../openai/well-formed.ts';
 import { type EmbeddingsBody, embeddingsSchema } from './embeddings-schema.ts';
@@ -51,6 +50,3 @@ function inputOf(value: unknown, param: string): EmbeddingInput {
   if (value.length === 0) throw invalid(param, 'it is empty.');
   return { param, content: typeof value === 'string' ? wellFormed(value, param) : tokenIdsOf(value, param) };
 }
-
-const invalid = (param: string, reason: string): StatorError =>
-  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

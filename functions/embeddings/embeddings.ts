@@ -14,6 +14,7 @@ import { REQUEST_ID_HEADER } from '../dispatch/response-head.ts';
 import { withHeaders } from '../dispatch/routing-headers.ts';
 import { LATE, within } from '../dispatch/within.ts';
 import { directoryOf } from '../env.ts';
+import { invalid } from '../openai/parse.ts';
 import { renderText } from '../preprocess/chat-template.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
 import { tokeniseText } from '../preprocess/tokenise.ts';
@@ -129,7 +130,7 @@ async function tokensOf(
     throw new StatorError('context_length_exceeded', message, { param });
   }
   if (tokens === 0) {
-    throw new StatorError('invalid_request', `Invalid value for '${param}': it has no tokens.`, { param });
+    throw invalid(param, 'it has no tokens.');
   }
   return tokenIds;
 }

@@ -3,7 +3,7 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
 import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, tokenDataOf } from './nvext.ts';
-import { parseBody, unsupported } from './parse.ts';
+import { invalid, parseBody, unsupported } from './parse.ts';
 import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
 import { extrasOf, forcedCallOf, pastToolCalls, toolsOf } from './tool-request.ts';
@@ -71,6 +71,3 @@ function textOfParts(
   });
   return text;
 }
-
-const invalid = (param: string, reason: string): StatorError =>
-  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

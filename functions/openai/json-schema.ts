@@ -2,8 +2,8 @@
  * Is a JSON schema of a caller one that can be used? Checked by hand: what it says of its own form, that references
  * stay inside, and its size; each schema once, however often it is referred to. What the schema allows is the business of those who enforce it.
  */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { invalid } from './parse.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -35,12 +35,12 @@ class Walk {
 
   schema(value: unknown, at: string, depth: number): void {
     if (typeof value === 'boolean') return;
-    if (!isRecord(value)) throw broken(at, 'expected a JSON schema, an object.');
-    if (this.#same.has(value)) throw broken(at, 'it refers to itself without end.');
+    if (!isRecord(value)) throw invalid(at, 'expected a JSON schema, an object.');
+    if (this.#same.has(value)) throw invalid(at, 'it refers to itself without end.');
     if (this.#visited.has(value)) return;
-    if (depth > LIMITS.schemaDepth) throw broken(this.#param, `deeper than ${LIMITS.schemaDepth} levels.`);
+    if (depth > LIMITS.schemaDepth) throw invalid(this.#param, `deeper than ${LIMITS.schemaDepth} levels.`);
     if (this.#visited.size >= LIMITS.schemaNodes)
-      throw broken(this.#param, `more than ${LIMITS.schemaNodes} schemas in one.`);
+      throw invalid(this.#param, `more than ${LIMITS.schemaNodes} schemas in one.`);
     this.#visited.add(value);
     this.#same.add(value);
     this.#form(value, at);
@@ -59,7 +59,7 @@ class Walk {
     else if (ONE.includes(key)) this.schema(each, at, depth + 1);
     else if (key === '$ref') this.schema(this.#target(each, at), at, depth + 1);
     else if (NAMED.includes(key)) {
-      if (!isRecord(each)) throw broken(at, 'expected an object.');
+      if (!isRecord(each)) throw invalid(at, 'expected an object.');
       for (const [name, one] of Object.entries(each)) this.schema(one, `${at}.${name}`, depth + 1);
     }
   }
@@ -69,22 +69,22 @@ class Walk {
     if (type !== undefined) {
       const names = Array.isArray(type) ? type : [type];
       if (names.length === 0 || !names.every((name) => TYPES.has(name))) {
-        throw broken(`${at}.type`, `expected one of ${[...TYPES].join(', ')}.`);
+        throw invalid(`${at}.type`, `expected one of ${[...TYPES].join(', ')}.`);
       }
     }
     if (
       required !== undefined &&
       !(Array.isArray(required) && required.every((n) => typeof n === 'string'))
     ) {
-      throw broken(`${at}.required`, 'expected a list of names.');
+      throw invalid(`${at}.required`, 'expected a list of names.');
     }
     if (values !== undefined && !(Array.isArray(values) && values.length > 0)) {
-      throw broken(`${at}.enum`, 'expected a list of values.');
+      throw invalid(`${at}.enum`, 'expected a list of values.');
     }
   }
 
   #list(value: unknown, at: string, depth: number): void {
-    if (!Array.isArray(value)) throw broken(at, 'expected a list of schemas.');
+    if (!Array.isArray(value)) throw invalid(at, 'expected a list of schemas.');
     value.forEach((each, index) => {
       this.schema(each, `${at}[${index}]`, depth + 1);
     });
@@ -93,7 +93,7 @@ class Walk {
   /** What a JSON pointer into the schema itself names. */
   #target(reference: unknown, at: string): unknown {
     if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) {
-      throw broken(at, "expected a reference into the schema itself, '#/...'.");
+      throw invalid(at, "expected a reference into the schema itself, '#/...'.");
     }
     let target: unknown = this.#root;
     for (const part of reference.split('/').slice(1)) {
@@ -104,13 +104,10 @@ class Walk {
           ? container[key]
           : undefined;
     }
-    if (target === undefined) throw broken(at, `'${reference}' names nothing.`);
+    if (target === undefined) throw invalid(at, `'${reference}' names nothing.`);
     return target;
   }
 }
 
 const isRecord = (value: unknown): value is Schema =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const broken = (param: string, reason: string): StatorError =>
-  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

@@ -30,7 +30,7 @@ function complain({ path, message }: Problem): StatorError {
   const param = paramName(path);
   if (param === '')
     return new StatorError('invalid_request', `The request body must be a JSON object: ${message}`);
-  return new StatorError('invalid_request', `Invalid value for '${param}': ${message}`, { param });
+  return invalid(param, message);
 }
 
 /** Unions report one list of issues per branch: the branch that got furthest into the value is the one meant. */
@@ -59,4 +59,9 @@ export function paramName(path: readonly PropertyKey[]): string {
 /** Refuses what is understood but not served. */
 export function unsupported(param: string, message: string): StatorError {
   return new StatorError('unsupported_parameter', message, { param });
+}
+
+/** Refuses a value, in OpenAI's words. */
+export function invalid(param: string, reason: string): StatorError {
+  return new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });
 }

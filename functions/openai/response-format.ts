@@ -1,10 +1,10 @@
 /** What an answer must look like, whichever of the fields says so. Throws `invalid_request` naming it. */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { GrammarKind } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import type { Grammar } from '../inference-request.ts';
 import type { FormatFields, GuidedFields } from './guided-schema.ts';
 import { checkSchema } from './json-schema.ts';
+import { invalid } from './parse.ts';
 import { wellFormed } from './well-formed.ts';
 
 type Wish = Required<Grammar>;
@@ -67,6 +67,3 @@ function parsed(text: string, param: string): Readonly<Record<string, unknown>> 
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   throw invalid(param, 'expected a JSON schema, an object.');
 }
-
-const invalid = (param: string, reason: string): StatorError =>
-  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

@@ -1,10 +1,10 @@
 /** Tools, forms of the answer and what else of a chat body only the template and the worker understand. */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { GrammarKind } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import type { Grammar, PastToolCall, TemplateExtras, ToolUse } from '../inference-request.ts';
 import type { ChatBody } from './chat-schema.ts';
 import { checkSchema } from './json-schema.ts';
+import { invalid } from './parse.ts';
 import { wellFormed } from './well-formed.ts';
 
 type Message = ChatBody['messages'][number];
@@ -86,6 +86,3 @@ export function checkValue(value: unknown, param: string, level = 0): void {
   if (level > LIMITS.valueDepth) throw invalid(param, `nested deeper than ${LIMITS.valueDepth} levels.`);
   for (const each of Object.values(value)) checkValue(each, param, level + 1);
 }
-
-const invalid = (param: string, reason: string): StatorError =>
-  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

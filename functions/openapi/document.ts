@@ -43,7 +43,14 @@ const SECURITY: Record<NonNullable<ApiOperation['access']>, Json[]> = {
   open: [],
 };
 
+let made: OpenApiDocument | undefined;
+
 export function openApiDocument(): OpenApiDocument {
+  made ??= make();
+  return made;
+}
+
+function make(): OpenApiDocument {
   const requests = new Schemas('input');
   const answers = new Schemas('output');
   const paths: OpenApiDocument['paths'] = {};

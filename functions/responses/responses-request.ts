@@ -1,9 +1,8 @@
 /** A checked body of `POST /v1/responses` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
 import { agentHintsOf, routingOf } from '../openai/nvext.ts';
-import { unsupported } from '../openai/parse.ts';
+import { invalid, unsupported } from '../openai/parse.ts';
 import { formatOf } from '../openai/response-format.ts';
 import type { ResponsesBody } from '../openai/responses-schema.ts';
 import { samplingOf, stopOf } from '../openai/sampling-request.ts';
@@ -62,6 +61,3 @@ export function responsesRequest(body: ResponsesBody, items: readonly PlacedItem
 function instructions({ instructions: text }: ResponsesBody): ChatMessage[] {
   return text == null ? [] : [{ role: 'system', content: wellFormed(text, 'instructions') }];
 }
-
-const invalid = (param: string, reason: string): StatorError =>
-  new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });

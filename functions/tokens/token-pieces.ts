@@ -3,12 +3,12 @@
  * character may be divided among several tokens.
  */
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
-import { StatorError } from '../../durable/runtime/errors.ts';
 import {
   DetokenizeRequestSchema,
   DetokenizeResponseSchema,
 } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import { callAnyWorker } from '../dispatch/worker-call.ts';
+import { invalid } from '../openai/parse.ts';
 import { tokenizerOf } from '../preprocess/model-files.ts';
 
 const SCHEMAS = { request: DetokenizeRequestSchema, response: DetokenizeResponseSchema };
@@ -29,8 +29,6 @@ export async function tokenPieces(
     const piece = tokenizer.tokenBytes(id);
     if (piece !== undefined) return piece;
     const param = `tokens[${at}]`;
-    throw new StatorError('invalid_request', `Invalid value for '${param}': the model has no token ${id}.`, {
-      param,
-    });
+    throw invalid(param, `the model has no token ${id}.`);
   });
 }

@@ -15,7 +15,7 @@ const WORTH_WAITING_MS = 5;
 export const neverWaits = ({ limits }: PolicyClass) => Object.values(limits).includes(0);
 
 /** By thresholds or by its wait. Strictly above the threshold, so 0 means busy with any prompt token still to compute. */
-export function isBusy(rank: Rank, policy: PolicyClass, nowMs: number): boolean {
+function isBusy(rank: Rank, policy: PolicyClass, nowMs: number): boolean {
   if (rank.prefillTokens === 0) return false;
   const { busyTokens, busyFraction } = policy;
   const prefillTokens = prefillTokensAt(rank, nowMs);

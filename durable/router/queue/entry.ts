@@ -30,7 +30,7 @@ export interface QueueEntry {
   dueMs: number;
   /** Position in its heap. */
   at: number;
-  /** The worker that it would have got at `judgedMs`, and was too busy (readiness.ts). */
+  /** The worker that it would have got at `judgedMs`, and was too busy (held.ts). */
   wanted: Rank | null;
   judgedMs: number;
 }
