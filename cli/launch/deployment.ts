@@ -178,7 +178,14 @@ export class Deployment {
   /** Resolves when some model is ready; rejects when a sidecar cannot start at all. */
   ready(): Promise<string[]> {
     const client = platformClient(this.control.url, this.settings.apiKey, this.fetch);
-    return waitFor(() => client.readyModels(), {
+    // The platform may know a worker before that worker's own line has come, which says its addresses.
+    const said = () =>
+      this.sidecars.length === 0 || this.sidecarLines.some((line) => line?.phase === 'serving');
+    const ready = async () => {
+      const models = await client.readyModels();
+      return said() ? models : null;
+    };
+    return waitFor(ready, {
       timeoutMs: READY_TIMEOUT_MS,
       everyMs: 50,
       failed: this.#failed,

@@ -1,10 +1,13 @@
-/** Free ports: asks the kernel, and says who is asked for when a given port is taken. */
+/** Free ports, and who is asked for when a given port is taken. */
 
 import { createServer } from 'node:net';
 import { StatorError } from '../../durable/runtime/errors.ts';
 
-/** How many ports after the default one are tried. */
+/** How many ports are tried. */
 const TRIES = 100;
+/** Where free ones are looked for, the end excluded. */
+const FIRST = 20_000;
+const END = 32_768;
 
 function canListen(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -14,18 +17,17 @@ function canListen(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** A port that the kernel picks. It is free now; whoever listens soon gets it. */
-export function freePort(host = '127.0.0.1'): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host, port: 0 }, () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
+/**
+ * A port that is free now; whoever listens soon gets it. It lies below the range from which Linux, macOS and IANA give
+ * outgoing connections their ports, so that none of those takes it meanwhile, and is drawn, so that neighbours who ask at
+ * the same time hardly ever get the same.
+ */
+export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (let i = 0; i < TRIES; i++) {
+    const port = FIRST + Math.floor(Math.random() * (END - FIRST));
+    if (await canListen(host, port)) return port;
+  }
+  throw new StatorError('internal', `no free port found on ${host}`);
 }
 
 /** The wanted port; the next free one when it is taken and nobody asked for it by name. */

@@ -32,11 +32,14 @@ export async function plan(overrides: Partial<Settings> = {}): Promise<Deploymen
   return deployment;
 }
 
-/** Starts a deployment on these settings and waits until all its workers are registered. Ended with the test file. */
+/** Starts a deployment on these settings; all its workers are registered and have said their addresses. Ended with the test file. */
 export async function deploy(overrides: Partial<Settings> = {}): Promise<Deployment> {
   const deployment = await plan(overrides);
   await deployment.start();
   await workersServing(deployment, deployment.settings.workers);
+  await eventually('every worker saying its addresses', async () =>
+    deployment.sidecarLines.every((line) => line?.phase === 'serving') ? true : null,
+  );
   return deployment;
 }
 
