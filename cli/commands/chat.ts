@@ -7,7 +7,7 @@ import { chatLoop } from '../chat/chat-loop.ts';
 import { MessageReader } from '../chat/message-reader.ts';
 import { chooseModel, SAMPLING_ARGS, samplingOf } from '../chat/sampling-options.ts';
 import { styleOf } from '../chat/style.ts';
-import { chooseTarget, TARGET_ARGS } from '../chat/target.ts';
+import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
 import { liveRecords } from '../launch/records.ts';
 import { refuseUnknown } from '../settings.ts';
 
@@ -24,8 +24,7 @@ export const chat = defineCommand({
     const [model, ...strays] = args._;
     refuseUnknown({ ...args, _: strays }, new Set(['model', ...Object.keys(OPTIONS)]));
     const sampling = samplingOf(args);
-    const apiKey = args['api-key'] ?? process.env['STATOR_API_KEY'];
-    const target = chooseTarget({ url: args.url, apiKey }, liveRecords());
+    const target = chooseTarget(askedTarget(args, process.env), liveRecords());
     const client = new ChatClient(target);
     const start = { model: await chooseModel(model, client), system: args.system ?? '', messages: [] };
     const screen = process.stdout;

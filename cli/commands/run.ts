@@ -7,7 +7,7 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import { type Shown, showAnswer, tokensPerSecond } from '../chat/answer-view.ts';
 import { ChatClient, type Message } from '../chat/chat-client.ts';
 import { chooseModel, SAMPLING_ARGS, samplingOf } from '../chat/sampling-options.ts';
-import { chooseTarget, TARGET_ARGS } from '../chat/target.ts';
+import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
 import { liveRecords } from '../launch/records.ts';
 import { refuseUnknown } from '../settings.ts';
 
@@ -28,8 +28,7 @@ export const run = defineCommand({
     refuseUnknown({ ...args, _: [] }, new Set(['prompt', ...Object.keys(OPTIONS)]));
     const sampling = samplingOf(args);
     const prompt = await promptOf(args._);
-    const apiKey = args['api-key'] ?? process.env['STATOR_API_KEY'];
-    const client = new ChatClient(chooseTarget({ url: args.url, apiKey }, liveRecords()));
+    const client = new ChatClient(chooseTarget(askedTarget(args, process.env), liveRecords()));
     const model = await chooseModel(args.model, client);
     const messages: Message[] = [{ role: 'user', content: prompt }];
     if (args.system) messages.unshift({ role: 'system', content: args.system });

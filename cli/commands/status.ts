@@ -2,6 +2,7 @@
 
 import { defineCommand } from 'citty';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
+import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
 import { platformClient } from '../launch/platform-client.ts';
 import { liveRecords } from '../launch/records.ts';
 import { controlFetch } from '../launch/tls.ts';
@@ -10,15 +11,15 @@ import { refuseUnknown } from '../settings.ts';
 export const status = defineCommand({
   meta: { name: 'status', description: 'Show running deployments and their workers.' },
   args: {
+    ...TARGET_ARGS,
     url: { type: 'string', description: 'Address of a deployment that was started elsewhere.' },
-    'api-key': { type: 'string', description: 'Its API key (or STATOR_API_KEY).' },
     json: { type: 'boolean', description: 'JSON instead of a table.', default: false },
   },
   async run({ args }): Promise<number> {
-    refuseUnknown(args, new Set(['url', 'api-key', 'json']));
-    const apiKey = args['api-key'] ?? process.env['STATOR_API_KEY'] ?? '';
-    const elsewhere = (url: string) => ({ url, control: { url, tls: null }, apiKey });
-    const targets = args.url ? [elsewhere(args.url.replace(/\/$/, ''))] : liveRecords();
+    refuseUnknown(args, new Set(['json', ...Object.keys(TARGET_ARGS)]));
+    const asked = askedTarget(args, process.env);
+    const records = liveRecords();
+    const targets = asked.url === undefined ? records : [chooseTarget(asked, records)];
     const answers: { url: string; status: RouterStatus }[] = [];
     for (const { apiKey: key, control, url } of targets) {
       const client = platformClient(control.url, key, controlFetch(control));

@@ -8,7 +8,7 @@ import { isIP } from 'node:net';
 import { flagName, type SettingName, type Settings } from '../../durable/runtime/config.ts';
 import { type FleetTls, fleetTls } from '../../gpu-sidecar/tls/fleet-tls.ts';
 import { type Fetch, tlsFetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
-import { readTls, type TlsFiles } from '../../gpu-sidecar/tls/tls-files.ts';
+import { readAuthorities, readTls, type TlsFiles } from '../../gpu-sidecar/tls/tls-files.ts';
 import { freePort } from './ports.ts';
 
 export interface DeploymentTls {
@@ -20,7 +20,17 @@ export interface DeploymentTls {
 /** Where the platform is for those who belong to it, and the files that it wants to see; null: none. */
 export interface Control {
   url: string;
-  tls: { cert: string; key: string; ca: string } | null;
+  tls: ControlFiles | null;
+}
+
+interface ControlFiles {
+  /** Empty, and so is `key`: none is shown. */
+  cert: string;
+  key: string;
+  /** Empty: the authorities that Node trusts. */
+  ca: string;
+  /** The options of a command named them, and not a deployment that runs here. */
+  ownsFlags?: boolean;
 }
 
 const flag = (name: SettingName): string => `--${flagName(name)}`;
@@ -57,9 +67,13 @@ export function controlOf(settings: Settings, url: string): Control {
     : { url: `https://${address}`, tls: { cert, key, ca } };
 }
 
-/** Throws StatorError `invalid_request` when a file is gone. */
+/** Throws StatorError `invalid_request` when a file is gone, or is none. */
 export function controlFetch({ tls }: Control): Fetch {
   if (tls === null) return fetch;
-  const label = (file: string) => `the running deployment's fleet ${file}`;
+  const label = (file: keyof typeof FLAGS) =>
+    tls.ownsFlags ? FLAGS[file] : `the running deployment's fleet ${file}`;
+  if (tls.cert === '') return tlsFetch({ cert: '', key: '', ca: readAuthorities(tls.ca, label('ca')) });
   return tlsFetch(readTls({ ...tls, label }, { hosts: [], signedByCa: false, nowMs: Date.now() }));
 }
+
+const FLAGS = { cert: '--tls-client-cert', key: '--tls-client-key', ca: '--tls-ca' } as const;

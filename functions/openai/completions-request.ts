@@ -2,10 +2,10 @@
 import type { InferenceRequest, Prompt } from '../inference-request.ts';
 import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
 import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, tokenDataOf } from './nvext.ts';
-import { parseBody, unsupported } from './parse.ts';
+import { invalid, parseBody, unsupported } from './parse.ts';
 import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
-import { invalidPrompt, tokenPrompt } from './token-prompt.ts';
+import { tokenPrompt } from './token-prompt.ts';
 import { wellFormed } from './well-formed.ts';
 
 /** What OpenAI generates when a completion names no limit. */
@@ -41,11 +41,11 @@ function promptOf(prompt: CompletionsBody['prompt']): Prompt {
   if (prompt.length > 1) throw unsupported('prompt', 'One prompt per request is served.');
   if (typeof first === 'string') return textPrompt(first);
   if (Array.isArray(first)) return tokenPrompt(first, 'prompt[0]');
-  throw invalidPrompt('prompt[0]', 'expected a string, a token id or an array of token ids.');
+  throw invalid('prompt[0]', 'expected a string, a token id or an array of token ids.');
 }
 
 function textPrompt(text: string): Prompt {
-  if (text === '') throw invalidPrompt('prompt', 'it is empty.');
+  if (text === '') throw invalid('prompt', 'it is empty.');
   return { kind: 'text', text: wellFormed(text, 'prompt') };
 }
 

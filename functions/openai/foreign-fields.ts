@@ -5,7 +5,7 @@
 import * as z from 'zod';
 
 /** Only null, or the answer says what is wrong. */
-const refused = (reason: string) => z.null({ error: reason }).optional();
+export const refused = (reason: string) => z.null({ error: reason }).optional();
 const text = z.string().nullish();
 
 /** Of both endpoints. */
@@ -14,13 +14,17 @@ export const sharedForeignFields = {
   skip_special_tokens: z.literal(true, { error: 'special tokens are never part of the text.' }).nullish(),
 };
 
-export const chatForeignFields = {
-  ...sharedForeignFields,
-  // Who pays, how fast, where it is cached: matters of OpenAI's own service.
+/** Who pays, how fast, where it is cached: matters of OpenAI's own service. */
+export const ownServiceFields = {
   service_tier: text,
   prompt_cache_key: text,
   prompt_cache_retention: text,
   safety_identifier: text,
+};
+
+export const chatForeignFields = {
+  ...sharedForeignFields,
+  ...ownServiceFields,
   /** A guess of the answer; it is right without one. */
   prediction: z.looseObject({ type: z.literal('content') }).nullish(),
   verbosity: z.enum(['low', 'medium', 'high']).nullish(),

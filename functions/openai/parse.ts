@@ -4,6 +4,7 @@
  */
 import type * as z from 'zod';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { issueWords, joinedWords, MISSING } from './issue-words.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -21,7 +22,7 @@ export function parseWith<T>(
   body: unknown,
   complaint: (problem: Problem) => StatorError,
 ): T {
-  const result = schema.safeParse(body);
+  const result = schema.safeParse(body, { error: issueWords });
   if (result.success) return result.data;
   throw complaint(deepest(result.error.issues[0]!, []));
 }
@@ -30,10 +31,16 @@ function complain({ path, message }: Problem): StatorError {
   const param = paramName(path);
   if (param === '')
     return new StatorError('invalid_request', `The request body must be a JSON object: ${message}`);
+  if (message === MISSING) {
+    return new StatorError('invalid_request', `Missing required parameter: '${param}'.`, { param });
+  }
   return invalid(param, message);
 }
 
-/** Unions report one list of issues per branch: the branch that got furthest into the value is the one meant. */
+/**
+ * Unions report one list of issues per branch: the branch that got furthest into the value is the one meant, else the one that found
+ * the right kind of value.
+ */
 function deepest(issue: Issue, prefix: PropertyKey[]): Problem {
   const path = [...prefix, ...issue.path];
   if (issue.code === 'unrecognized_keys') {
@@ -43,7 +50,9 @@ function deepest(issue: Issue, prefix: PropertyKey[]): Problem {
   const branches = issue.errors.map((issues) => deepest(issues[0]!, path));
   const best = branches.reduce((a, b) => (b.path.length > a.path.length ? b : a));
   if (best.path.length > path.length) return best;
-  return { path, message: branches.map((branch) => branch.message).join(', or: ') };
+  const ofItsKind = branches.filter((_, index) => issue.errors[index]![0]!.code !== 'invalid_type');
+  const meant = ofItsKind.length === 1 ? ofItsKind : branches;
+  return { path, message: joinedWords(meant.map((branch) => branch.message)) };
 }
 
 /** `['messages', 0, 'role']` → `messages[0].role`. */

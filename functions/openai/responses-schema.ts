@@ -5,7 +5,7 @@
  */
 import * as z from 'zod';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import { sharedForeignFields } from './foreign-fields.ts';
+import { ownServiceFields, refused, sharedForeignFields } from './foreign-fields.ts';
 import { guidedFields } from './guided-schema.ts';
 import { samplingFields, tokenCount } from './sampling-schema.ts';
 
@@ -109,20 +109,12 @@ const INCLUDABLE = [
 
 const { n: _n, max_tokens: _maxTokens, ...sampling } = samplingFields;
 
-/** Only null, or the answer says what is wrong. */
-const refused = (reason: string) => z.null({ error: reason }).optional();
-const text = z.string().nullish();
-
 export const responsesSchema = z.strictObject({
   ...sampling,
   ...sharedForeignFields,
   ...guidedFields,
-  // Who pays, how fast, where it is cached: matters of OpenAI's own service.
-  service_tier: text,
-  prompt_cache_key: text,
-  prompt_cache_retention: text,
+  ...ownServiceFields,
   prompt_cache_options: record.nullish(),
-  safety_identifier: text,
   conversation: refused("conversations are not served: use 'previous_response_id'."),
   prompt: refused('stored prompts are not served.'),
   context_management: refused("it is not served: use 'truncation'."),

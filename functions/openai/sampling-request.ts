@@ -1,7 +1,7 @@
 /** The shared fields of a validated body → sampling and stop conditions. OpenAI's defaults: temperature 1, top_p 1. */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Sampling, StopConditions } from '../inference-request.ts';
+import { invalid } from './parse.ts';
 import type { SamplingBody } from './sampling-schema.ts';
 import { wellFormed } from './well-formed.ts';
 
@@ -27,8 +27,7 @@ export function samplingOf(body: SamplingBody): Sampling {
 function logitBiasOf(bias: Record<string, number>): [number, number][] {
   const entries = Object.entries(bias);
   if (entries.length > LIMITS.logitBiasEntries) {
-    const message = `Invalid value for 'logit_bias': at most ${LIMITS.logitBiasEntries} entries are allowed.`;
-    throw new StatorError('invalid_request', message, { param: 'logit_bias' });
+    throw invalid('logit_bias', `at most ${LIMITS.logitBiasEntries} entries are allowed.`);
   }
   return entries.map(([tokenId, value]) => [Number(tokenId), value]);
 }
@@ -42,8 +41,7 @@ export function stopOf(body: SamplingBody, maxTokens: number | null): StopCondit
   const { stop } = body;
   const minTokens = body.min_tokens ?? 0;
   if (maxTokens !== null && minTokens > maxTokens) {
-    const message = `Invalid value for 'min_tokens': ${minTokens} is more than max_tokens (${maxTokens}).`;
-    throw new StatorError('invalid_request', message, { param: 'min_tokens' });
+    throw invalid('min_tokens', `${minTokens} is more than max_tokens (${maxTokens}).`);
   }
   return {
     maxTokens,

@@ -1,10 +1,10 @@
 /** A prompt that the client tokenised: checked by hand, because a schema per token id would cost more than the routing. */
-import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Prompt } from '../inference-request.ts';
+import { invalid } from './parse.ts';
 
 /** Throws `invalid_request` naming the element. */
 export function tokenPrompt(ids: readonly unknown[], param: string): Prompt {
-  if (ids.length === 0) throw invalidPrompt(param, 'it is empty.');
+  if (ids.length === 0) throw invalid(param, 'it is empty.');
   return { kind: 'tokens', tokenIds: tokenIdsOf(ids, param) };
 }
 
@@ -14,13 +14,9 @@ export function tokenIdsOf(ids: readonly unknown[], param: string): Uint32Array 
   for (let at = 0; at < ids.length; at++) {
     const id = ids[at];
     if (typeof id !== 'number' || id >>> 0 !== id) {
-      throw invalidPrompt(`${param}[${at}]`, 'expected a token id, an integer from 0 up.');
+      throw invalid(`${param}[${at}]`, 'expected a token id, an integer from 0 up.');
     }
     tokenIds[at] = id;
   }
   return tokenIds;
-}
-
-export function invalidPrompt(param: string, reason: string): StatorError {
-  return new StatorError('invalid_request', `Invalid value for '${param}': ${reason}`, { param });
 }

@@ -4,7 +4,7 @@
  */
 import * as z from 'zod';
 import { errorSchema } from '../openai/error-schema.ts';
-import { type Answer, type ApiOperation, type Content, namedSchemas, opaque } from './operation.ts';
+import { type Answer, type ApiOperation, type Content, namedSchemas, opaque, TAGS } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
 import type { Schema } from './schema-rows.ts';
 
@@ -62,7 +62,7 @@ function make(): OpenApiDocument {
   return {
     openapi: '3.1.0',
     info: { title: 'Stator', version: '1', description: DESCRIPTION, license: { name: 'Apache-2.0' } },
-    tags: [...new Set(OPERATIONS.map(({ tag }) => tag))].map((name) => ({ name })),
+    tags: TAGS.map((name) => ({ name })),
     paths,
     components: {
       schemas: { ...requests.components(), ...answers.components() },

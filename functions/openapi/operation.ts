@@ -15,6 +15,9 @@ export interface Answer {
   content?: Content;
 }
 
+/** What operations are about, in the order of the reference: what people call, then what belongs to the fleet. */
+export const TAGS = ['OpenAI', 'Anthropic', 'Tokens', 'Router', 'Platform'] as const;
+
 export interface ApiOperation {
   method: 'get' | 'post' | 'put' | 'delete' | 'patch';
   /** As `app.ts` registers it: `/v1/models/:id{.+}`. */
@@ -22,7 +25,7 @@ export interface ApiOperation {
   /** `operationId`. */
   id: string;
   /** Its heading on the page. */
-  tag: string;
+  tag: (typeof TAGS)[number];
   summary: string;
   /** What the summary cannot hold. */
   description?: string;

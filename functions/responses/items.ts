@@ -65,17 +65,19 @@ function takeAssistant(messages: ChatMessage[]): ChatMessage {
 }
 
 function addReasoning(messages: ChatMessage[], text: string): void {
-  const last = messages.at(-1);
-  const before = last?.role === 'assistant' && last.content === '' && last.tool_calls === undefined;
-  const message = before ? messages.pop()! : { role: 'assistant', content: '' };
+  const message = takeThinking(messages);
   messages.push({ ...message, reasoning_content: (message.reasoning_content ?? '') + text });
 }
 
 /** Thoughts come before what is said; whatever else was said before is a message of its own. */
-function addContent(messages: ChatMessage[], text: string): void {
+const addContent = (messages: ChatMessage[], text: string): void =>
+  void messages.push({ ...takeThinking(messages), content: text });
+
+/** The assistant's message at the end that has said and called nothing yet; a new one where there is none. */
+function takeThinking(messages: ChatMessage[]): ChatMessage {
   const last = messages.at(-1);
   const goesOn = last?.role === 'assistant' && last.content === '' && last.tool_calls === undefined;
-  messages.push({ ...(goesOn ? messages.pop()! : { role: 'assistant' }), content: text });
+  return goesOn ? messages.pop()! : { role: 'assistant', content: '' };
 }
 
 const TEXTS: readonly string[] = ['input_text', 'output_text', 'text', 'reasoning_text', 'summary_text'];

@@ -3,7 +3,8 @@
 import type { StatorError } from '../../durable/runtime/errors.ts';
 import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
-import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
+import { type ChoiceTurns, endOfMarker } from './choice-turns.ts';
+import { Choices } from './choices.ts';
 import type { RecordedEnd, ResponseRecord, WholeAnswer } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
 import type { ResponseFacts } from './facts.ts';
@@ -23,11 +24,9 @@ interface CollectedChoice {
 export class DocumentResponse implements ResponseFold {
   readonly contentType = 'application/json';
   readonly failed = null;
-  readonly turns: ChoiceTurns | null;
   readonly #facts: ResponseFacts;
   readonly #texts: TokenTexts;
-  readonly #choices: readonly CollectedChoice[];
-  #choice: CollectedChoice;
+  readonly #choices: Choices<CollectedChoice>;
   #tokens = 0;
   #cachedTokens = 0;
   #reason: AnswerEnd | null = null;
@@ -35,15 +34,15 @@ export class DocumentResponse implements ResponseFold {
   constructor(facts: ResponseFacts, texts: TokenTexts) {
     this.#facts = facts;
     this.#texts = texts;
-    const choices: CollectedChoice[] = [];
-    for (let index = 0; index < facts.choices; index++) {
+    this.#choices = new Choices(facts.choices, () => {
       const log = facts.logprobs ? new TokenLog(texts) : null;
       const [answer, parts] = [new Answer(texts, facts), MessageParts.of(facts)];
-      choices.push({ answer, log, parts, message: new WholeMessage(), reason: 'stop' });
-    }
-    this.#choices = choices;
-    this.#choice = choices[0]!;
-    this.turns = choices.length === 1 ? null : new ChoiceTurns(choices.length);
+      return { answer, log, parts, message: new WholeMessage(), reason: 'stop' };
+    });
+  }
+
+  get turns(): ChoiceTurns | null {
+    return this.#choices.turns;
   }
 
   get tokens(): number {
@@ -73,7 +72,7 @@ export class DocumentResponse implements ResponseFold {
       if (end !== null) return this.finish(end);
     }
     this.#tokens++;
-    const choice = this.#choice;
+    const choice = this.#choices.current;
     const text = choice.answer.push(id);
     add(choice, text);
     choice.log?.add(id, logprobs);
@@ -83,16 +82,13 @@ export class DocumentResponse implements ResponseFold {
       if (text === '') choice.log?.drop();
       return this.#ending(choice.answer.ended);
     }
-    if (this.turns !== null) {
-      this.turns.took(id);
-      this.#choice = this.#choices[this.turns.turn]!;
-    }
+    this.#choices.took(id);
     return '';
   }
 
   finish(reason: AnswerEnd): string {
-    const { answer } = this.#choice;
-    add(this.#choice, answer.finish(reason));
+    const { answer } = this.#choices.current;
+    add(this.#choices.current, answer.finish(reason));
     return this.#ending(answer.ended ?? reason);
   }
 
@@ -116,15 +112,10 @@ export class DocumentResponse implements ResponseFold {
 
   /** The choice whose turn it is has ended; with the last one comes the document. */
   #ending(reason: AnswerEnd): string {
-    const { message, parts } = this.#choice;
+    const { message, parts } = this.#choices.current;
     if (parts !== null) message.add(parts.end(reason));
-    this.#choice.reason = parts?.reason(reason) ?? reason;
-    this.turns?.ended();
-    const next = this.turns?.turn ?? -1;
-    if (next >= 0) {
-      this.#choice = this.#choices[next]!;
-      return '';
-    }
+    this.#choices.current.reason = parts?.reason(reason) ?? reason;
+    if (this.#choices.ended()) return '';
     this.#reason = reason;
     return DIALECTS[this.#facts.dialect].document(this.#facts, this.#whole());
   }
@@ -133,10 +124,10 @@ export class DocumentResponse implements ResponseFold {
     const usage = {
       promptTokens: this.#facts.promptTokens,
       completionTokens: this.#tokens,
-      reasoningTokens: reasoningTokensOf(this.#choices),
+      reasoningTokens: reasoningTokensOf(this.#choices.all),
       cachedTokens: this.#cachedTokens,
     };
-    const choices = this.#choices.map(({ answer, message, reason, log }) => ({
+    const choices = this.#choices.all.map(({ answer, message, reason, log }) => ({
       message,
       reason,
       stopString: answer.stopString,

@@ -17,7 +17,8 @@ import type { StatorError } from '../../durable/runtime/errors.ts';
 import { formatEventId } from '../../durable/runtime/event-id.ts';
 import type { TokenLogprobs } from '../engines/engine.ts';
 import { Answer, type AnswerEnd } from './answer.ts';
-import { ChoiceTurns, endOfMarker } from './choice-turns.ts';
+import { type ChoiceTurns, endOfMarker } from './choice-turns.ts';
+import { Choices } from './choices.ts';
 import { EVENT_END, KEEP_ALIVE } from './comment.ts';
 import type { ChunkEncoder, EventLines, RecordedEnd, ResponseRecord } from './encoder.ts';
 import { DIALECTS } from './encoders/dialects.ts';
@@ -41,12 +42,9 @@ interface StreamedChoice {
 export class EventStream implements ResponseFold {
   readonly contentType = 'text/event-stream';
   readonly failed = null;
-  readonly turns: ChoiceTurns | null;
   readonly #facts: ResponseFacts;
   readonly #texts: TokenTexts;
-  readonly #choices: readonly StreamedChoice[];
-  /** The choice whose token comes next, or the last one. */
-  #choice: StreamedChoice;
+  readonly #choices: Choices<StreamedChoice>;
   /** Tokens since the last event. */
   #heldIds: number[] = [];
   #tokens = 0;
@@ -60,15 +58,15 @@ export class EventStream implements ResponseFold {
     this.#facts = facts;
     this.#texts = texts;
     const { chunks } = DIALECTS[facts.dialect];
-    const choices: StreamedChoice[] = [];
-    for (let index = 0; index < facts.choices; index++) {
+    this.#choices = new Choices(facts.choices, (index) => {
       const log = facts.logprobs ? new TokenLog(texts) : null;
       const [answer, parts] = [new Answer(texts, facts), MessageParts.of(facts)];
-      choices.push({ answer, encoder: chunks(facts, index), log, parts });
-    }
-    this.#choices = choices;
-    this.#choice = choices[0]!;
-    this.turns = choices.length === 1 ? null : new ChoiceTurns(choices.length);
+      return { answer, encoder: chunks(facts, index), log, parts };
+    });
+  }
+
+  get turns(): ChoiceTurns | null {
+    return this.#choices.turns;
   }
 
   get tokens(): number {
@@ -92,7 +90,7 @@ export class EventStream implements ResponseFold {
     if (this.#begun) return '';
     this.#begun = true;
     let events = '';
-    for (const { encoder } of this.#choices) events += this.#events(encoder.begin(cachedTokens));
+    for (const { encoder } of this.#choices.all) events += this.#events(encoder.begin(cachedTokens));
     return events;
   }
 
@@ -103,20 +101,17 @@ export class EventStream implements ResponseFold {
       if (end !== null) return this.finish(end);
     }
     this.#tokens++;
-    const { answer, log } = this.#choice;
+    const { answer, log } = this.#choices.current;
     const text = answer.push(id);
     const content = log === null ? this.#content(text) : this.#logged(log, { id, text, logprobs });
-    this.#choice.parts?.counted();
+    this.#choices.current.parts?.counted();
     if (answer.ended !== null) return content + this.#ending(answer.ended);
-    if (this.turns !== null) {
-      this.turns.took(id);
-      this.#choice = this.#choices[this.turns.turn]!;
-    }
+    this.#choices.took(id);
     return content;
   }
 
   finish(reason: AnswerEnd): string {
-    const { answer } = this.#choice;
+    const { answer } = this.#choices.current;
     const content = this.#content(answer.finish(reason));
     return content + this.#ending(answer.ended ?? reason);
   }
@@ -124,13 +119,13 @@ export class EventStream implements ResponseFold {
   fail(error: StatorError): string {
     this.#reason ??= 'stop';
     const lines =
-      this.#choice.encoder.failed?.(error, this.#usage()) ??
+      this.#choices.current.encoder.failed?.(error, this.#usage()) ??
       DIALECTS[this.#facts.dialect].errorLines(error, this.#count);
     return lines + EVENT_END;
   }
 
   record(end: RecordedEnd): ResponseRecord | null {
-    return this.#choice.encoder.record?.(end, this.#usage()) ?? null;
+    return this.#choices.current.encoder.record?.(end, this.#usage()) ?? null;
   }
 
   keepAlive(): string {
@@ -143,14 +138,14 @@ export class EventStream implements ResponseFold {
 
   #content(text: string): string {
     if (text === '') return '';
-    const { encoder, parts } = this.#choice;
+    const { encoder, parts } = this.#choices.current;
     if (parts !== null) return this.#parts(parts.push(text));
     return this.#events(encoder.text(text));
   }
 
   #parts(parts: readonly ContentPart[]): string {
     let events = '';
-    for (const part of parts) events += this.#events(this.#choice.encoder.part(part));
+    for (const part of parts) events += this.#events(this.#choices.current.encoder.part(part));
     return events;
   }
 
@@ -158,7 +153,7 @@ export class EventStream implements ResponseFold {
   #logged(log: TokenLog, token: { id: number; text: string; logprobs: TokenLogprobs | undefined }): string {
     log.add(token.id, token.logprobs);
     const tokens = log.take();
-    const { answer, encoder, parts } = this.#choice;
+    const { answer, encoder, parts } = this.#choices.current;
     if (token.text === '' && answer.ended !== null) return '';
     if (parts === null) return this.#events(encoder.logged(token.text, tokens, this.#texts));
     const made = parts.push(token.text);
@@ -169,16 +164,11 @@ export class EventStream implements ResponseFold {
 
   /** The choice whose turn it is has ended, and the response with the last of them. */
   #ending(reason: AnswerEnd): string {
-    const { answer, encoder, parts } = this.#choice;
+    const { answer, encoder, parts } = this.#choices.current;
     const rest = parts === null ? '' : this.#parts(parts.end(reason));
     const end = { reason: parts?.reason(reason) ?? reason, stopString: answer.stopString };
     const finish = rest + this.#events(encoder.finish(end));
-    this.turns?.ended();
-    const next = this.turns?.turn ?? -1;
-    if (next >= 0) {
-      this.#choice = this.#choices[next]!;
-      return finish;
-    }
+    if (this.#choices.ended()) return finish;
     this.#reason = reason;
     return finish + this.#events(encoder.close(this.#usage()));
   }
@@ -187,7 +177,7 @@ export class EventStream implements ResponseFold {
     return {
       promptTokens: this.#facts.promptTokens,
       completionTokens: this.#tokens,
-      reasoningTokens: reasoningTokensOf(this.#choices),
+      reasoningTokens: reasoningTokensOf(this.#choices.all),
       cachedTokens: this.#cachedTokens,
     };
   }

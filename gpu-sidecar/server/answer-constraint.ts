@@ -2,9 +2,11 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Constraint, GrammarCompiler } from '../engines/constraint/constraint.ts';
+import type { Vocabulary } from '../engines/engine.ts';
 import type { ModelCard } from '../proto/gen/stator/v1/model_pb.js';
 import { type Grammar, GrammarKind } from '../proto/gen/stator/v1/worker_pb.js';
 import { answerGrammar } from '../response/grammar/answer-grammar.ts';
+import { controlIds } from '../response/grammar/control-ids.ts';
 import type { ParserOptions } from '../response/parsers/parser.ts';
 
 /** A grammar that is well-formed as far as can be said without compiling it. */
@@ -16,6 +18,8 @@ export interface WantedGrammar {
   grammars: GrammarCompiler;
 }
 
+const NO_CONTROLS: ReadonlyMap<string, number> = new Map();
+
 /** Longer reasons are a grammar told back. */
 const REASON_LENGTH = 400;
 
@@ -25,11 +29,12 @@ export function wantedGrammar(
   options: {
     grammars: GrammarCompiler | undefined;
     card: ModelCard;
+    vocabulary: Vocabulary;
     parsing: ParserOptions | null;
     oneToolCall: boolean;
   },
 ): WantedGrammar {
-  const { grammars, card, parsing, oneToolCall } = options;
+  const { grammars, card, vocabulary, parsing, oneToolCall } = options;
   const forced = grammar.kind === GrammarKind.TOOL_CALL;
   const param = grammar.param || (forced ? 'tool_choice' : 'response_format');
   if (grammars === undefined) {
@@ -46,6 +51,7 @@ export function wantedGrammar(
       reasoningOpen: parsing?.reasoningOpen,
       tools: parsing?.tools ?? [],
       oneToolCall,
+      controls: parsing === null ? NO_CONTROLS : controlIds(vocabulary, parsing),
     },
   );
   return { source, param, grammars };

@@ -10,6 +10,7 @@ import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
 import { KvIndexAnswerSchema, KvIndexQuerySchema } from '../proto/gen/stator/v1/kv_pb.js';
 import { GenerateRequestSchema } from '../proto/gen/stator/v1/worker_pb.js';
 import type { Bearer } from './bearer.ts';
+import { callerGone } from './caller-gone.ts';
 import { decoder, encoder } from './grpc-codec.ts';
 import { grpcStatus } from './grpc-error.ts';
 import { type GenerateStream, GrpcSink } from './grpc-sink.ts';
@@ -85,12 +86,11 @@ function registrar(server: Server, bearer: Bearer) {
         call: ServerUnaryCall<never, MessageShape<DescMessage>>,
         done: sendUnaryData<MessageShape<DescMessage>>,
       ): Promise<void> => {
-        const gone = new AbortController();
-        call.on('cancelled', () => gone.abort());
+        const gone = callerGone(call);
         try {
           const refusal = unauthenticated(call);
           if (refusal !== null) throw refusal;
-          done(null, await method.run(worker, call.request, gone.signal));
+          done(null, await method.run(worker, call.request, gone));
         } catch (thrown) {
           done(grpcStatus(toStatorError(thrown)));
         }

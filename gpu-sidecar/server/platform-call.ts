@@ -7,6 +7,7 @@
 import type { Metadata } from '@grpc/grpc-js';
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import type { Fetch } from '../tls/tls-fetch.ts';
+import { platformRefusal } from './platform-refusal.ts';
 
 /** Credentials and what names the request. */
 const HANDED_ON = ['authorization', 'x-api-key', 'x-request-id'];
@@ -57,13 +58,6 @@ export class PlatformCaller {
   }
 }
 
-/** Ends with the caller's interest. */
-export function aborted(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortSignal {
-  const controller = new AbortController();
-  call.on('cancelled', () => controller.abort());
-  return controller.signal;
-}
-
 /** OpenAI's error body, as the StatorError that made it. */
 export function refusalOf(body: unknown, fallback: string): StatorError {
   const { code, message } = (body as { error?: { code?: string; message?: string } } | null)?.error ?? {};
@@ -72,8 +66,9 @@ export function refusalOf(body: unknown, fallback: string): StatorError {
 }
 
 async function refusal(response: Response): Promise<StatorError> {
-  const code = response.headers.get('x-stator-code') ?? '';
   const body = await response.json().catch(() => null);
-  const told = refusalOf(body, `the platform answered with HTTP status ${response.status}`);
-  return isErrorCode(code) ? new StatorError(code, told.message) : told;
+  return platformRefusal(
+    response,
+    refusalOf(body, `the platform answered with HTTP status ${response.status}`),
+  );
 }

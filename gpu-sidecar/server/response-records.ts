@@ -5,10 +5,10 @@
  * waits `limits.storeResponseTimeoutMs` at most: an answer that was computed is better than one that is stored.
  */
 
-import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import type { Logger } from '../../durable/runtime/log.ts';
 import type { ResponseRecord } from '../response/encoder.ts';
 import type { Fetch } from '../tls/tls-fetch.ts';
+import { platformRefusal } from './platform-refusal.ts';
 
 export interface ResponseRecords {
   /** Resolves when the response is stored, or will not be. */
@@ -45,7 +45,7 @@ export function platformRecords({
           },
         );
         await response.arrayBuffer();
-        if (!response.ok) throw refusal(response);
+        if (!response.ok) throw platformRefusal(response);
       } catch (error) {
         log.warn('response not stored', {
           responseId,
@@ -54,10 +54,4 @@ export function platformRecords({
       }
     },
   };
-}
-
-function refusal(response: Response): StatorError {
-  const code = response.headers.get('x-stator-code') ?? '';
-  const message = `the platform answered with HTTP status ${response.status}`;
-  return new StatorError(isErrorCode(code) ? code : 'worker_unavailable', message);
 }

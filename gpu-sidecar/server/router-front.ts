@@ -7,8 +7,9 @@ import { toBinary } from '@bufbuild/protobuf';
 import type { Metadata, Server, ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { toStatorError } from '../../durable/runtime/errors.ts';
 import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
+import { callerGone } from './caller-gone.ts';
 import { grpcStatus } from './grpc-error.ts';
-import { aborted, type PlatformCaller } from './platform-call.ts';
+import type { PlatformCaller } from './platform-call.ts';
 
 const ROUTER = '/stator.v1.Router/';
 const asIs = (bytes: Buffer): Buffer => bytes;
@@ -18,13 +19,13 @@ export function serveRouter(server: Server, platform: PlatformCaller): void {
     platform.get(ROUTER + method, { metadata, signal, body: { type: 'application/proto', bytes } });
 
   const bestWorkerId = (request: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
-    call('BestWorkerId', request.request, request.metadata, aborted(request))
+    call('BestWorkerId', request.request, request.metadata, callerGone(request))
       .then(async (response) => done(null, Buffer.from(await response.arrayBuffer())))
       .catch((thrown: unknown) => done(grpcStatus(toStatorError(thrown))));
   };
   const generate = async (stream: ServerWritableStream<Buffer, Buffer>): Promise<void> => {
     try {
-      const response = await call('Generate', stream.request, stream.metadata, aborted(stream));
+      const response = await call('Generate', stream.request, stream.metadata, callerGone(stream));
       await pass(response, stream);
     } catch (thrown) {
       if (!stream.cancelled) stream.emit('error', grpcStatus(toStatorError(thrown)));

@@ -35,21 +35,9 @@ export interface TlsChecks {
 /** Throws StatorError `invalid_request`. */
 export function readTls(paths: TlsPaths, { hosts, nowMs, signedByCa }: TlsChecks): TlsFiles {
   const wrong = (file: 'cert' | 'key' | 'ca', reason: string) =>
-    new StatorError('invalid_request', `${paths.label(file)}: ${paths[file]} ${reason}`);
-  const read = (file: 'cert' | 'key' | 'ca'): string => {
-    try {
-      return readFileSync(paths[file], 'utf8');
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      throw wrong(file, code === 'ENOENT' ? 'is not there' : `cannot be read: ${message}`);
-    }
-  };
-  const chainOf = (file: 'cert' | 'ca', pem: string): [X509Certificate, ...X509Certificate[]] => {
-    const chain = (pem.match(CERTIFICATE) ?? []).map((part) => parsed(part));
-    const [first, ...rest] = chain;
-    if (first == null || rest.includes(null)) throw wrong(file, 'is not a PEM certificate');
-    return [first, ...(rest as X509Certificate[])];
-  };
+    wrongFile(paths.label(file), paths[file], reason);
+  const read = (file: 'cert' | 'key' | 'ca'): string => readPem(paths.label(file), paths[file]);
+  const chainOf = (file: 'cert' | 'ca', pem: string) => chainIn(pem, paths.label(file), paths[file]);
 
   const cert = read('cert');
   const key = read('key');
@@ -70,6 +58,32 @@ export function readTls(paths: TlsPaths, { hosts, nowMs, signedByCa }: TlsChecks
     throw wrong('cert', `is not signed by an authority of ${paths.ca}`);
   }
   return { cert, key, ca };
+}
+
+/** PEM of authorities alone, for who shows no certificate. Throws StatorError `invalid_request`. */
+export function readAuthorities(path: string, label: string): string {
+  const pem = readPem(label, path);
+  chainIn(pem, label, path);
+  return pem;
+}
+
+const wrongFile = (label: string, path: string, reason: string): StatorError =>
+  new StatorError('invalid_request', `${label}: ${path} ${reason}`);
+
+function readPem(label: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw wrongFile(label, path, code === 'ENOENT' ? 'is not there' : `cannot be read: ${message}`);
+  }
+}
+
+function chainIn(pem: string, label: string, path: string): [X509Certificate, ...X509Certificate[]] {
+  const chain = (pem.match(CERTIFICATE) ?? []).map((part) => parsed(part));
+  const [first, ...rest] = chain;
+  if (first == null || rest.includes(null)) throw wrongFile(label, path, 'is not a PEM certificate');
+  return [first, ...(rest as X509Certificate[])];
 }
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;

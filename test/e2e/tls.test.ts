@@ -3,11 +3,14 @@
  * without; who has none gets no answer at all.
  */
 
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { promisify } from 'node:util';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
+import { PROJECT_ROOT } from '../../cli/paths.ts';
 import * as proto from '../../gpu-sidecar/proto/gen/inference/grpc_service_pb.js';
 import { type Fetch, tlsFetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { certificateAuthority } from '../harness/certificate-files.ts';
@@ -81,6 +84,29 @@ describe('clients', () => {
   it('who do not trust the authority do not talk to it', async () => {
     expect(await failure(trusting(stranger.pem.ca)(`${deployment.url}/live`))).toMatch(/certificate/);
   });
+
+  it('at a terminal show theirs, too', async () => {
+    // A machine where nothing runs.
+    const env = { ...process.env, STATOR_HOME: `${deployment.directory}/elsewhere` };
+    const command = (name: string, ...more: string[]) =>
+      promisify(execFile)(process.execPath, ['cli/main.ts', name, ...more], { cwd: PROJECT_ROOT, env });
+    const address = ['--url', deployment.url, '--api-key', API_KEY];
+    const shown = ['--tls-client-cert', client.cert, '--tls-client-key', client.key, '--tls-ca', server.ca];
+    const status = JSON.parse((await command('status', '--json', ...address, ...shown)).stdout);
+    expect(status[0].status.workers).toHaveLength(2);
+    const said = JSON.parse(
+      (await command('run', 'hello', '--json', '--max-tokens', '4', ...address, ...shown)).stdout,
+    );
+    expect(said).toMatchObject({ model: MODEL, usage: { completion_tokens: 4 } });
+    const refused = command('status', ...address, '--tls-ca', server.ca);
+    await expect(refused).rejects.toMatchObject({
+      stderr: expect.stringMatching(/does not answer: .*(alert|hang up|ECONNRESET|EPIPE)/),
+    });
+    const wrongFile = command('status', ...address, ...shown.slice(0, 3), 'nowhere.pem');
+    await expect(wrongFile).rejects.toMatchObject({
+      stderr: expect.stringContaining('--tls-client-key: nowhere.pem is not there'),
+    });
+  }, 60_000);
 
   it('who speak plain http to the port get no answer', async () => {
     const refused = await new Promise<string>((resolve) => {

@@ -8,49 +8,33 @@
 import { StatorError } from '../../../durable/runtime/errors.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { type Grammar, GrammarKind } from '../../proto/gen/stator/v1/worker_pb.js';
-import type { ToolSpec } from '../parsers/parser.ts';
-import { REASONING_FAMILIES } from '../parsers/reasoning-families.ts';
-import { CALL_FORMS, type CallForm } from './call-forms.ts';
+import type { AnswerForm } from './answer-form.ts';
+import { CALL_FORMS, HARMONY_MARK } from './call-forms.ts';
+import { forcedCalls } from './forced-calls.ts';
 import { isGbnf, larkOfGbnf } from './gbnf.ts';
-
-/** What else decides the form of the answer. */
-export interface AnswerForm {
-  toolCallParser: string | null;
-  reasoningParser: string | null;
-  /** The prompt ended inside the reasoning; undefined: the family's own way. */
-  reasoningOpen: boolean | undefined;
-  tools: readonly ToolSpec[];
-  oneToolCall: boolean;
-}
-
-/** One grammar of llguidance's list; others name it `@name`. */
-interface Part {
-  name?: string;
-  lark_grammar?: string;
-  json_schema?: unknown;
-}
-
-/** Between two parts of JSON: enough for an indentation, not for an answer of nothing else. */
-const WHITESPACE = '[ \\n\\r\\t]{1,20}';
+import { literal, type Part, schemaPart } from './lark.ts';
+import { beforeAnswer, isHarmony } from './reasoning-form.ts';
+import { schemaWithout } from './schema-without.ts';
 
 /** Throws StatorError `invalid_request` or `unsupported_parameter` with the client's name of the field. */
 export function answerGrammar(grammar: Grammar, form: AnswerForm): string {
   const { text, param } = grammar;
   if (Buffer.byteLength(text) > LIMITS.grammarBytes)
     throw invalid(param, `larger than ${LIMITS.grammarBytes} bytes.`);
-  const parts = grammar.kind === GrammarKind.TOOL_CALL ? calls(grammar, form) : [answer(grammar)];
-  const main = withReasoning(param, form);
+  const forced = grammar.kind === GrammarKind.TOOL_CALL;
+  const parts = forced ? calls(grammar, form) : [answer(grammar, form)];
+  const before = beforeAnswer(form, { forced });
   const grammars =
-    main === null ? parts : [{ lark_grammar: main }, { ...parts[0], name: 'answer' }, ...parts.slice(1)];
+    before === null ? parts : [{ lark_grammar: before }, { ...parts[0], name: 'answer' }, ...parts.slice(1)];
   return JSON.stringify({ grammars });
 }
 
-function answer({ kind, text, param }: Grammar): Part {
+function answer({ kind, text, param }: Grammar, form: AnswerForm): Part {
   switch (kind) {
     case GrammarKind.JSON_OBJECT:
-      return schemaPart({ type: 'object' });
+      return jsonAnswer({ type: 'object' }, form);
     case GrammarKind.JSON_SCHEMA:
-      return schemaPart(parsed(text, param));
+      return jsonAnswer(parsed(text, param), form);
     case GrammarKind.REGEX:
       return { lark_grammar: `start: /${larkRegex(text)}/\n` };
     case GrammarKind.CHOICE:
@@ -62,53 +46,21 @@ function answer({ kind, text, param }: Grammar): Part {
   }
 }
 
-/** `start` of calls, and a grammar for the arguments of each tool. */
+/** What gpt-oss says is looked through for markup even inside strings. */
+const jsonAnswer = (schema: unknown, form: AnswerForm): Part =>
+  schemaPart(isHarmony(form) ? schemaWithout(HARMONY_MARK, schema) : schema);
+
 function calls({ text: wanted, param }: Grammar, form: AnswerForm): Part[] {
-  const { tools, toolCallParser, oneToolCall } = form;
-  const family = toolCallParser ?? '';
-  if (!Object.hasOwn(CALL_FORMS, family)) {
+  const family = form.toolCallParser ?? '';
+  const callForm = Object.hasOwn(CALL_FORMS, family) ? CALL_FORMS[family]! : null;
+  if (callForm === null) {
     const reason = `Calls of the family '${family}' cannot be forced; use 'auto'.`;
     throw new StatorError('unsupported_parameter', reason, { param });
   }
-  const callable = wanted === '' ? tools : tools.filter(({ name }) => name === wanted);
-  if (callable.length === 0) throw invalid(param, `there is no tool '${wanted}'.`);
-  const callForm = CALL_FORMS[family]!;
-  const single = oneToolCall || wanted !== '' || callForm.between === null;
-  const schemas = callable.map(({ parameters }, index) => ({
-    ...schemaPart(parameters ?? { type: 'object' }),
-    name: `arguments${index}`,
-  }));
-  return [{ lark_grammar: larkOfCalls(callForm, callable, single) }, ...schemas];
-}
-
-function larkOfCalls(form: CallForm, tools: readonly ToolSpec[], single: boolean): string {
-  const alternatives = tools.map(
-    ({ name }, index) => `${literal(form.before(name))} @arguments${index} ${literal(form.after)}`,
-  );
-  const more = single ? '' : ` (${literal(form.between ?? '')} call)*`;
-  const start = `start: ${literal(form.start)} call${more} ${literal(form.end)}`;
-  return `${start}\ncall: ${alternatives.join('\n  | ')}\n`;
-}
-
-/** null: the answer is all there is. */
-function withReasoning(param: string, { reasoningParser, reasoningOpen }: AnswerForm): string | null {
-  if (reasoningParser === null) return null;
-  const family = REASONING_FAMILIES[reasoningParser];
-  if (family === undefined) return null;
-  if (typeof family === 'string') {
-    const reason = `Answers of the family '${family}' cannot be held to a form.`;
-    throw new StatorError('unsupported_parameter', reason, { param });
-  }
-  const close = family.closes.map((marker) => marker.replaceAll(/[/\\^$.*+?()[\]{}|]/g, '\\$&')).join('|');
-  const inside = `inside: thought SPACE?\nthought[suffix=/${close}/]: /(?s:.*)/\nSPACE: /[ \\n]{1,4}/\n`;
-  if (reasoningOpen ?? family.startsOpen) return `start: inside @answer\n${inside}`;
-  return `start: (open inside)? @answer\nopen: ${family.opens.map(literal).join(' | ')}\n${inside}`;
-}
-
-function schemaPart(schema: unknown): Part {
-  const options = { whitespace_pattern: WHITESPACE };
-  const open = typeof schema === 'object' && schema !== null ? schema : { allOf: [schema] };
-  return { json_schema: { ...open, 'x-guidance': options } };
+  const tools = wanted === '' ? form.tools : form.tools.filter(({ name }) => name === wanted);
+  if (tools.length === 0) throw invalid(param, `there is no tool '${wanted}'.`);
+  const single = form.oneToolCall || wanted !== '';
+  return forcedCalls(callForm, { tools, single, family, param, controls: form.controls });
 }
 
 function parsed(text: string, param: string): unknown {
@@ -129,9 +81,6 @@ function choices(text: string, param: string): string[] {
     throw invalid(param, `more than ${LIMITS.grammarChoices} choices.`);
   return list;
 }
-
-/** The empty text is a literal, too. */
-const literal = (text: string): string => JSON.stringify(text);
 
 /** Between slashes in Lark; the whole answer matches, so anchors at the ends say nothing. */
 function larkRegex(text: string): string {

@@ -7,9 +7,8 @@
 import type { AnswerEnd } from '../answer.ts';
 
 interface Automaton {
-  /** Character code → column; 0: in no marker. */
-  columns: Map<number, number>;
-  ascii: Uint8Array;
+  /** High byte of a character's code → low byte → column; 0: in no marker. Most pages are the one of zeros. */
+  pages: readonly Uint8Array[];
   width: number;
   /** state × column → state; 0 is the root. */
   next: Uint16Array;
@@ -20,6 +19,8 @@ interface Automaton {
   /** Set if all markers begin with it. */
   firstChar: string | null;
 }
+
+const NO_COLUMNS = new Uint8Array(256);
 
 /** One per set of markers; all sets come from the tables of families. */
 const automata = new Map<string, Automaton>();
@@ -38,7 +39,7 @@ export class Markers {
 
   /** Where certain text ends: at a marker (`found`), at what may become one, or at the end of the text. */
   find(text: string, from: number): number {
-    const { columns, ascii, width, next, depth, marker, firstChar } = this.#automaton;
+    const { pages, width, next, depth, marker, firstChar } = this.#automaton;
     this.found = null;
     let state = 0;
     for (let at = from; at < text.length; at++) {
@@ -47,8 +48,7 @@ export class Markers {
         if (at === -1) return text.length;
       }
       const code = text.charCodeAt(at);
-      const column = code < 128 ? ascii[code]! : (columns.get(code) ?? 0);
-      state = next[state * width + column]!;
+      state = next[state * width + pages[code >>> 8]![code & 0xff]!]!;
       if (state !== 0 && marker[state] !== null) {
         this.found = marker[state]!;
         return at + 1 - this.found.length;
@@ -70,8 +70,12 @@ function build(markers: readonly string[]): Automaton {
   const codes = [...new Set(markers.flatMap((marker) => marker.split('')))].map((char) => char.charCodeAt(0));
   const columns = new Map(codes.map((code, index) => [code, index + 1]));
   const width = codes.length + 1;
-  const ascii = new Uint8Array(128);
-  for (const [code, column] of columns) if (code < 128) ascii[code] = column;
+  const pages = Array.from({ length: 256 }, () => NO_COLUMNS);
+  for (const [code, column] of columns) {
+    const page = code >>> 8;
+    if (pages[page] === NO_COLUMNS) pages[page] = new Uint8Array(256);
+    pages[page]![code & 0xff] = column;
+  }
   // States are the beginnings of the markers; the empty one is the root.
   const beginnings = [
     ...new Set(['', ...markers.flatMap((marker) => Array.from(marker, (_, i) => marker.slice(0, i + 1)))]),
@@ -87,8 +91,7 @@ function build(markers: readonly string[]): Automaton {
   });
   const firsts = new Set(markers.map((marker) => marker[0]!));
   return {
-    columns,
-    ascii,
+    pages,
     width,
     next,
     depth: Uint16Array.from(beginnings, (beginning) => beginning.length),

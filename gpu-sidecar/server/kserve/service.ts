@@ -20,10 +20,11 @@ import {
 import type { Metadata, Server, ServerDuplexStream, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
 import * as proto from '../../proto/gen/inference/grpc_service_pb.js';
+import { callerGone } from '../caller-gone.ts';
 import { eventData } from '../event-data.ts';
 import { decoder, encoder } from '../grpc-codec.ts';
 import { grpcStatus } from '../grpc-error.ts';
-import { aborted, type PlatformCaller, refusalOf } from '../platform-call.ts';
+import { type PlatformCaller, refusalOf } from '../platform-call.ts';
 import { checkVersion, type Inference, readInference } from './infer-request.ts';
 import { type Completion, InferStream, inferResponse } from './infer-response.ts';
 import { modelMetadata } from './model.ts';
@@ -50,7 +51,7 @@ export function serveKserve(server: Server, platform: PlatformCaller): void {
   ): void => {
     type Call = ServerUnaryCall<MessageShape<In>, MessageShape<Out>>;
     const handler = (call: Call, done: sendUnaryData<MessageShape<Out>>): void => {
-      run(call.request, { platform, metadata: call.metadata, signal: aborted(call) }).then(
+      run(call.request, { platform, metadata: call.metadata, signal: callerGone(call) }).then(
         (answer) => done(null, create(output, answer)),
         (thrown: unknown) => done(grpcStatus(toStatorError(thrown))),
       );
@@ -119,7 +120,7 @@ const complete = ({ body }: Inference, { platform, ...call }: Caller): Promise<R
 
 /** The requests of one stream in their order; the next is read when the one before has been answered. */
 async function inferAll(call: InferStreamCall, platform: PlatformCaller): Promise<void> {
-  const caller = { platform, metadata: call.metadata, signal: aborted(call) };
+  const caller = { platform, metadata: call.metadata, signal: callerGone(call) };
   try {
     for await (const request of call as AsyncIterable<proto.ModelInferRequest>) {
       try {

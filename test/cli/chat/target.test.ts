@@ -1,7 +1,7 @@
 /** Which deployment `stator run` and `stator chat` talk to. */
 
 import { expect, test } from 'vitest';
-import { chooseTarget } from '../../../cli/chat/target.ts';
+import { askedTarget, chooseTarget } from '../../../cli/chat/target.ts';
 
 const plain = (url: string, apiKey: string) => ({ url, control: { url, tls: null }, apiKey });
 const here = plain('http://127.0.0.1:8787', 'sk-here');
@@ -30,4 +30,22 @@ test('nothing runs: how to start something; several run: their addresses', () =>
   expect(() => chooseTarget({}, [here, { ...here, url: 'http://x' }])).toThrow(
     '(http://127.0.0.1:8787, http://x): choose with --url',
   );
+});
+
+test('a certificate is shown to the address that was named, by options before environment', () => {
+  const files = { 'tls-client-cert': 'c.pem', 'tls-client-key': 'k.pem' };
+  const env = { STATOR_TLS_CLIENT_CERT: 'other.pem', STATOR_TLS_CA: 'ca.pem', STATOR_API_KEY: 'sk' };
+  const tls = { cert: 'c.pem', key: 'k.pem', ca: 'ca.pem', ownsFlags: true };
+  const asked = askedTarget({ url: 'https://llm', ...files }, env);
+  expect(asked).toEqual({ url: 'https://llm', apiKey: 'sk', tls });
+  expect(chooseTarget(asked, [here]).control).toEqual({ url: 'https://llm', tls });
+  expect(chooseTarget({ ...asked, url: here.url }, [here]).control).toEqual(here.control);
+  expect(askedTarget({ url: 'https://llm' }, {})).toMatchObject({ tls: null });
+});
+
+test('half of a certificate is refused, and one that nobody would see', () => {
+  expect(() => askedTarget({ url: 'https://llm', 'tls-client-key': 'k.pem' }, {})).toThrow(
+    '--tls-client-key wants --tls-client-cert',
+  );
+  expect(() => askedTarget({ 'tls-ca': 'ca.pem' }, {})).toThrow('--url');
 });

@@ -199,7 +199,8 @@ export class PythonValue {
 /** A word or a number; null: neither. */
 function atomJson(atom: string): string | null {
   if (Object.hasOwn(WORDS, atom)) return WORDS[atom]!;
+  // To the letter, however large.
+  if (/^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(atom)) return atom;
   const number = Number(atom.replaceAll('_', ''));
-  if (!/^[-+.]?\d/.test(atom) || !Number.isFinite(number)) return null;
-  return /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/.test(atom) ? atom : String(number);
+  return /^[-+.]?\d/.test(atom) && Number.isFinite(number) ? String(number) : null;
 }

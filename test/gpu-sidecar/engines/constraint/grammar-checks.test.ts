@@ -125,6 +125,7 @@ describe('the checks of grammars', () => {
     const lark = (text: string) => JSON.stringify({ grammars: [{ lark_grammar: text }] });
     const chain = ['start: r0', ...Array.from({ length: 6_000 }, (_, i) => `r${i}: r${i + 1}`), 'r6000: "a"'];
     expect(await grammarChecks.check(lark('start: "a"'))).toBeNull();
+    expect(await grammarChecks.check(lark('start: "a" <[199999]>'))).toBeNull();
     expect(await grammarChecks.check(lark(chain.join('\n')))).toMatch(/nested too deeply/);
     expect(await grammarChecks.check(lark('start: /(/'))).toMatch(/unclosed group/);
   }, 60_000);

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../../durable/runtime/limits.ts';
 import { TokenMasks } from '../../../../gpu-sidecar/engines/constraint/token-masks.ts';
 import { GrammarKind, GrammarSchema } from '../../../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
-import { type AnswerForm, answerGrammar } from '../../../../gpu-sidecar/response/grammar/answer-grammar.ts';
+import type { AnswerForm } from '../../../../gpu-sidecar/response/grammar/answer-form.ts';
+import { answerGrammar } from '../../../../gpu-sidecar/response/grammar/answer-grammar.ts';
 import { CALL_FORMS } from '../../../../gpu-sidecar/response/grammar/call-forms.ts';
 import type { ContentPart } from '../../../../gpu-sidecar/response/parsers/parser.ts';
 import { makeContentParser } from '../../../../gpu-sidecar/response/parsers/registry.ts';
@@ -21,6 +22,7 @@ const PLAIN: AnswerForm = {
   reasoningOpen: undefined,
   tools: [],
   oneToolCall: false,
+  controls: new Map(),
 };
 const tools = [
   {
@@ -154,14 +156,6 @@ describe('forced calls', () => {
     expect(obeys(calls(true), '{"name": "now", "parameters": {}}')).toBe(true);
     expect(obeys(calls(false), 'no call')).toBe(false);
   });
-
-  it('cannot be had of families whose arguments are not JSON', () => {
-    for (const toolCallParser of ['pythonic', 'qwen3_coder', 'harmony']) {
-      expect(() => source(GrammarKind.TOOL_CALL, '', { tools, toolCallParser })).toThrow(
-        expect.objectContaining({ code: 'unsupported_parameter', param: 'its name' }),
-      );
-    }
-  });
 });
 
 const refused: [string, GrammarKind, string, Partial<AnswerForm>][] = [
@@ -185,8 +179,13 @@ it.each(refused)('%s is refused by the name that the client gave it', (_, kind, 
   );
 });
 
-it('answers of harmony cannot be held to a form', () => {
-  expect(() => source(GrammarKind.JSON_OBJECT, '', { reasoningParser: 'gpt_oss' })).toThrow(
-    expect.objectContaining({ code: 'unsupported_parameter' }),
-  );
+it('of gpt-oss is its last message, in which no string looks like markup', () => {
+  const held = source(GrammarKind.JSON_OBJECT, '', { reasoningParser: 'gpt_oss' });
+  const last = '<|channel|>final<|message|>';
+  const thought = '<|channel|>analysis<|message|>so<|end|><|start|>assistant';
+  expect([`${last}{"a": "<b>"}`, `${thought}${last}{}`].map((text) => obeys(held, text))).toEqual([
+    true,
+    true,
+  ]);
+  expect(['{}', `${last}{"a": "<|end|>"}`, `${thought}{}`].some((text) => obeys(held, text))).toBe(false);
 });
