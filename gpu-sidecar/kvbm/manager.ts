@@ -170,9 +170,38 @@ export class KvBlockManager implements AsyncDisposable {
     return new ReceivingBlock(block, { partial, bytes: this.#host.bytes(partial), metrics: this.#metrics });
   }
 
+  /** Whether blocks are looked for that only other workers know of. */
+  get sharesObjects(): boolean {
+    return this.#lookUpShared;
+  }
+
+  /** Asks the object store for the first blocks that no tier here has; `match` counts them afterwards. */
+  async lookUp(blocks: readonly BlockIdentity[]): Promise<void> {
+    const shared = this.#lookUpShared ? this.#lower.find(({ name }) => name === 'object') : undefined;
+    const known = blocks.findIndex(({ hash }) => this.#anyTierOf(hash) === null);
+    if (shared && known >= 0) await shared.lookUp(blocks.slice(known));
+  }
+
+  /** The engine could not take the bytes of a block: no tier here gives it again. */
+  unusable({ hash }: BlockIdentity): void {
+    this.#metrics.fault('host', 'io');
+    this.#host.pool.drop(hash);
+    for (const tier of this.#lower) tier.drop(hash);
+  }
+
   /** Tells of each block that comes into a tier or leaves it; the returned function ends that. */
   subscribe(listener: BlockListener): () => void {
     return this.#residency.subscribe(listener);
+  }
+
+  /** What host memory can hold. */
+  get hostBlocks(): number {
+    return this.#host.pool.capacityBlocks;
+  }
+
+  /** How many different blocks there are in all tiers, the engine's cache included. */
+  get blocks(): number {
+    return this.#residency.blocks;
   }
 
   /** Which tiers have a block. */
@@ -236,9 +265,7 @@ export class KvBlockManager implements AsyncDisposable {
 
   /** The beginning of `blocks` that is in some tier, with the tier. A degraded tier is tried all the same: so it comes back. */
   async #reachable(blocks: readonly BlockIdentity[]): Promise<{ identity: BlockIdentity; tier: TierName }[]> {
-    const shared = this.#lookUpShared ? this.#lower.find(({ name }) => name === 'object') : undefined;
-    const known = blocks.findIndex(({ hash }) => this.#anyTierOf(hash) === null);
-    if (shared && known >= 0) await shared.lookUp(blocks.slice(known));
+    await this.lookUp(blocks);
     const reachable: { identity: BlockIdentity; tier: TierName }[] = [];
     for (const identity of blocks) {
       const tier = this.#anyTierOf(identity.hash);
