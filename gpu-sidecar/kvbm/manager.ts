@@ -189,6 +189,11 @@ export class KvBlockManager implements AsyncDisposable {
     for (const tier of this.#lower) tier.drop(hash);
   }
 
+  /** As `subscribe`, but tells first of what is there already. */
+  follow(listener: BlockListener): () => void {
+    return this.#residency.follow(listener);
+  }
+
   /** Tells of each block that comes into a tier or leaves it; the returned function ends that. */
   subscribe(listener: BlockListener): () => void {
     return this.#residency.subscribe(listener);
