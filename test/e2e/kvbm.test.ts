@@ -7,11 +7,14 @@
  * nonsense, and the same nonsense each time) and STATOR_E2E_KVBM_ROUNDS.
  */
 
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
+import { PROJECT_ROOT } from '../../cli/paths.ts';
 import { deploy, eventually, idle, statusOf, workersServing } from '../harness/deployment.ts';
 
 const ROUNDS = Number(process.env['STATOR_E2E_KVBM_ROUNDS'] ?? 1);
@@ -209,6 +212,14 @@ describe('KV memory under a working set of four times the cache', () => {
     const running = await idleStatus(deployment);
     expect(running.tiers.map(({ tier }) => tier)).toEqual(['host', 'disk', 'external']);
     expect(running.tiers[0]!.blocks).toBe(cacheBlocks);
+    const shown = await promisify(execFile)(process.execPath, [
+      join(PROJECT_ROOT, 'cli', 'main.ts'),
+      'status',
+      '--url',
+      deployment.url,
+    ]);
+    expect(shown.stdout).toMatch(/TIERS/);
+    expect(shown.stdout).toContain(`host ${cacheBlocks}/${cacheBlocks} disk `);
 
     // The worker dies: what is on disk is known again before anybody asks for it, to the router as well.
     const dead = running.instanceId;
