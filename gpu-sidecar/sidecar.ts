@@ -12,7 +12,7 @@ import type { Clock } from '../durable/runtime/clock.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
-import { Metrics } from '../durable/runtime/metrics.ts';
+import type { Metrics } from '../durable/runtime/metrics.ts';
 import type { Engine } from './engines/engine.ts';
 import { FleetClient } from './fleet/client.ts';
 import { Outbox } from './fleet/outbox.ts';
@@ -20,6 +20,7 @@ import { ProgressBook } from './fleet/progress.ts';
 import type { Refusal } from './fleet/refusal.ts';
 import { registerFrame } from './fleet/register.ts';
 import { WorkerEvents } from './fleet/worker-events.ts';
+import { TierEventLog } from './kvbm/tier-event-log.ts';
 import { Lifecycle, type LifecyclePhase } from './lifecycle.ts';
 import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
@@ -69,7 +70,12 @@ export class Sidecar {
   #addresses: SidecarAddresses;
   #end: Promise<void> | null = null;
 
-  constructor(settings: SidecarSettings, engine: Engine, hooks: SidecarHooks, log: Logger) {
+  constructor(
+    settings: SidecarSettings,
+    engine: Engine,
+    hooks: SidecarHooks,
+    { log, metrics }: { log: Logger; metrics: Metrics },
+  ) {
     this.#settings = settings;
     this.#fetch = settings.tls === null ? fetch : tlsFetch(settings.tls);
     this.#engine = engine;
@@ -91,7 +97,7 @@ export class Sidecar {
       load: () => engine.load(),
       frameBytes: workerLimits.fleetFrameBytes,
     });
-    this.#worker = this.#makeWorker(events, progress);
+    this.#worker = this.#makeWorker(events, progress, metrics);
     const bearer = new Bearer(settings.settings.fleetToken);
     this.#http = createHttpServer(this.#worker, bearer, settings.tls);
     this.#grpc = createGrpcServer(this.#worker, bearer);
@@ -99,6 +105,7 @@ export class Sidecar {
     serveRouter(this.#grpc, platform);
     serveKserve(this.#grpc, platform);
     engine.onKvEvents(events);
+    engine.kvMemory?.follow(new TierEventLog(events, 'lower').record);
   }
 
   get addresses(): SidecarAddresses {
@@ -152,8 +159,7 @@ export class Sidecar {
     return this.#end;
   }
 
-  #makeWorker(events: WorkerEvents, progress: ProgressBook): Worker {
-    const metrics = new Metrics({ prefix: this.#settings.settings.metricsPrefix });
+  #makeWorker(events: WorkerEvents, progress: ProgressBook, metrics: Metrics): Worker {
     return {
       instanceId: this.#addresses.instance,
       engine: this.#engine,

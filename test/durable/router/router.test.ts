@@ -413,6 +413,22 @@ test('clearKvBlocks tells every connected worker', () => {
   expect(socket.kinds.at(-1)).toBe('clearKv');
 });
 
+test('the status has the tiers of a worker, as it told them last', () => {
+  const harness = new Harness();
+  const socket = harness.worker(A);
+  expect(harness.state(A).tiers).toEqual([]);
+  const disk = { storageTier: 2, capacityBlocks: 50n, blocks: 20n, degraded: true };
+  const host = { storageTier: 1, capacityBlocks: 10n, blocks: 10n };
+  socket.send(batchFrame({ load: { running: 1, tiers: [disk, host] } }));
+  socket.send(batchFrame({ kvEvents: [] }));
+  expect(harness.state(A).tiers).toEqual([
+    { tier: 'host', blocks: 10, capacityBlocks: 10, degraded: false },
+    { tier: 'disk', blocks: 20, capacityBlocks: 50, degraded: true },
+  ]);
+  socket.send(batchFrame({ load: { running: 1 } }));
+  expect(harness.state(A).tiers).toEqual([]);
+});
+
 test('metrics name the worker and its loads', () => {
   const harness = new Harness();
   harness.worker(A);
