@@ -11,6 +11,7 @@ import type { Call, Endpoint } from './call.ts';
 import { requestIdHeaders } from './dispatch/response-head.ts';
 import { embeddings } from './embeddings/embeddings.ts';
 import { type Env, overloadStatusOf, settingsOf } from './env.ts';
+import { prefillQueue } from './fleet/prefill-queue.ts';
 import { isOfFleet, requireApiKey } from './middleware/api-key.ts';
 import { apiOfRequest } from './middleware/dialect.ts';
 import { errorResponse } from './middleware/errors.ts';
@@ -25,6 +26,7 @@ import { metrics } from './operations/metrics.ts';
 import { getModel, listModels, modelsNow } from './operations/models.ts';
 import { openApi } from './operations/openapi.ts';
 import { page } from './operations/page.ts';
+import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
@@ -229,6 +231,14 @@ app.post(
   operation(({ env }, nowMs) => clearKvBlocks(env, nowMs)),
 );
 app.get(
+  '/stator/v1/prefill_queue',
+  operation(({ env, req }, nowMs) => getPrefillQueue(env, req.query('namespace'), nowMs)),
+);
+app.post(
+  '/stator/v1/prefill_queue/dead_letters',
+  operation(({ env, req }, nowMs) => handleDeadLetters(env, req.raw, req.query('namespace'), nowMs)),
+);
+app.get(
   '/router/queue_policy',
   operation(({ env, req }, nowMs) => getQueuePolicy(env, req.query('namespace'), nowMs)),
 );
@@ -251,6 +261,9 @@ app.post(
 app.put(
   '/fleet/v1/responses/:id',
   operation(({ env, req }) => storeResponse(env, req.raw, req.param('id')!, req.query())),
+);
+app.post('/fleet/v1/prefill-queue/:namespace/:method', ({ env, req }) =>
+  prefillQueue(env, req.raw, req.param()),
 );
 app.get('/fleet/v1/:namespace', ({ env, req }) => fleet(env, req.raw, req.param('namespace')));
 

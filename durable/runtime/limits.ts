@@ -217,6 +217,31 @@ export const LIMITS = {
   /** Children of one metric family before new ones are counted together. */
   metricChildren: 4_096,
 
+  /** Prefill queue of a namespace: live jobs and their bytes, bytes of one, how long one may wait; calls that wait, and how long. */
+  prefillQueueJobs: 8_192,
+  prefillQueueBytes: 64 * 1024 * 1024,
+  prefillJobBytes: 1_500_000,
+  prefillJobMs: 60_000,
+  prefillPollers: 4_096,
+  prefillWaitMs: 1_000,
+  /** A lease; times that a job is given to somebody, and its rest after a failure; jobs and bytes that one answer gives; names in one call. */
+  prefillLeaseMs: 5_000,
+  prefillDeliveries: 3,
+  prefillRestMs: 100,
+  prefillAnswerBytes: 4 * 1024 * 1024,
+  prefillLeasedJobs: 64,
+  prefillCallItems: 1_024,
+  prefillReasonLength: 512,
+  /** How long an end is remembered, and how many; dead letters, their bytes and their time. */
+  prefillEndedMs: 60_000,
+  prefillEndedJobs: 16_384,
+  prefillDeadLetters: 256,
+  prefillDeadBytes: 32 * 1024 * 1024,
+  prefillDeadMs: 24 * 3_600_000,
+  /** What is still so after this long is written, about so many bytes a turn. */
+  prefillWriteMs: 100,
+  prefillWriteBytes: 256 * 1024,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,
