@@ -5,7 +5,7 @@
 
 import { LIMITS } from '../runtime/limits.ts';
 import { IndexedHeap } from './indexed-heap.ts';
-import { dueMs, isLive, type Job, type Lease, type Phase } from './job.ts';
+import { dueMs, isLive, type Job, type Lease, type Phase, stateOf } from './job.ts';
 import { Unwritten } from './unwritten.ts';
 
 export class JobBook {
@@ -80,6 +80,7 @@ export class JobBook {
     put(this.#byProducer, job.producer, job);
     if (job.lease !== null) this.#byLease.set(job.lease.id, job);
     this.#arrive(job, nowMs);
+    this.#show(job);
     if (!job.stored) this.unwritten.note(job, nowMs);
   }
 
@@ -90,6 +91,7 @@ export class JobBook {
 
   /** `lease`: a new one; the one before is forgotten. */
   move(job: Job, phase: Phase, nowMs: number, lease: Lease | null = null): void {
+    const before = stateOf(job);
     this.#leave(job);
     if (lease !== null) {
       if (job.lease !== null) this.#byLease.delete(job.lease.id);
@@ -98,12 +100,13 @@ export class JobBook {
     }
     job.phase = phase;
     this.#arrive(job, nowMs);
+    if (stateOf(job) !== before) this.#show(job);
     this.unwritten.note(job, nowMs);
   }
 
-  /** A lease goes on. */
+  /** Its lease goes on. */
   extend(job: Job, endsMs: number): void {
-    job.phase = { kind: 'leased', endsMs };
+    if (job.phase.kind === 'leased') job.phase.endsMs = endsMs;
     this.#due.put(job);
   }
 
@@ -132,9 +135,13 @@ export class JobBook {
     }
     this.#index(job);
     this.#due.put(job);
+    this.#bound(nowMs);
+  }
+
+  /** Its producer sees a difference. */
+  #show(job: Job): void {
     job.changed = ++this.#changes;
     this.#stirred.producers.add(job.producer);
-    this.#bound(nowMs);
   }
 
   #index(job: Job): void {

@@ -7,7 +7,8 @@ export type Phase =
   | { kind: 'queued' }
   /** Failed, and goes back into its lane at `untilMs`. */
   | { kind: 'resting'; untilMs: number }
-  | { kind: 'leased'; endsMs: number }
+  /** `begun`: its worker has said that blocks may be asked for. */
+  | { kind: 'leased'; endsMs: number; begun: boolean }
   /** Remembered until `forgetMs`, for who asks again. */
   | { kind: 'ended'; outcome: Ending; forgetMs: number }
   | { kind: 'dead'; sinceMs: number; forgetMs: number };
@@ -40,6 +41,8 @@ export interface Job {
   phase: Phase;
   lease: Lease | null;
   reason: string;
+  /** Of its prompt, where it was computed. */
+  cachedTokens: number;
   /** Number of the last change that its producer may see. */
   changed: number;
   /** It is on disk. */
@@ -73,7 +76,7 @@ export function stateOf({ phase }: Job): JobState {
     case 'resting':
       return 'queued';
     case 'leased':
-      return 'taken';
+      return phase.begun ? 'taken' : 'queued';
     case 'ended':
       return phase.outcome;
     case 'dead':
@@ -82,7 +85,7 @@ export function stateOf({ phase }: Job): JobState {
 }
 
 export function changeOf(job: Job): JobChange {
-  const { requestId, lease, reason } = job;
+  const { requestId, lease, reason, cachedTokens } = job;
   const { worker = '', grpcAddress = '' } = lease ?? {};
-  return { requestId, state: stateOf(job), worker, grpcAddress, reason };
+  return { requestId, state: stateOf(job), worker, grpcAddress, reason, cachedTokens };
 }

@@ -179,7 +179,7 @@ export class PrefillQueue extends DurableObject implements PrefillQueueRpc {
       requestId,
       producer,
       priority,
-      timeLeftMs: Math.max(0, deadlineMs - this.#host.nowMs()),
+      timeLeftMs: Math.max(0, Math.ceil(deadlineMs - this.#host.nowMs())),
       delivery: deliveries,
       work: job.work,
     };

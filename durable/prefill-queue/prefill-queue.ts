@@ -36,7 +36,7 @@ export class PrefillQueueCore {
   /** Takes a job back from disk. Who had a lease has it for another term. */
   restore(job: Job, nowMs: number): void {
     this.#seq = Math.max(this.#seq, job.seq);
-    if (job.phase.kind === 'leased') job.phase.endsMs = nowMs + LIMITS.prefillLeaseMs;
+    if (job.phase.kind === 'leased') job.phase.endsMs = leaseEndMs(nowMs);
     this.book.add(job, nowMs);
   }
 
@@ -70,6 +70,7 @@ export class PrefillQueueCore {
         phase: { kind: 'queued' },
         lease: null,
         reason: '',
+        cachedTokens: 0,
         changed: 0,
         stored: false,
       },
@@ -83,7 +84,7 @@ export class PrefillQueueCore {
     this.settle(nowMs);
     const known = new Set(leases);
     for (const job of [...this.book.ofWorker(worker)]) {
-      if (known.has(job.lease!.id)) this.book.extend(job, nowMs + LIMITS.prefillLeaseMs);
+      if (known.has(job.lease!.id)) this.book.extend(job, leaseEndMs(nowMs));
       else this.#redeliver(job, 'its worker does not have it', 0, nowMs);
     }
   }
@@ -98,7 +99,7 @@ export class PrefillQueueCore {
       if (jobs.length > 0 && bytes > LIMITS.prefillAnswerBytes) break;
       job.deliveries++;
       const lease = { id: `${this.boot}-${++this.#leases}`, worker, grpcAddress };
-      this.book.move(job, { kind: 'leased', endsMs: nowMs + LIMITS.prefillLeaseMs }, nowMs, lease);
+      this.book.move(job, { kind: 'leased', endsMs: leaseEndMs(nowMs), begun: false }, nowMs, lease);
       jobs.push(job);
     }
     return jobs;
@@ -111,9 +112,13 @@ export class PrefillQueueCore {
     if (job?.phase.kind !== 'leased') return 'superseded';
     switch (report.kind) {
       case 'renew':
-        this.book.extend(job, nowMs + LIMITS.prefillLeaseMs);
+        this.book.extend(job, leaseEndMs(nowMs));
+        return 'held';
+      case 'begin':
+        this.book.move(job, { kind: 'leased', endsMs: leaseEndMs(nowMs), begun: true }, nowMs);
         return 'held';
       case 'complete':
+        job.cachedTokens = report.cachedTokens;
         this.#end(job, 'ready', nowMs);
         return 'done';
       case 'return':
@@ -212,6 +217,8 @@ export class PrefillQueueCore {
       .filter((job) => job?.phase.kind === 'dead') as Job[];
   }
 }
+
+const leaseEndMs = (nowMs: number): number => nowMs + LIMITS.prefillLeaseMs;
 
 const TOO_LARGE: Refused = {
   refused: 'body_too_large',

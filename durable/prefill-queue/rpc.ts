@@ -7,9 +7,8 @@
  * worker is another job. What is computed (`work`) is opaque here: only sidecars read it.
  */
 
-/** What a producer sees of its job. All but the first two are ends. */
-export const JOB_STATES = ['queued', 'taken', 'ready', 'cancelled', 'expired', 'dead'] as const;
-export type JobState = (typeof JOB_STATES)[number];
+/** What a producer sees of its job: `taken` once its worker has begun. All but the first two are ends. */
+export type JobState = 'queued' | 'taken' | 'ready' | 'cancelled' | 'expired' | 'dead';
 
 export interface NewPrefillJob {
   requestId: string;
@@ -60,17 +59,21 @@ export interface LeasedJob {
   work: Uint8Array;
 }
 
-/** `return`: the worker has not begun; the delivery does not count. `final`: no other worker would do better. */
+/**
+ * `begin`: the worker can be asked for blocks from now on. `return`: it has not begun, and the delivery does not count. `final`: no
+ * other worker would do better.
+ */
 export type Report =
-  | { lease: string; kind: 'renew' | 'complete' | 'return' }
+  | { lease: string; kind: 'begin' | 'renew' | 'return' }
+  /** Prompt tokens that the worker had in its cache. */
+  | { lease: string; kind: 'complete'; cachedTokens: number }
   | { lease: string; kind: 'fail'; reason: string; final: boolean };
 
 /**
  * `held`: the lease goes on. `done`: the job has this end, told now or before. `cancelled`: nobody wants it any more.
  * `superseded`: the lease is over, and what was done under it has no effect.
  */
-export const VERDICTS = ['held', 'done', 'cancelled', 'superseded'] as const;
-export type Verdict = (typeof VERDICTS)[number];
+export type Verdict = 'held' | 'done' | 'cancelled' | 'superseded';
 
 export interface JobChange {
   requestId: string;
@@ -80,6 +83,7 @@ export interface JobChange {
   grpcAddress: string;
   /** Why it is dead, or was queued again. */
   reason: string;
+  cachedTokens: number;
 }
 
 export interface Watched {

@@ -81,7 +81,7 @@ function changing({
   reason,
 }: Job): (string | number | null)[] {
   const kind = phase.kind === 'resting' ? 'queued' : phase.kind;
-  const phaseMs = phase.kind === 'dead' ? phase.sinceMs : 0;
+  const phaseMs = phase.kind === 'dead' ? phase.sinceMs : Number(phase.kind === 'leased' && phase.begun);
   return [
     queuedMs,
     deadlineMs,
@@ -113,12 +113,14 @@ function jobOf(row: Row, deadMs: number): Job {
     phase: phaseOf(text('phase'), number('phase_ms'), deadMs),
     lease,
     reason: text('reason'),
+    cachedTokens: 0,
     changed: 0,
     stored: true,
   };
 }
 
-function phaseOf(kind: string, sinceMs: number, deadMs: number): Phase {
-  if (kind === 'dead') return { kind, sinceMs, forgetMs: sinceMs + deadMs };
-  return kind === 'leased' ? { kind, endsMs: 0 } : { kind: 'queued' };
+/** `phaseMs` of a lease: has it begun? */
+function phaseOf(kind: string, phaseMs: number, deadMs: number): Phase {
+  if (kind === 'dead') return { kind, sinceMs: phaseMs, forgetMs: phaseMs + deadMs };
+  return kind === 'leased' ? { kind, endsMs: 0, begun: phaseMs === 1 } : { kind: 'queued' };
 }

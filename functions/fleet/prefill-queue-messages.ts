@@ -117,13 +117,15 @@ export const watchAnswer = ({ boot, seq, changes }: Watched): Uint8Array =>
     }),
   );
 
-function reportOf({ lease, kind, reason, final }: ReportMessage): Report {
+function reportOf({ lease, kind, reason, final, cachedTokens }: ReportMessage): Report {
   wants(LEASE.test(lease), 'reports.lease');
   switch (kind) {
     case ReportKind.RENEW:
       return { lease, kind: 'renew' };
+    case ReportKind.BEGIN:
+      return { lease, kind: 'begin' };
     case ReportKind.COMPLETE:
-      return { lease, kind: 'complete' };
+      return { lease, kind: 'complete', cachedTokens };
     case ReportKind.RETURN:
       return { lease, kind: 'return' };
     case ReportKind.FAIL:

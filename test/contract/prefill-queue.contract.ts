@@ -40,21 +40,24 @@ export function prefillQueueContract(stub: (name: string) => PrefillQueueStub): 
       { requestId: 'r1', producer: 'd1', delivery: 1, work: Uint8Array.of(1, 2, 3) },
     ]);
     expect(leaseMs).toBe(LIMITS.prefillLeaseMs);
+    const { lease } = jobs[0]!;
+    // Its producer hears of the worker when that can be asked for blocks.
+    expect((await queue.watch('d1', NOW)).changes).toMatchObject([{ requestId: 'r1', state: 'queued' }]);
+    expect(await queue.report([{ lease, kind: 'begin' }])).toEqual(['held']);
     const taken = await queue.watch('d1', NOW);
     expect(taken.changes).toMatchObject([
       { requestId: 'r1', state: 'taken', worker: 'p1', grpcAddress: 'p1:7' },
     ]);
-    const { lease } = jobs[0]!;
     expect(await queue.report([{ lease, kind: 'renew' }])).toEqual(['held']);
     expect(
       await queue.report([
-        { lease, kind: 'complete' },
-        { lease: 'x-1', kind: 'complete' },
+        { lease, kind: 'complete', cachedTokens: 5 },
+        { lease: 'x-1', kind: 'complete', cachedTokens: 5 },
       ]),
     ).toEqual(['done', 'superseded']);
     const since = { boot, after: taken.seq, waitMs: 0 };
     const ready = await queue.watch('d1', since);
-    expect(ready.changes).toMatchObject([{ requestId: 'r1', state: 'ready', worker: 'p1' }]);
+    expect(ready.changes).toMatchObject([{ requestId: 'r1', state: 'ready', worker: 'p1', cachedTokens: 5 }]);
     expect((await queue.watch('d1', { ...since, after: ready.seq })).changes).toEqual([]);
   });
 
@@ -74,7 +77,8 @@ export function prefillQueueContract(stub: (name: string) => PrefillQueueStub): 
     const { boot } = (await queue.enqueue(newJob('r1'))) as { boot: string };
     const { seq } = await queue.watch('d1', { ...NOW, boot });
     const watched = queue.watch('d1', { boot, after: seq, waitMs: 1_000 });
-    await queue.lease(wish());
+    const { jobs } = await queue.lease(wish());
+    await queue.report([{ lease: jobs[0]!.lease, kind: 'begin' }]);
     expect((await watched).changes).toMatchObject([{ state: 'taken' }]);
   });
 
@@ -107,7 +111,9 @@ export function prefillQueueContract(stub: (name: string) => PrefillQueueStub): 
     expect((await queue.lease(wish({ worker: 'p2' }))).jobs).toMatchObject([
       { requestId: 'r1', delivery: 2 },
     ]);
-    expect(await queue.report([{ lease: held!.lease, kind: 'complete' }])).toEqual(['superseded']);
+    expect(await queue.report([{ lease: held!.lease, kind: 'complete', cachedTokens: 5 }])).toEqual([
+      'superseded',
+    ]);
   });
 
   test('a dead letter is listed, put back or dropped', async () => {

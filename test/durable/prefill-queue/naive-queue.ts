@@ -17,11 +17,12 @@ export interface NaiveJob {
   /** Of a rest, a lease, or what is remembered. */
   untilMs: number;
   worker: string;
+  begun: boolean;
   /** Number of its latest lease; 0: none yet. */
   lease: number;
 }
 
-export type NaiveReport = 'renew' | 'complete' | 'return' | 'fail' | 'fail-finally';
+export type NaiveReport = 'begin' | 'renew' | 'complete' | 'return' | 'fail' | 'fail-finally';
 
 const LIVE = ['queued', 'resting', 'taken'];
 
@@ -53,6 +54,7 @@ export class NaiveQueue {
       state: 'queued',
       untilMs: 0,
       worker: '',
+      begun: false,
       lease: 0,
     });
     return 'queued';
@@ -75,6 +77,7 @@ export class NaiveQueue {
       job.deliveries++;
       Object.assign(job, {
         state: 'taken',
+        begun: false,
         worker,
         untilMs: nowMs + LIMITS.prefillLeaseMs,
         lease: ++this.#leases,
@@ -90,7 +93,8 @@ export class NaiveQueue {
     if (job.state === 'ready') return 'done';
     if (job.state === 'cancelled' || job.state === 'expired') return 'cancelled';
     if (job.state !== 'taken') return 'superseded';
-    if (kind === 'renew') {
+    if (kind === 'renew' || kind === 'begin') {
+      if (kind === 'begin') job.begun = true;
       job.untilMs = nowMs + LIMITS.prefillLeaseMs;
       return 'held';
     }
@@ -169,7 +173,8 @@ export class NaiveQueue {
   }
 }
 
-const shown = ({ state }: NaiveJob): string => (state === 'resting' ? 'queued' : state);
+const shown = ({ state, begun }: NaiveJob): string =>
+  state === 'resting' || (state === 'taken' && !begun) ? 'queued' : state;
 
 function dueMs({ state, untilMs, deadlineMs }: NaiveJob): number {
   if (state === 'queued') return deadlineMs;

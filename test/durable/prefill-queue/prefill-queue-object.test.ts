@@ -48,6 +48,7 @@ test('a crash loses what is younger than a write, and its producer sees another 
   await queue.enqueue(newJob('old'));
   const { boot } = (await queue.enqueue(newJob('done'))) as { boot: string };
   const { jobs } = await queue.lease(wish({ most: 1 }));
+  await queue.report([{ lease: jobs[0]!.lease, kind: 'begin' }]);
   await host.advance(LIMITS.prefillWriteMs);
   await queue.enqueue(newJob('young'));
   const { seq } = await queue.watch('d1', { ...NOW, boot });
@@ -59,7 +60,9 @@ test('a crash loses what is younger than a write, and its producer sees another 
     { requestId: 'done', state: 'queued' },
   ]);
   // Its worker has not noticed anything.
-  expect(await queue.report([{ lease: jobs[0]!.lease, kind: 'complete' }])).toEqual(['done']);
+  expect(await queue.report([{ lease: jobs[0]!.lease, kind: 'complete', cachedTokens: 5 }])).toEqual([
+    'done',
+  ]);
   const { jobs: rest } = await queue.lease(wish());
   expect(rest).toMatchObject([{ requestId: 'done', work: Uint8Array.of(1, 2, 3) }]);
 });
@@ -70,7 +73,7 @@ test('what has ended is not there after a restart', async () => {
   await host.advance(LIMITS.prefillWriteMs);
   const { jobs } = await queue.lease(wish({ most: 2 }));
   await queue.report([
-    { lease: jobs[0]!.lease, kind: 'complete' },
+    { lease: jobs[0]!.lease, kind: 'complete', cachedTokens: 5 },
     { lease: jobs[1]!.lease, kind: 'fail', reason: 'no', final: true },
   ]);
   await host.advance(LIMITS.prefillWriteMs);
@@ -94,7 +97,9 @@ test('a job that is too old goes, whoever has it', async () => {
   await queue.enqueue(newJob('r2', { timeoutMs: 2_000 }));
   const { jobs } = await queue.lease(wish({ most: 1 }));
   await host.advance(2_000);
-  expect(await queue.report([{ lease: jobs[0]!.lease, kind: 'complete' }])).toEqual(['cancelled']);
+  expect(await queue.report([{ lease: jobs[0]!.lease, kind: 'complete', cachedTokens: 5 }])).toEqual([
+    'cancelled',
+  ]);
   const { changes } = await queue.watch('d1', NOW);
   expect(changes.map(({ state }) => state)).toEqual(['expired', 'expired']);
 });

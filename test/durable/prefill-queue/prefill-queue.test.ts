@@ -63,8 +63,12 @@ describe('by example', () => {
     const firstLease = first!.lease!.id;
     const [second] = core.lease({ ...WISH, worker: 'p2' }, LIMITS.prefillLeaseMs);
     expect(second).toMatchObject({ requestId: 'a', deliveries: 2, lease: { worker: 'p2' } });
-    expect(core.report({ lease: firstLease, kind: 'complete' }, LIMITS.prefillLeaseMs)).toBe('superseded');
-    expect(core.report({ lease: second!.lease!.id, kind: 'complete' }, LIMITS.prefillLeaseMs)).toBe('done');
+    expect(core.report({ lease: firstLease, kind: 'complete', cachedTokens: 0 }, LIMITS.prefillLeaseMs)).toBe(
+      'superseded',
+    );
+    expect(
+      core.report({ lease: second!.lease!.id, kind: 'complete', cachedTokens: 0 }, LIMITS.prefillLeaseMs),
+    ).toBe('done');
   });
 
   test('a completion told twice is one end', () => {
@@ -72,8 +76,8 @@ describe('by example', () => {
     const core = new PrefillQueueCore({ boot: 'b', ended: (outcome) => ends.push(outcome) });
     core.enqueue(newJob('a'), 0);
     const lease = core.lease(WISH, 0)[0]!.lease!.id;
-    expect(core.report({ lease, kind: 'complete' }, 1)).toBe('done');
-    expect(core.report({ lease, kind: 'complete' }, 2)).toBe('done');
+    expect(core.report({ lease, kind: 'complete', cachedTokens: 0 }, 1)).toBe('done');
+    expect(core.report({ lease, kind: 'complete', cachedTokens: 0 }, 2)).toBe('done');
     expect(ends).toEqual(['ready']);
   });
 
@@ -83,7 +87,7 @@ describe('by example', () => {
     const lease = core.lease(WISH, 0)[0]!.lease!.id;
     core.cancel('d1', ['a'], 1);
     expect(core.report({ lease, kind: 'renew' }, 2)).toBe('cancelled');
-    expect(core.report({ lease, kind: 'complete' }, 3)).toBe('cancelled');
+    expect(core.report({ lease, kind: 'complete', cachedTokens: 0 }, 3)).toBe('cancelled');
     expect(core.changes('d1', 0, 4)).toMatchObject([{ requestId: 'a', state: 'cancelled' }]);
   });
 
@@ -151,7 +155,10 @@ describe('by example', () => {
       for (const job of core.lease({ ...WISH, most: LIMITS.prefillQueueJobs }, round)) {
         const final = job.seq % 20 === 0;
         const lease = job.lease!.id;
-        core.report(final ? { lease, kind: 'fail', reason: '', final } : { lease, kind: 'complete' }, round);
+        core.report(
+          final ? { lease, kind: 'fail', reason: '', final } : { lease, kind: 'complete', cachedTokens: 0 },
+          round,
+        );
       }
       for (let i = 0; i < LIMITS.prefillQueueJobs; i++) core.enqueue(newJob(`${round}-${i}`), round);
     }
@@ -171,7 +178,10 @@ describe('by example', () => {
     const disk = emptyDisk();
     core.enqueue(newJob('a'), 0);
     core.enqueue(newJob('b'), 50);
-    core.report({ lease: core.lease({ ...WISH, most: 1 }, 60)[0]!.lease!.id, kind: 'complete' }, 90);
+    core.report(
+      { lease: core.lease({ ...WISH, most: 1 }, 60)[0]!.lease!.id, kind: 'complete', cachedTokens: 0 },
+      90,
+    );
     expect(writeTurn(core, disk, 100)).toEqual([]);
     expect(writeTurn(core, disk, 150)).toMatchObject([{ requestId: 'b' }]);
     expect(core.book.unwritten.oldestMs).toBe(Number.POSITIVE_INFINITY);
@@ -197,7 +207,9 @@ describe('by example', () => {
     writeTurn(core, disk, 1_000);
     const again = restarted(disk, 2_000);
     expect(again.report({ lease, kind: 'renew' }, 2_000 + LIMITS.prefillLeaseMs - 1)).toBe('held');
-    expect(again.report({ lease, kind: 'complete' }, 2_001 + LIMITS.prefillLeaseMs)).toBe('done');
+    expect(again.report({ lease, kind: 'complete', cachedTokens: 0 }, 2_001 + LIMITS.prefillLeaseMs)).toBe(
+      'done',
+    );
     again.enqueue(newJob('b'), 2_001 + LIMITS.prefillLeaseMs);
     expect(again.lease(WISH, 2_001 + LIMITS.prefillLeaseMs)[0]!.lease!.id).not.toBe(lease);
   });
@@ -236,7 +248,15 @@ const command = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('report' as const),
       lease: fc.nat(),
-      kind: fc.constantFrom<NaiveReport>('renew', 'complete', 'complete', 'return', 'fail', 'fail-finally'),
+      kind: fc.constantFrom<NaiveReport>(
+        'begin',
+        'renew',
+        'complete',
+        'complete',
+        'return',
+        'fail',
+        'fail-finally',
+      ),
     }),
   },
   {
@@ -318,7 +338,9 @@ class Twins {
                 { lease: lease.ours, kind: 'fail', reason: 'no', final: kind === 'fail-finally' },
                 nowMs,
               )
-            : core.report({ lease: lease.ours, kind }, nowMs);
+            : kind === 'complete'
+              ? core.report({ lease: lease.ours, kind, cachedTokens: 0 }, nowMs)
+              : core.report({ lease: lease.ours, kind }, nowMs);
         expect(verdict).toBe(naive.report(lease.naive, kind, nowMs));
         break;
       }

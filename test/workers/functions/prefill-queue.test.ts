@@ -86,16 +86,17 @@ test('a job goes from a decode worker to a prefill worker and back', async () =>
       work: Uint8Array.of(1, 2, 3),
     },
   ]);
+  await report(jobs[0]!.lease, ReportKind.BEGIN);
   expect(jobs[0]!.timeLeftMs).toBeGreaterThan(0);
   const watch = (message: MessageInitShape<typeof WatchRequestSchema>) =>
     call('watch', [WatchRequestSchema, WatchResponseSchema], { producer: PRODUCER, ...message });
   const { boot, seq, changes } = await watch({});
   const own = changes.filter(({ requestId }) => requestId === `req_${model}`);
   expect(own).toMatchObject([{ state: JobState.TAKEN, worker: WORKER, grpcAddress: '127.0.0.1:1' }]);
-  const { verdicts } = await report(jobs[0]!.lease, ReportKind.COMPLETE);
+  const { verdicts } = await report(jobs[0]!.lease, ReportKind.COMPLETE, { cachedTokens: 9 });
   expect(verdicts).toEqual([Verdict.DONE]);
   const next = await watch({ boot, after: seq, waitMs: 1_000 });
-  expect(next.changes).toMatchObject([{ state: JobState.READY }]);
+  expect(next.changes).toMatchObject([{ state: JobState.READY, cachedTokens: 9 }]);
 });
 
 test('a job that is cancelled is given to nobody', async () => {

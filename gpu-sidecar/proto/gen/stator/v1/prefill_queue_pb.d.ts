@@ -2,7 +2,7 @@
 //
 // The platform serves it over HTTP/1.1: `POST /fleet/v1/prefill-queue/{namespace}/{enqueue|lease|report|cancel|watch}` with the
 // fleet token; bodies are bare messages (`application/proto`). A decode worker enqueues a job and watches what becomes of it; a
-// prefill worker leases jobs and reports on them. As soon as a job is taken its decode worker knows whom to ask for blocks.
+// prefill worker leases jobs and reports on them. As soon as it begins, the decode worker knows whom to ask for blocks.
 //
 // What is promised: a job has one end; work under a lease that is over has no effect; a job whose worker fails or falls silent is
 // given to another, and after some deliveries kept as a dead letter. Calls are answered from memory: a platform that dies may lose
@@ -280,6 +280,13 @@ export declare type Report = Message<"stator.v1.Report"> & {
    * @generated from field: bool final = 4;
    */
   final: boolean;
+
+  /**
+   * Of a completion: prompt tokens that the worker had in its cache.
+   *
+   * @generated from field: uint32 cached_tokens = 5;
+   */
+  cachedTokens: number;
 };
 
 /**
@@ -422,6 +429,13 @@ export declare type JobChange = Message<"stator.v1.JobChange"> & {
    * @generated from field: string reason = 5;
    */
   reason: string;
+
+  /**
+   * Where it is ready: prompt tokens that its worker had in its cache.
+   *
+   * @generated from field: uint32 cached_tokens = 6;
+   */
+  cachedTokens: number;
 };
 
 /**
@@ -473,6 +487,8 @@ export enum JobState {
   QUEUED = 1,
 
   /**
+   * A worker computes it and can be asked for its blocks.
+   *
    * @generated from enum value: JOB_STATE_TAKEN = 2;
    */
   TAKEN = 2,
@@ -543,6 +559,13 @@ export enum ReportKind {
    * @generated from enum value: REPORT_KIND_RETURN = 4;
    */
   RETURN = 4,
+
+  /**
+   * The worker can be asked for the job's blocks from now on: its decode worker is told who it is.
+   *
+   * @generated from enum value: REPORT_KIND_BEGIN = 5;
+   */
+  BEGIN = 5,
 }
 
 /**
