@@ -217,6 +217,11 @@ export const LIMITS = {
   /** Children of one metric family before new ones are counted together. */
   metricChildren: 4_096,
 
+  /** Remote prefill: peers that channels are kept to, how often a silent one is pinged; and without progress for so long it is given up. */
+  prefillPeers: 64,
+  prefillKeepaliveMs: 5_000,
+  remotePrefillStallMs: 5_000,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,

@@ -8,10 +8,15 @@ import { Server, type ServerUnaryCall, type ServerWritableStream, type sendUnary
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
 import { KvIndexAnswerSchema, KvIndexQuerySchema } from '../proto/gen/stator/v1/kv_pb.js';
-import { GenerateRequestSchema } from '../proto/gen/stator/v1/worker_pb.js';
+import {
+  GenerateRequestSchema,
+  PrefillProgressSchema,
+  PrefillRequestSchema,
+} from '../proto/gen/stator/v1/worker_pb.js';
 import type { Bearer } from './bearer.ts';
 import { decoder, encoder } from './grpc-codec.ts';
 import { grpcStatus } from './grpc-error.ts';
+import { servePrefill } from './grpc-prefill.ts';
 import { type GenerateStream, GrpcSink } from './grpc-sink.ts';
 import { generate } from './methods/generate.ts';
 import { queryKvIndex } from './methods/kv-index.ts';
@@ -31,6 +36,9 @@ export function createGrpcServer(worker: Worker, bearer: Bearer): Server {
   const register = registrar(server, bearer);
   register.stream(`${WORKER}Generate`, GenerateRequestSchema, HttpBodySchema, (stream) =>
     serveGenerate(worker, stream),
+  );
+  register.stream(`${WORKER}Prefill`, PrefillRequestSchema, PrefillProgressSchema, (stream) =>
+    servePrefill(worker, stream),
   );
   for (const [name, method] of Object.entries(UNARY_METHODS)) register.unary(WORKER + name, method, worker);
   register.stream(`${KV_INDEX}Query`, KvIndexQuerySchema, KvIndexAnswerSchema, (stream) =>
