@@ -27,8 +27,14 @@ import type { FleetTls } from '../tls/fleet-tls.ts';
 import { TransferFault } from './fault.ts';
 
 const SERVICE = '/stator.v1.KvTransfer/';
-/** A peer whose machine is gone answers no ping. */
-const KEEPALIVE = { 'grpc.keepalive_time_ms': 2_000, 'grpc.keepalive_timeout_ms': 3_000 };
+/** A peer whose machine is gone answers no ping; one that starts again is wanted at once. */
+const CHANNEL = {
+  'grpc.keepalive_time_ms': 2_000,
+  'grpc.keepalive_timeout_ms': 3_000,
+  'grpc.initial_reconnect_backoff_ms': 50,
+  'grpc.min_reconnect_backoff_ms': 50,
+  'grpc.max_reconnect_backoff_ms': 1_000,
+};
 
 export interface PeerAccess {
   fleetToken: string;
@@ -45,7 +51,7 @@ export class Peer {
   /** `address`: host:port of the other worker's gRPC listener. Nothing is sent yet. */
   constructor(address: string, { fleetToken, tls }: PeerAccess) {
     this.#client = new Client(address, channelCredentials(tls), {
-      ...KEEPALIVE,
+      ...CHANNEL,
       'grpc.max_receive_message_length': 2 * LIMITS.transferMetadataBytes,
     });
     this.#call.set('authorization', `Bearer ${fleetToken}`);

@@ -50,6 +50,8 @@ export class Pull {
   readonly #checks = new Set<Promise<void>>();
   #noRoom = false;
   #acknowledged = false;
+  /** Nothing more is heard of the source. */
+  #deaf = false;
   #stopped: () => void = () => {};
   backend: BackendName | null = null;
   leading = 0;
@@ -171,10 +173,12 @@ export class Pull {
       }
     });
     stream.on('error', (error: ServiceError) => {
+      this.#deaf = true;
       this.#stopped();
       this.#fail(callFault(error));
     });
     stream.on('end', () => {
+      this.#deaf = true;
       this.#stopped();
       this.#fail(new TransferFault('unreachable', 'the peer hung up'));
     });
@@ -280,7 +284,7 @@ export class Pull {
     const { metrics, timers } = this.#parts;
     const left = [...this.#receiving.values()];
     this.#receiving.clear();
-    if (!this.#acknowledged && !stream.destroyed) {
+    if (!this.#acknowledged && !this.#deaf) {
       const stopped = new Promise<void>((resolve) => {
         this.#stopped = resolve;
       });
