@@ -127,7 +127,15 @@ export async function scenario(options: ScenarioOptions): Promise<Scenario> {
   };
 }
 
-async function join(who: Register, model: string, card: Partial<Card> = {}): Promise<FleetClient> {
+async function join(
+  {
+    instanceId,
+    httpAddress,
+    workerType,
+  }: { instanceId: string; httpAddress: string; workerType: WorkerType },
+  model: string,
+  card: Partial<Card> = {},
+): Promise<FleetClient> {
   const response = await platform(`/fleet/v1/${NAMESPACE}`, {
     headers: {
       upgrade: 'websocket',
@@ -139,7 +147,9 @@ async function join(who: Register, model: string, card: Partial<Card> = {}): Pro
   const client = new FleetClient(response.webSocket);
   client.send(
     registerFrame({
-      ...who,
+      instanceId,
+      httpAddress,
+      workerType,
       card: {
         name: model,
         contextLengthTokens: 256,
