@@ -19,6 +19,7 @@ import { type Arrival, arrive } from './middleware/request-id.ts';
 import { startTrack } from './middleware/track.ts';
 import { listBusyThresholds, setBusyThreshold } from './operations/busy-threshold.ts';
 import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
+import { listDisagg, setDisagg } from './operations/disagg.ts';
 import { docsPage } from './operations/docs-page.ts';
 import { fleet } from './operations/fleet.ts';
 import { health, live } from './operations/health.ts';
@@ -257,6 +258,14 @@ app.get(
 app.post(
   '/busy_threshold',
   operation(({ env, req }, nowMs) => setBusyThreshold(env, req.raw, nowMs)),
+);
+app.get(
+  '/disagg',
+  operation(({ env }, nowMs) => listDisagg(env, nowMs)),
+);
+app.post(
+  '/disagg',
+  operation(({ env, req }, nowMs) => setDisagg(env, req.raw, nowMs)),
 );
 app.put(
   '/fleet/v1/responses/:id',

@@ -127,7 +127,7 @@ export class Sidecar {
       url: fleetUrl,
       token: settings.fleetToken,
       tls,
-      register: registerFrame(identity, this.#engine.info, settings.workerTaints),
+      register: registerFrame(identity, this.#engine.info, settings),
       outbox: this.#outbox,
       dump: () => this.#worker.events.dump(),
       snapshotPiece: (piece) => this.#worker.events.snapshotPiece(piece),
@@ -172,6 +172,7 @@ export class Sidecar {
         fetcher: this.#fetch,
         log: this.#log,
       }),
+      remotePrefill: null,
       startedMs: preciseClock.nowMs(),
       drain: (deadlineMs) => void this.drain(deadlineMs),
     };

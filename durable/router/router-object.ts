@@ -21,6 +21,7 @@ import { waitForTicket } from './queue/ticket-wait.ts';
 import { RouterCore } from './router.ts';
 import type {
   BusyThresholds,
+  DisaggSettings,
   RouteAnswer,
   RouteRefusal,
   RouteRequest,
@@ -128,6 +129,10 @@ export class Router extends DurableObject implements RouterRpc {
 
   busyThresholds(model: string, change: Partial<BusyThresholds>): BusyThresholds | null {
     return this.#core.busyThresholds(model, change);
+  }
+
+  disagg(model: string, change: Partial<DisaggSettings>): DisaggSettings | null {
+    return this.#core.disagg(model, change);
   }
 
   /** `GET /fleet/v1/{namespace}` with `Upgrade: websocket`; the function in front has checked the fleet token. */

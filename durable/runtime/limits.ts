@@ -242,6 +242,11 @@ export const LIMITS = {
   prefillWriteMs: 100,
   prefillWriteBytes: 256 * 1024,
 
+  /** Remote prefill: peers that channels are kept to, how often a silent one is pinged; and without progress for so long it is given up. */
+  prefillPeers: 64,
+  prefillKeepaliveMs: 5_000,
+  remotePrefillStallMs: 5_000,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,
@@ -281,6 +286,30 @@ export const LIMITS = {
   /** Objects beyond its capacity that a start deletes; blocks that are looked for at once among those of other workers. */
   kvbmTrimmedObjects: 10_000,
   kvbmLookupBlocks: 16,
+
+  /** Transfers between workers: blocks of one pull, blocks that a reader has asked for and not got, those that a source prepares
+      ahead of the one it pushes, bytes pushed at once, readers at once, peers that connections are kept to. */
+  transferBlocks: 65_536,
+  transferAskedBlocks: 64,
+  transferAheadBlocks: 16,
+  transferPushBytes: 4 * 1024 * 1024,
+  transferGrants: 256,
+  transferPeers: 64,
+  /** A grant whose reader is silent; a silent source; how often a waiting source says that it lives; a call or connection to be made. */
+  transferLeaseMs: 10_000,
+  transferSilenceMs: 5_000,
+  transferBeatMs: 1_000,
+  transferConnectMs: 3_000,
+  /** How long a reader waits to be told that nothing is written any more, and how often it looks whether a silent source has died;
+      over a network, when a slot that a lost source might have written is given back all the same. */
+  transferStopMs: 1_000,
+  transferDeadCheckMs: 250,
+  transferQuarantineMs: 60_000,
+  /** What a backend says of itself or of a window. */
+  transferMetadataBytes: 256 * 1024,
+  /** Mapped windows of other processes; blocks up to this size are copied and summed where the loop runs. */
+  transferMappings: 64,
+  transferSyncBytes: 256 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,

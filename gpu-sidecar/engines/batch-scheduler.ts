@@ -38,9 +38,9 @@ export interface SchedulerHooks<S extends Sequence> {
   leaving(sequence: S): void;
 }
 
-/** A tier behind the cache, from which blocks can be had instead of being computed. */
+/** Tiers behind the cache, from which blocks can be had instead of being computed. */
 export interface HostLoads<S extends Sequence> {
-  /** Blocks there that follow those on the device; `later`: some of them are on their way. */
+  /** Blocks there that follow those on the device; `later`: ask again after a `wake`. */
   lookup(sequence: S, deviceBlocks: number): number | 'later';
   /** Begins to fetch blocks `from` to `to` (exclusive), for which slots are held; ends with `fetched`. */
   load(sequence: S, from: number, to: number): void;
@@ -48,6 +48,8 @@ export interface HostLoads<S extends Sequence> {
   admitted(sequence: S, loadedBlocks: number): void;
   /** A slot is given to somebody: its last content may still be read. */
   taken(slot: number): void;
+  /** A request that was looked up ends before it runs: what it holds is about to be released. */
+  left(sequence: S): void;
 }
 
 export class BatchScheduler<S extends Sequence> {
@@ -89,7 +91,8 @@ export class BatchScheduler<S extends Sequence> {
 
   load(): EngineLoad {
     const { activeBlocks } = this.#cache;
-    return { running: this.#runningCount, waiting: this.#waiting.length, kvUsedBlocks: activeBlocks };
+    const waiting = this.#waiting.length + this.#fetching.length;
+    return { running: this.#runningCount, waiting, kvUsedBlocks: activeBlocks };
   }
 
   /** Throws StatorError when a request can never or not now be taken. */
@@ -111,7 +114,7 @@ export class BatchScheduler<S extends Sequence> {
         `the prompt has the token ${tokenIds[i]}, which the model has not`,
       );
     }
-    if (this.#waiting.length >= LIMITS.waitingRequests) {
+    if (this.load().waiting >= LIMITS.waitingRequests) {
       throw new StatorError('overloaded', `${LIMITS.waitingRequests} requests are already waiting`);
     }
   }
@@ -161,7 +164,8 @@ export class BatchScheduler<S extends Sequence> {
   }
 
   abortAll(): void {
-    for (const sequence of [...this.#running, ...this.#waiting]) this.abort(sequence);
+    const fetching = this.#fetching.map(({ sequence }) => sequence);
+    for (const sequence of [...this.#running, ...this.#waiting, ...fetching]) this.abort(sequence);
   }
 
   /** Fills `batch` with at most `budgetTokens` tokens of running and, if all of those fit, waiting requests. */
@@ -183,12 +187,13 @@ export class BatchScheduler<S extends Sequence> {
     for (const each of this.#fetching) each.awake = !each.loading;
   }
 
-  /** Everything that a request holds has been fetched. */
-  fetched(sequence: S): void {
-    const { blockSizeTokens } = this.#shape;
-    const blocks = Math.min(sequence.heldBlocks, this.#mostCached(sequence.known));
-    sequence.computed = blocks * blockSizeTokens;
-    sequence.cachedTokens ??= sequence.computed;
+  /** The first `heldBlocks` of those that a request holds are there, the rest will not come: its slots are free again. */
+  fetched(sequence: S, heldBlocks = sequence.heldBlocks): void {
+    this.#cache.release(sequence.blocks, sequence.heldBlocks, heldBlocks);
+    sequence.heldBlocks = heldBlocks;
+    const blocks = Math.min(heldBlocks, this.#mostCached(sequence.known));
+    sequence.computed = blocks * this.#shape.blockSizeTokens;
+    if (heldBlocks > 0) sequence.cachedTokens ??= Math.min(sequence.computed, sequence.request.promptTokens);
     for (const each of this.#fetching) if (each.sequence === sequence) each.loading = false;
   }
 
@@ -256,7 +261,7 @@ export class BatchScheduler<S extends Sequence> {
 
   end(sequence: S, reason: FinishReason, error?: Error): void {
     if (sequence.state === 'waiting') {
-      this.#waiting.splice(this.#waiting.indexOf(sequence), 1);
+      this.#forget(sequence);
       this.release(sequence);
     } else {
       this.#leave(sequence);
@@ -265,6 +270,16 @@ export class BatchScheduler<S extends Sequence> {
     sequence.state = 'done';
     sequence.constraint?.free();
     sequence.sink.end(reason, error);
+  }
+
+  /** Takes one that does not run from where it waits. */
+  #forget(sequence: S): void {
+    const at = this.#waiting.indexOf(sequence);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    const fetching = this.#fetching.findIndex((each) => each.sequence === sequence);
+    if (fetching < 0) return;
+    this.#fetching.splice(fetching, 1);
+    this.#host?.left(sequence);
   }
 
   #isFull(sequence: S): boolean {
@@ -312,6 +327,7 @@ export class BatchScheduler<S extends Sequence> {
       if (sequence === undefined) return;
       const fetched = sequence.heldBlocks;
       if (fetched === 0) {
+        if (!this.#hooks.canAdmit()) return;
         const device = this.#cache.match(sequence.blocks.sequenceHashes, this.#mostFull(sequence)).blocks;
         const blocks = host.lookup(sequence, device);
         if (blocks !== 0) {

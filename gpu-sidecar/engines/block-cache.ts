@@ -120,9 +120,9 @@ export class BlockCache {
     if (first < to) this.#observer.stored(path, first, to);
   }
 
-  /** Lets go of the path's blocks 0 to `count`, tail first. */
-  release(path: BlockPath, count: number): void {
-    for (let i = count - 1; i >= 0; i--) this.#letGo(path.slots[i]!);
+  /** Lets go of the path's blocks `from` to `count` (exclusive), tail first. */
+  release(path: BlockPath, count: number, from = 0): void {
+    for (let i = count - 1; i >= from; i--) this.#letGo(path.slots[i]!);
   }
 
   /** Drops every stored block that nobody holds; returns how many. */

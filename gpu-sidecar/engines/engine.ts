@@ -6,6 +6,9 @@
  * to stop a request at any time. It knows token ids only; text is the response path's business.
  */
 
+import type { BlockLayout } from '../kvbm/layout.ts';
+import type { KvBlockManager, TierStatus } from '../kvbm/manager.ts';
+import type { DevicePort } from '../kvbm/offload/offloader.ts';
 import type { ModelCard } from '../proto/gen/stator/v1/model_pb.js';
 import type { Constraint, GrammarCompiler } from './constraint/constraint.ts';
 
@@ -112,6 +115,8 @@ export interface EngineLoad {
   running: number;
   waiting: number;
   kvUsedBlocks: number;
+  /** Below the engine's own cache; absent: none. */
+  tiers?: readonly TierStatus[];
 }
 
 /** Makes vectors of texts. */
@@ -131,6 +136,8 @@ export interface Engine {
   readonly vocabulary: Vocabulary;
   /** Absent: the engine cannot hold an answer to a grammar. */
   readonly grammars?: GrammarCompiler;
+  /** Blocks beyond the engine's own cache; only where the engine was started with it. */
+  readonly kvMemory?: KvBlockManager;
   /** Only engines whose card says that the model embeds have it. */
   readonly embedder?: Embedder;
   /** Token ids of a text; only engines whose card says `model_input: text` must have it. */
@@ -139,7 +146,7 @@ export interface Engine {
   submit(request: EngineRequest, sink: EngineSink): { abort(): void };
   onKvEvents(sink: KvEventSink): void;
   load(): EngineLoad;
-  /** Drops cached blocks that no running request holds; returns how many. */
+  /** Drops cached blocks that no running request holds, in all tiers of this worker; returns how many. */
   clearKvBlocks(): number;
   /** Ends the running requests as `cancelled` and frees everything. */
   stop(): Promise<void>;
@@ -155,7 +162,11 @@ export interface EngineOptions {
   /** Divides the simulated time of `mock`. */
   speedup: number;
   extra: Readonly<Record<string, string>>;
+  /** Makes memory for the engine's blocks; absent: none. Engines that cannot use it refuse to start. */
+  kvMemory?: KvMemoryOpener;
 }
+
+export type KvMemoryOpener = (layout: BlockLayout, device: DevicePort) => Promise<KvBlockManager>;
 
 /** One engine kind: a name, what its options mean, and how to start it. */
 export interface EngineKind {

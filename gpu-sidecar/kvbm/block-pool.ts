@@ -49,6 +49,8 @@ export class BlockPool {
   #inactive = 0;
   /** Registered blocks that made room. */
   evictions = 0;
+  /** Called when an allocation can have one block more. */
+  onVacated: (() => void) | null = null;
 
   constructor(options: BlockPoolOptions) {
     const n = options.capacityBlocks;
@@ -178,6 +180,7 @@ export class BlockPool {
     if (this.#state[slot] === STATE.registered) {
       this.#inactive++;
       this.#eviction.release(slot);
+      this.onVacated?.();
     } else this.#free(slot);
   }
 
@@ -204,6 +207,7 @@ export class BlockPool {
     this.#described[slot] = null;
     this.#reset.push(slot);
     this.#resetBlocks++;
+    this.onVacated?.();
   }
 }
 

@@ -26,6 +26,8 @@ export interface KvbmMetrics {
   offloaded(to: TierName, bytes: number): void;
   /** A block arrived in host memory from below, or in the engine from host memory. */
   onboarded(from: TierName, bytes: number): void;
+  /** A block arrived in host memory from another worker. */
+  received(bytes: number): void;
   skipped(tier: TierName, reason: SkipReason): void;
   fault(tier: TierName, fault: Fault): void;
   /** Blocks that were looked for, and how many of them a tier had. */
@@ -37,6 +39,10 @@ export function kvbmMetrics(metrics: Metrics): KvbmMetrics {
   const offloadBytes = metrics.counter('kvbm_offload_bytes_total', 'Bytes moved down, by path.', ['path']);
   const onboards = metrics.counter('kvbm_onboard_blocks_total', 'Blocks moved up, by path.', ['path']);
   const onboardBytes = metrics.counter('kvbm_onboard_bytes_total', 'Bytes moved up, by path.', ['path']);
+  const received = metrics.counter('kvbm_received_blocks_total', 'Blocks taken from other workers.').labels();
+  const receivedBytes = metrics
+    .counter('kvbm_received_bytes_total', 'Bytes taken from other workers.')
+    .labels();
   const skips = metrics.counter('kvbm_skipped_blocks_total', 'Blocks not moved, by tier and reason.', [
     'tier',
     'reason',
@@ -56,6 +62,10 @@ export function kvbmMetrics(metrics: Metrics): KvbmMetrics {
     onboarded(from, bytes) {
       onboards.labels(ONBOARD_PATH[from]).add();
       onboardBytes.labels(ONBOARD_PATH[from]).add(bytes);
+    },
+    received(bytes) {
+      received.add();
+      receivedBytes.add(bytes);
     },
     skipped: (tier, reason) => skips.labels(tier, reason).add(),
     fault: (tier, fault) => faults.labels(tier, fault).add(),

@@ -6,6 +6,11 @@
  *   match(blocks)                          how many of these, from the first on, would not have to be computed
  *   using got = await onboard(blocks)      their bytes in host memory, as many as there are without a gap
  *
+ * What other workers do with it, through `transfer`:
+ *
+ *   using block = hold(hash)  await whenHeld(block, signal)    a block in host memory, to be read
+ *   using block = receive(block)                               a slot to be filled with one
+ *
  * Whatever goes wrong below, `onboard` returns fewer blocks and never wrong bytes: every block that comes from disk or object
  * store is compared with its checksum. Lower tiers are optional; without a size for G2 a small one serves the transfers.
  */
@@ -13,14 +18,19 @@
 import type { BlockIdentity } from './block.ts';
 import type { BlockHold, BlockPool } from './block-pool.ts';
 import type { KvbmMetrics, TierName } from './kvbm-metrics.ts';
+import type { BlockLayout } from './layout.ts';
 import { Offloader, type OffloaderOptions } from './offload/offloader.ts';
 import { Fetcher } from './onboard/fetcher.ts';
 import { Onboarding } from './onboard/onboarding.ts';
+import { AwaitedBlocks } from './peer/awaited-blocks.ts';
+import { ReceivingBlock } from './peer/receiving-block.ts';
+import { ServedBlock } from './peer/served-block.ts';
 import type { BlockListener, KvTier, Residency } from './residency.ts';
 import type { HostTier } from './tiers/host-tier.ts';
 import type { LowerTier } from './tiers/lower-tier.ts';
 
-export interface ManagerParts extends Omit<OffloaderOptions, 'onDevice'> {
+export interface ManagerParts extends Omit<OffloaderOptions, 'onDevice' | 'missed'> {
+  layout: BlockLayout;
   residency: Residency;
   /** Ask the object store for blocks that only other workers have put there. */
   lookUpShared: boolean;
@@ -44,6 +54,8 @@ export interface TierStatus {
 }
 
 export class KvBlockManager implements AsyncDisposable {
+  /** Of all blocks here. */
+  readonly layout: BlockLayout;
   readonly #host: HostTier;
   readonly #lower: readonly LowerTier[];
   readonly #residency: Residency;
@@ -51,23 +63,37 @@ export class KvBlockManager implements AsyncDisposable {
   readonly #fetcher: Fetcher;
   readonly #metrics: KvbmMetrics;
   readonly #lookUpShared: boolean;
+  readonly #awaited: AwaitedBlocks;
+  #ended = false;
 
   constructor(parts: ManagerParts) {
     const { host, lower, residency, metrics } = parts;
+    this.layout = parts.layout;
     this.#host = host;
     this.#lower = lower;
     this.#residency = residency;
     this.#metrics = metrics;
     this.#lookUpShared = parts.lookUpShared;
-    this.#offloader = new Offloader({ ...parts, onDevice: (hash) => residency.has('device', hash) });
+    this.#awaited = new AwaitedBlocks((hash) => host.pool.hold(hash));
+    this.#offloader = new Offloader({
+      ...parts,
+      onDevice: (hash) => residency.has('device', hash),
+      missed: (identity, reason) =>
+        reason === 'no_room' ? this.#awaited.starved(identity) : this.#awaited.never(identity.hash),
+    });
     this.#fetcher = new Fetcher({ host, lower, metrics, concurrency: parts.concurrency });
+    residency.subscribe(({ kind, tier, block }) => {
+      if (kind === 'stored' && tier === 'host') this.#awaited.came(block.hash);
+    });
+    host.pool.onVacated = () => this.#retryStarved();
   }
 
   /** The engine's cache has these now; higher priorities are copied first and kept longer. */
   stored(blocks: readonly BlockIdentity[], priority = 0): void {
     for (const block of blocks) {
       this.#residency.stored('device', block);
-      this.#offloader.offer(block, priority);
+      if (this.#awaited.has(block.hash)) this.#offloader.offerAwaited(block, priority);
+      else this.#offloader.offer(block, priority);
     }
   }
 
@@ -112,9 +138,70 @@ export class KvBlockManager implements AsyncDisposable {
     return new Onboarding(holds, (hold) => this.#host.bytes(hold));
   }
 
+  /** A block that is in host memory now. */
+  hold(hash: bigint): ServedBlock | null {
+    const hold = this.#host.pool.hold(hash);
+    return hold === null ? null : new ServedBlock(hold, this.#host.bytes(hold));
+  }
+
+  /**
+   * A block as soon as it is in host memory: it is copied there before all others once the engine has computed it, or
+   * fetched from below. null after an abort, and when the engine gave it up before it could be copied.
+   */
+  async whenHeld(block: BlockIdentity, signal: AbortSignal): Promise<ServedBlock | null> {
+    const here = this.hold(block.hash);
+    if (here !== null || this.#ended) return here;
+    const coming = this.#awaited.wait(block.hash, signal);
+    if (this.#residency.has('device', block.hash)) this.#offloader.offerAwaited(block);
+    else if (this.#anyTierOf(block.hash) !== null)
+      void this.#fetcher.fetch(block).then((hold) => hold?.[Symbol.dispose]());
+    const hold = await coming;
+    return hold === null ? null : new ServedBlock(hold, this.#host.bytes(hold));
+  }
+
+  /** A slot for a block that comes from another worker; null when all of host memory is held. */
+  receive(block: BlockIdentity): ReceivingBlock | 'present' | null {
+    if (this.#host.touch(block.hash) || this.#residency.has('device', block.hash)) return 'present';
+    const partial = this.#ended ? null : this.#host.pool.allocate();
+    if (partial === null) {
+      this.#metrics.skipped('host', 'no_room');
+      return null;
+    }
+    return new ReceivingBlock(block, { partial, bytes: this.#host.bytes(partial), metrics: this.#metrics });
+  }
+
+  /** Whether blocks are looked for that only other workers know of. */
+  get sharesObjects(): boolean {
+    return this.#lookUpShared;
+  }
+
+  /** Asks the object store for the first blocks that no tier here has; `match` counts them afterwards. */
+  async lookUp(blocks: readonly BlockIdentity[]): Promise<void> {
+    const shared = this.#lookUpShared ? this.#lower.find(({ name }) => name === 'object') : undefined;
+    const known = blocks.findIndex(({ hash }) => this.#anyTierOf(hash) === null);
+    if (shared && known >= 0) await shared.lookUp(blocks.slice(known));
+  }
+
+  /** The engine could not take the bytes of a block: no tier here gives it again. */
+  unusable({ hash }: BlockIdentity): void {
+    this.#metrics.fault('host', 'io');
+    this.#host.pool.drop(hash);
+    for (const tier of this.#lower) tier.drop(hash);
+  }
+
   /** Tells of each block that comes into a tier or leaves it; the returned function ends that. */
   subscribe(listener: BlockListener): () => void {
     return this.#residency.subscribe(listener);
+  }
+
+  /** What host memory can hold. */
+  get hostBlocks(): number {
+    return this.#host.pool.capacityBlocks;
+  }
+
+  /** How many different blocks there are in all tiers, the engine's cache included. */
+  get blocks(): number {
+    return this.#residency.blocks;
   }
 
   /** Which tiers have a block. */
@@ -156,13 +243,19 @@ export class KvBlockManager implements AsyncDisposable {
     await this.#fetcher.whenIdle();
   }
 
-  /** Lets what is under way end. The engine must have ended its onboardings. */
+  /** Lets what is under way end. The engine must have ended its onboardings, and others what they serve and receive. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#ended = true;
+    this.#awaited.end();
     this.#offloader.clear();
     await this.whenIdle();
     const ended = await Promise.all(this.#lower.map((tier) => tier.close()));
     // What hangs may still write host memory: then it stays until the process ends.
     if (ended.every(Boolean)) this.#host.close();
+  }
+
+  #retryStarved(): void {
+    for (const identity of this.#awaited.takeStarved()) this.#offloader.offerAwaited(identity);
   }
 
   #tierOf(hash: bigint): TierName | null {
@@ -172,9 +265,7 @@ export class KvBlockManager implements AsyncDisposable {
 
   /** The beginning of `blocks` that is in some tier, with the tier. A degraded tier is tried all the same: so it comes back. */
   async #reachable(blocks: readonly BlockIdentity[]): Promise<{ identity: BlockIdentity; tier: TierName }[]> {
-    const shared = this.#lookUpShared ? this.#lower.find(({ name }) => name === 'object') : undefined;
-    const known = blocks.findIndex(({ hash }) => this.#anyTierOf(hash) === null);
-    if (shared && known >= 0) await shared.lookUp(blocks.slice(known));
+    await this.lookUp(blocks);
     const reachable: { identity: BlockIdentity; tier: TierName }[] = [];
     for (const identity of blocks) {
       const tier = this.#anyTierOf(identity.hash);

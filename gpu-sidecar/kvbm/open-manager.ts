@@ -95,6 +95,7 @@ export async function openKvBlockManager(options: KvbmOptions): Promise<KvBlockM
     });
   }
   const manager = new KvBlockManager({
+    layout: options.layout,
     device: options.device,
     host: new HostTier(poolOf('host', hostBlocks), arena),
     lower,

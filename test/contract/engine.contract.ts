@@ -16,6 +16,8 @@ export interface EngineSubject {
   name: string;
   hasher: BlockHasher;
   start(size: { totalBlocks: number; maxNumSeqs: number; contextLengthTokens: number }): Promise<Engine>;
+  /** It keeps blocks beyond its own cache: more may be found than that holds. */
+  lowerTiers?: boolean;
   /** Longest prompt worth using where length matters: engines that really compute want it short. */
   longPromptTokens: number;
 }
@@ -283,7 +285,8 @@ export function engineContract(subject: EngineSubject): void {
               await until(() => isIdle(engine));
               if (together[0]!.clear) {
                 const stored = model.blocks.size;
-                expect(engine.clearKvBlocks()).toBe(stored);
+                const dropped = engine.clearKvBlocks();
+                expect(subject.lowerTiers ? Math.min(dropped, stored) : dropped).toBe(stored);
                 expect(model.blocks.size).toBe(0);
               }
               expect(model.problems).toEqual([]);
@@ -291,7 +294,9 @@ export function engineContract(subject: EngineSubject): void {
               expect(model.blocks.size).toBeLessThanOrEqual(24);
               const probe = idsOf(together[0]!);
               const expected = predicted(probe);
-              expect((await run(engine, request(probe, { maxTokens: 1 }))).cachedTokens).toBe(expected);
+              const cached = (await run(engine, request(probe, { maxTokens: 1 }))).cachedTokens!;
+              expect(subject.lowerTiers ? Math.min(cached, expected) : cached).toBe(expected);
+              expect(cached).toBeLessThan(probe.length);
               await until(() => isIdle(engine));
             }
           },

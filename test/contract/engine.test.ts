@@ -8,6 +8,7 @@ import { llamaKind } from '../../gpu-sidecar/engines/llama/kind.ts';
 import { mockKind } from '../../gpu-sidecar/engines/mock/kind.ts';
 import { wasmBlockHasher } from '../../gpu-sidecar/engines/wasm-hasher.ts';
 import { tokenizerJson } from '../../gpu-sidecar/models/gguf/tokenizer-json.ts';
+import { startKvEngine } from '../harness/kv-engine.ts';
 import { byteTokenizer } from './byte-tokenizer.ts';
 import { type EngineSubject, engineContract } from './engine.contract.ts';
 import { engineGrammarContract } from './engine.grammar.contract.ts';
@@ -45,7 +46,22 @@ const llama: EngineSubject = {
     }),
 };
 
-for (const subject of [mock, llama]) {
+/** With a host tier smaller than its cache and a disk that are in use all the time. */
+const llamaWithTiers: EngineSubject = {
+  name: 'llama with KV memory',
+  hasher: wasmBlockHasher,
+  longPromptTokens: 300,
+  lowerTiers: true,
+  start: ({ totalBlocks, maxNumSeqs, contextLengthTokens }) =>
+    startKvEngine({
+      contextLengthTokens,
+      extra: { totalBlocks: `${totalBlocks}`, maxNumSeqs: `${maxNumSeqs}` },
+      hostBlocks: 20,
+      disk: { folder: mkdtempSync(join(folder, 'kv-')), capacityBlocks: 40 },
+    }),
+};
+
+for (const subject of [mock, llama, llamaWithTiers]) {
   engineContract(subject);
   engineGrammarContract(subject);
 }

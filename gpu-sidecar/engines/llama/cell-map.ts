@@ -29,16 +29,28 @@ export class CellMap {
   #source: Int32Array;
   #tip: Int32Array;
 
-  constructor(options: { sequences: number; totalBlocks: number; blockSizeTokens: number }) {
+  /** The ids are `firstId` and those after it. */
+  constructor(options: {
+    sequences: number;
+    totalBlocks: number;
+    blockSizeTokens: number;
+    firstId?: number;
+  }) {
+    const { sequences, firstId = 0 } = options;
     this.#blockSizeTokens = options.blockSizeTokens;
-    this.#freeIds = Array.from({ length: options.sequences }, (_, i) => options.sequences - 1 - i);
-    this.#paths = new Array(options.sequences);
+    this.#freeIds = Array.from({ length: sequences }, (_, i) => firstId + sequences - 1 - i);
+    this.#paths = new Array(firstId + sequences);
     this.#source = new Int32Array(options.totalBlocks).fill(NONE);
     this.#tip = new Int32Array(options.totalBlocks).fill(NONE);
   }
 
   get freeIds(): number {
     return this.#freeIds.length;
+  }
+
+  /** An id that has all tokens up to the end of a stored block. */
+  holderOf(slot: number): number {
+    return this.#source[slot]!;
   }
 
   /** A sequence id that holds the cached blocks `slots`; there must be a free id. */

@@ -1,6 +1,6 @@
 /**
- * A llama.cpp context with its batch. Not thread-safe: the engine calls `apply` and `decode` one after the other only,
- * and nothing else while `decode` runs on the libuv pool.
+ * A llama.cpp context with its batch. Not thread-safe: the engine calls `apply`, `decode` and what copies states one after
+ * the other only, and nothing else while `decode` runs on the libuv pool.
  *
  * The KV cache is unified, so that sequences share cells. Flash attention is off, and for exact models the cache holds
  * F32: with either otherwise, roundings depend on how a prompt was cut and what else was in the batch, and now and then
@@ -14,6 +14,8 @@ import type { CellOperation } from './cell-map.ts';
 import { inPool, type Llama } from './library.ts';
 import type { LlamaModel } from './model.ts';
 
+/** llama.cpp: from the beginning, to the end. */
+const ALL = -1;
 /** ggml's numbers of element types. */
 const F32 = 0;
 const F16 = 1;
@@ -22,11 +24,23 @@ export interface ContextShape {
   cells: number;
   batchTokens: number;
   sequences: number;
+  /** There is one sequence more, number 0 (`SCRATCH`), through which states of parts of others are copied. */
+  scratch: boolean;
   threads: number;
   /** Keeps keys and values in F32 instead of F16. */
   exact: boolean;
   /** Layers are on a GPU: decode returns before it is done. */
   onGpu: boolean;
+}
+
+/** Its number is written into states: the same for all workers. */
+export const SCRATCH = 0;
+
+/** Tokens `start` to `end` (exclusive) of a sequence. */
+export interface SequenceRange {
+  id: number;
+  start: number;
+  end: number;
 }
 
 export class LlamaContext {
@@ -40,7 +54,8 @@ export class LlamaContext {
   constructor(model: LlamaModel, shape: ContextShape) {
     const { llama } = model;
     // llama.cpp aborts the process when a batch could not hold one output of every sequence.
-    const n = Math.max(shape.batchTokens, shape.sequences);
+    const sequences = shape.sequences + (shape.scratch ? 1 : 0);
+    const n = Math.max(shape.batchTokens, sequences);
     this.#llama = llama;
     this.#model = model;
     this.#onGpu = shape.onGpu;
@@ -50,8 +65,8 @@ export class LlamaContext {
       n_ctx: shape.cells,
       n_batch: n,
       n_ubatch: n,
-      n_seq_max: shape.sequences,
-      n_outputs_max: shape.sequences,
+      n_seq_max: sequences,
+      n_outputs_max: sequences,
       n_threads: shape.threads,
       n_threads_batch: shape.threads,
       flash_attn_type: 0,
@@ -100,6 +115,49 @@ export class LlamaContext {
     if (this.#onGpu) await inPool<void>(this.#llama.synchronize, this.#handle);
     if (rows === 0) return new Float32Array(0);
     return new Float32Array(koffi.view(this.#llama.logits(this.#handle), 4 * rows * this.#model.size));
+  }
+
+  /** Bytes of the state of these tokens. */
+  stateBytes(range: SequenceRange): number {
+    return this.#throughScratch(range, () => Number(this.#llama.stateSize(this.#handle, SCRATCH)));
+  }
+
+  /** Copies the keys and values of these tokens into `into`; false when they are not of exactly that size. */
+  exportState(range: SequenceRange, into: Uint8Array): boolean {
+    return this.#throughScratch(range, () => {
+      const written = this.#llama.stateGet(this.#handle, into, into.length, SCRATCH);
+      return Number(written) === into.length;
+    });
+  }
+
+  /**
+   * Gives a sequence tokens that it lacks, from what `exportState` wrote: their cells must be free. False, and nothing
+   * changed, when llama.cpp does not take the bytes or they are of other positions.
+   */
+  importState(bytes: Uint8Array, { id, start, end }: SequenceRange): boolean {
+    const llama = this.#llama;
+    const memory = this.#memory;
+    const read = Number(llama.stateSet(this.#handle, bytes, bytes.length, SCRATCH));
+    const good =
+      read === bytes.length &&
+      llama.memoryFirst(memory, SCRATCH) === start &&
+      llama.memoryLast(memory, SCRATCH) === end - 1;
+    if (good) llama.memoryCopy(memory, SCRATCH, id, ALL, ALL);
+    else llama.takeErrors();
+    llama.memoryRemove(memory, SCRATCH, ALL, ALL);
+    return good;
+  }
+
+  #throughScratch<T>({ id, start, end }: SequenceRange, use: () => T): T {
+    this.#llama.memoryCopy(this.#memory, id, SCRATCH, start, end);
+    const result = use();
+    this.#llama.memoryRemove(this.#memory, SCRATCH, ALL, ALL);
+    return result;
+  }
+
+  /** Forgets a sequence. */
+  remove(id: number): void {
+    this.#llama.memoryRemove(this.#memory, id, ALL, ALL);
   }
 
   free(): void {

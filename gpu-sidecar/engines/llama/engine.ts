@@ -4,25 +4,33 @@
  *
  * Everything on the context happens in that loop, one thing after the other: cache operations queued by aborts,
  * evictions and admissions are done right before the next batch. A batch's tokens are bounded by `SLICE_MS` of
- * measured compute, so those get their turn. A failed batch ends its requests with an error; the engine goes on.
+ * measured compute, so those get their turn, and so does KV memory (`kv-turns.ts`). A failed batch ends its requests with
+ * an error; the engine goes on.
  */
 
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
+import type { KvBlockManager } from '../../kvbm/manager.ts';
 import { BatchScheduler, type SchedulerShape } from '../batch-scheduler.ts';
-import { BlockCache } from '../block-cache.ts';
+import { BlockCache, type BlockPath } from '../block-cache.ts';
 import type { GrammarCompiler } from '../constraint/constraint.ts';
 import type { Engine, EngineInfo, EngineLoad, EngineRequest, EngineSink, KvEventSink } from '../engine.ts';
 import { KvEventLog } from '../kv-event-log.ts';
 import type { BlockHasher } from '../token-blocks.ts';
 import { BatchBudget } from './batch-budget.ts';
+import { BlockLoads } from './block-loads.ts';
 import { CellMap } from './cell-map.ts';
-import type { LlamaContext } from './context.ts';
+import { type LlamaContext, SCRATCH } from './context.ts';
 import type { LlamaEmbedder } from './embedder.ts';
+import type { ExportQueue } from './export-queue.ts';
 import { guardedTokens } from './guarded-tokens.ts';
+import { KvTurns } from './kv-turns.ts';
 import { logprobSpread } from './logprobs.ts';
 import type { LlamaModel } from './model.ts';
 import { sampleToken } from './sampler.ts';
 import { LlamaSequence } from './sequence.ts';
+
+/** A pause of the loop while blocks are on their way. */
+const PAUSE_MS = 2;
 
 export interface LlamaEngineParts {
   info: EngineInfo;
@@ -36,6 +44,8 @@ export interface LlamaEngineParts {
   grammars: GrammarCompiler;
   /** null: the model makes no vectors. */
   embedder: LlamaEmbedder | null;
+  /** null: blocks are nowhere but in the cache. */
+  kv: { manager: KvBlockManager; exports: ExportQueue } | null;
 }
 
 export class LlamaEngine implements Engine {
@@ -43,15 +53,21 @@ export class LlamaEngine implements Engine {
   readonly vocabulary: LlamaModel;
   readonly grammars: GrammarCompiler;
   readonly embedder?: LlamaEmbedder;
+  readonly kvMemory?: KvBlockManager;
   #parts: LlamaEngineParts;
   #cells: CellMap;
   #cache: BlockCache;
   #events = new KvEventLog();
   #scheduler: BatchScheduler<LlamaSequence>;
   #budget: BatchBudget;
+  #kv: KvTurns | null = null;
   /** The loop while it runs; null when there is nothing to do. */
   #loop: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
+  /** Ends a pause of the loop. */
+  #resume: (() => void) | null = null;
+  /** Of the batch before; 0: there was none. */
+  #batchMs = 0;
 
   constructor(parts: LlamaEngineParts) {
     const { info, shape } = parts;
@@ -60,16 +76,36 @@ export class LlamaEngine implements Engine {
     this.vocabulary = parts.model;
     this.grammars = parts.grammars;
     if (parts.embedder !== null) this.embedder = parts.embedder;
-    this.#cells = new CellMap({ ...shape, sequences: parts.sequences });
+    this.#cells = new CellMap({ ...shape, sequences: parts.sequences, firstId: parts.kv ? SCRATCH + 1 : 0 });
     const observer = {
-      stored: this.#events.stored.bind(this.#events),
+      stored: (path: BlockPath, from: number, to: number) => {
+        this.#events.stored(path, from, to);
+        this.#kv?.stored(path, from, to);
+      },
       removed: (low: number, high: number, slot: number) => {
         this.#events.removed(low, high);
         this.#cells.evicted(slot);
+        this.#kv?.removed(slot);
       },
     };
     this.#cache = new BlockCache({ capacityBlocks: shape.totalBlocks, observer });
-    this.#scheduler = new BatchScheduler({ shape, cache: this.#cache, hooks: this });
+    const loads = parts.kv && this.#makeLoads(parts.kv.manager);
+    this.#scheduler = new BatchScheduler({ shape, cache: this.#cache, hooks: this, host: loads });
+    if (parts.kv && loads) {
+      const { manager, exports } = parts.kv;
+      this.kvMemory = manager;
+      exports.onOffered = () => this.#wake();
+      const { context } = parts;
+      this.#kv = new KvTurns({
+        ...shape,
+        manager,
+        exports,
+        loads,
+        context,
+        cells: this.#cells,
+        cache: this.#cache,
+      });
+    }
     this.#budget = new BatchBudget({ most: info.maxNumBatchedTokens });
   }
 
@@ -79,8 +115,13 @@ export class LlamaEngine implements Engine {
     const shape = { blockSizeTokens: this.info.blockSizeTokens, hasher: this.#parts.hasher };
     const sequence = new LlamaSequence(request, sink, shape);
     this.#scheduler.enqueue(sequence);
-    this.#loop ??= this.#run();
-    return { abort: () => this.#scheduler.abort(sequence) };
+    this.#wake();
+    return {
+      abort: () => {
+        this.#scheduler.abort(sequence);
+        this.#wakeUp();
+      },
+    };
   }
 
   tokenize(text: string, options: { parseSpecial: boolean; guard: string }): Uint32Array {
@@ -93,15 +134,18 @@ export class LlamaEngine implements Engine {
   }
 
   load(): EngineLoad {
-    return this.#scheduler.load();
+    const load = this.#scheduler.load();
+    return this.kvMemory ? { ...load, tiers: this.kvMemory.status() } : load;
   }
 
   clearKvBlocks(): number {
-    const everything = this.#cache.activeBlocks === 0;
-    const count = this.#cache.clear();
-    if (everything && count > 0) this.#events.cleared();
-    this.#events.flush();
-    return count;
+    const before = this.kvMemory?.blocks;
+    const count = this.#clearCache();
+    if (before === undefined) return count;
+    this.kvMemory!.clear();
+    this.#wakeUp();
+    // Blocks that are being copied at the moment stay in a lower tier.
+    return Math.max(count, before - this.kvMemory!.blocks);
   }
 
   stop(): Promise<void> {
@@ -115,7 +159,8 @@ export class LlamaEngine implements Engine {
   }
 
   admitted(sequence: LlamaSequence, cachedBlocks: number): void {
-    sequence.id = this.#cells.enter(sequence.blocks.slots, cachedBlocks);
+    // What was loaded is there already.
+    if (sequence.id < 0) sequence.id = this.#cells.enter(sequence.blocks.slots, cachedBlocks);
   }
 
   scheduled(sequence: LlamaSequence, tokens: number): void {
@@ -125,24 +170,77 @@ export class LlamaEngine implements Engine {
   leaving(sequence: LlamaSequence): void {
     this.#cells.leave(sequence.id);
     sequence.id = -1;
+    sequence.lookUp = 'new';
   }
 
   async #shutDown(): Promise<void> {
     this.#scheduler.abortAll();
+    this.#parts.kv?.exports.close();
+    this.#wakeUp();
     await this.#loop;
     await this.embedder?.stop();
-    this.clearKvBlocks();
+    await this.kvMemory?.[Symbol.asyncDispose]();
+    this.#clearCache();
     this.#parts.context.free();
     this.#parts.model.free();
+  }
+
+  /** Drops what nobody holds from the engine's own cache; what other tiers have stays told of. */
+  #clearCache(): number {
+    const everything = this.#cache.activeBlocks === 0 && this.#kv === null;
+    const count = this.#cache.clear();
+    if (everything && count > 0) this.#events.cleared();
+    this.#events.flush();
+    return count;
+  }
+
+  #makeLoads(manager: KvBlockManager): BlockLoads {
+    const { context, shape } = this.#parts;
+    return new BlockLoads({
+      manager,
+      context,
+      cells: this.#cells,
+      cache: this.#cache,
+      blockSizeTokens: shape.blockSizeTokens,
+      fetched: (sequence, heldBlocks) => this.#scheduler.fetched(sequence, heldBlocks),
+      wake: () => {
+        this.#scheduler.wake();
+        this.#wakeUp();
+      },
+      arrived: () => this.#wakeUp(),
+    });
+  }
+
+  /** There is something to do. */
+  #wake(): void {
+    this.#loop ??= this.#run();
+    this.#wakeUp();
+  }
+
+  /** Ends the pause of a loop that has nothing to compute. */
+  #wakeUp(): void {
+    this.#resume?.();
+    this.#resume = null;
+  }
+
+  /** Nothing can be computed: until blocks come, a request comes or goes, or a moment has passed. */
+  #pause(): Promise<unknown> {
+    if (this.#kv === null || this.#kv.busy || this.#scheduler.idle) return new Promise(setImmediate);
+    return new Promise<void>((resolve) => {
+      this.#resume = resolve;
+      setTimeout(resolve, PAUSE_MS);
+    });
   }
 
   async #run(): Promise<void> {
     const { batch } = this.#scheduler;
     await new Promise(setImmediate);
-    while (!this.#scheduler.idle) {
+    while (!this.#scheduler.idle || this.#kv?.busy) {
       try {
+        if (this.#kv?.busy) this.#turnForKv();
+        this.#batchMs = 0;
         this.#scheduler.plan(this.#budget.tokens(this.#scheduler.load().running));
-        await (batch.length > 0 ? this.#pass(batch) : new Promise(setImmediate));
+        await (batch.length > 0 ? this.#pass(batch) : this.#pause());
       } catch (thrown) {
         const error = toStatorError(thrown);
         for (const sequence of batch) {
@@ -153,13 +251,19 @@ export class LlamaEngine implements Engine {
     this.#loop = null;
   }
 
+  #turnForKv(): void {
+    this.#kv!.turn(this.#batchMs);
+    this.#events.flush();
+  }
+
   async #pass(batch: readonly LlamaSequence[]): Promise<void> {
     const { context } = this.#parts;
     context.apply(this.#cells.operations);
     const tokens = this.#fill(batch);
     const startedMs = performance.now();
     const logits = await context.decode();
-    this.#budget.measured(tokens, performance.now() - startedMs);
+    this.#batchMs = performance.now() - startedMs;
+    this.#budget.measured(tokens, this.#batchMs);
     for (const sequence of batch) if (sequence.state === 'running') this.#store(sequence);
     this.#events.flush();
     for (const sequence of batch) {

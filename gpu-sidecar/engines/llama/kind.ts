@@ -9,6 +9,7 @@ import { StatorError } from '../../../durable/runtime/errors.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
 import { floatKind, writeAsF32 } from '../../models/gguf/expand.ts';
+import { fingerprint } from '../../models/gguf/fingerprint.ts';
 import { type GgufModelFacts, modelFacts, TOKEN_TYPE } from '../../models/gguf/metadata.ts';
 import { type GgufHeader, readGgufHeader } from '../../models/gguf/reader.ts';
 import { tokenizerJson } from '../../models/gguf/tokenizer-json.ts';
@@ -23,10 +24,12 @@ import { TokenMasks } from '../constraint/token-masks.ts';
 import type { Engine, EngineInfo, EngineKind, EngineOptions } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
+import { measureLayout } from './block-layout.ts';
 import { LlamaContext } from './context.ts';
 import { LlamaEmbedder, POOLING } from './embedder.ts';
 import { LlamaEmbeddingEngine } from './embedding-engine.ts';
 import { LlamaEngine } from './engine.ts';
+import { ExportQueue } from './export-queue.ts';
 import { type Llama, loadLlama } from './library.ts';
 import { LlamaModel } from './model.ts';
 import { tokenizerDifference } from './tokenizer-check.ts';
@@ -68,7 +71,7 @@ export const llamaKind: EngineKind = {
       ? await loadExpanded(llama, { header, gpuLayers })
       : await LlamaModel.load(llama, { path, gpuLayers });
     try {
-      return build({ options, extra, header, facts, model, exact: expand || floats === 'f32' });
+      return await build({ options, extra, header, facts, model, exact: expand || floats === 'f32' });
     } catch (thrown) {
       model.free();
       throw thrown;
@@ -101,7 +104,7 @@ interface Loaded {
   exact: boolean;
 }
 
-function build(loaded: Loaded): Engine {
+async function build(loaded: Loaded): Promise<Engine> {
   const { options, extra, facts, model, exact } = loaded;
   if (model.llama.modelHasEncoder(model.handle)) {
     throw new StatorError('engine_error', `${loaded.header.path} is an encoder model; it cannot generate`);
@@ -109,6 +112,12 @@ function build(loaded: Loaded): Engine {
   const { blockSizeTokens } = options;
   const contextLengthTokens = contextLength(loaded);
   const embedder = makeEmbedder(loaded, contextLengthTokens);
+  const prefixCaching = !model.isRecurrent;
+  const scratch = options.kvMemory !== undefined;
+  if (scratch && !(prefixCaching && facts.causal)) {
+    const message = 'KV memory: the state of this model cannot be cut into blocks';
+    throw new StatorError('invalid_request', message, { param: 'kvbmHostCacheGb' });
+  }
   if (embedder !== null && !facts.causal) return buildEmbedding(loaded, { embedder, contextLengthTokens });
   const least = Math.ceil(contextLengthTokens / blockSizeTokens);
   const roomy = Math.ceil(Math.min(CACHE_CONTEXTS * contextLengthTokens, CACHE_TOKENS) / blockSizeTokens);
@@ -116,14 +125,20 @@ function build(loaded: Loaded): Engine {
   const { maxNumSeqs, threads } = extra;
   const maxNumBatchedTokens = Math.max(extra.maxNumBatchedTokens, 2 * maxNumSeqs);
   const retained = Math.max(LEAST_RETAINED, Math.ceil(totalBlocks / BLOCKS_A_RETAINED));
-  const sequences = Math.min(Number(model.llama.maxSequences()), maxNumSeqs + retained);
+  const most = Number(model.llama.maxSequences()) - (scratch ? 1 : 0);
+  const sequences = Math.min(most, maxNumSeqs + retained);
   const context = new LlamaContext(model, {
     cells: totalBlocks * blockSizeTokens,
     batchTokens: maxNumBatchedTokens,
     sequences,
+    scratch,
     threads,
     exact,
     onGpu: extra.gpuLayers > 0,
+  });
+  const kv = await openKv(loaded, context).catch((thrown: unknown) => {
+    context.free();
+    throw thrown;
   });
   const artifacts = new ArtifactStore();
   const info: EngineInfo = {
@@ -137,7 +152,6 @@ function build(loaded: Loaded): Engine {
     contextLengthTokens,
     deterministic: exact,
   };
-  const prefixCaching = !model.isRecurrent;
   const vocabularySize = model.size;
   const grammars = new TokenMasks(model);
   if (model.endIds.length > 0) grammars.prepare();
@@ -151,7 +165,21 @@ function build(loaded: Loaded): Engine {
     controlTokens: controlTokens(facts),
     grammars,
     embedder,
+    kv,
   });
+}
+
+async function openKv({ options, header, facts, model, exact }: Loaded, context: LlamaContext) {
+  if (options.kvMemory === undefined) return null;
+  const exports = new ExportQueue();
+  const layout = await measureLayout(context, {
+    model: `${facts.name ?? basename(header.path, '.gguf')}@${await fingerprint(header)}`,
+    attention: facts.attention,
+    exact,
+    libraryVersion: model.llama.version(),
+    blockSizeTokens: options.blockSizeTokens,
+  });
+  return { manager: await options.kvMemory(layout, exports), exports };
 }
 
 /** Null: its outputs are no vectors of texts (a model that ranks). */

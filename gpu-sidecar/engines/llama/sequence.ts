@@ -12,6 +12,8 @@ export class LlamaSequence extends Sequence {
   scheduled = 0;
   /** Its row of logits in the current batch; -1 = none. */
   row = -1;
+  /** Whether lower tiers were looked at for its prompt; `asked`: those that workers share. */
+  lookUp: 'new' | 'asking' | 'asked' | 'done' = 'new';
   #tokens: Uint32Array;
   #counts: { output: Map<number, number>; seen: Set<number> } | null;
 

@@ -97,6 +97,9 @@ export class HostOffload<S extends Sequence> implements HostLoads<S> {
     this.#computeNotBeforeMs = Math.max(this.#computeNotBeforeMs, this.#copyDueMs(slot));
   }
 
+  /** Its copies go on: the time that they take is taken. */
+  left(): void {}
+
   /** After planning: what these requests will have computed is copied when the pass is over. */
   store(batch: readonly S[]): void {
     for (const sequence of batch) this.#storeOne(sequence);

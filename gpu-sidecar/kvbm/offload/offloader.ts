@@ -6,7 +6,7 @@
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import type { BlockIdentity } from '../block.ts';
 import type { PartialBlock } from '../block-pool.ts';
-import type { KvbmMetrics } from '../kvbm-metrics.ts';
+import type { KvbmMetrics, SkipReason } from '../kvbm-metrics.ts';
 import { blockChecksum } from '../tiers/checksum.ts';
 import type { HostTier } from '../tiers/host-tier.ts';
 import type { LowerTier } from '../tiers/lower-tier.ts';
@@ -18,15 +18,20 @@ import { TransferQueue } from './transfer-queue.ts';
 export interface DevicePort {
   /**
    * Copies each block's bytes into `into`, in this turn or later, and says which were there. The engine keeps a block from being
-   * overwritten while it is copied, and writes nothing more once the promise has settled.
+   * overwritten while it is copied, and writes nothing more once the promise has settled. Urgent ones go before others.
    */
-  exportBlocks(blocks: readonly { identity: BlockIdentity; into: Uint8Array }[]): Promise<boolean[]>;
+  exportBlocks(
+    blocks: readonly { identity: BlockIdentity; into: Uint8Array }[],
+    options: { urgent: boolean },
+  ): Promise<boolean[]>;
 }
 
 export interface OffloaderOptions {
   device: DevicePort;
   /** Whether the engine still has a block. */
   onDevice: (hash: bigint) => boolean;
+  /** A block did not come into host memory. */
+  missed: (identity: BlockIdentity, reason: SkipReason) => void;
   host: HostTier;
   /** G3, then G4; each is fed by the one before. */
   lower: readonly LowerTier[];
@@ -44,6 +49,8 @@ interface Job {
 export class Offloader {
   readonly #options: OffloaderOptions;
   readonly #toHost: TransferQueue<Job>;
+  /** The same path for blocks that somebody waits for. */
+  readonly #awaited: TransferQueue<Job>;
   readonly #toLower: TransferQueue<Job>[];
 
   constructor(options: OffloaderOptions) {
@@ -55,13 +62,14 @@ export class Offloader {
         batch: options.batch,
         capacity: LIMITS.kvbmQueuedBlocks,
       });
-    this.#toHost = queue((batch) => this.#runToHost(batch));
+    this.#toHost = queue((batch) => this.#runToHost(batch, { urgent: false }));
+    this.#awaited = queue((batch) => this.#runToHost(batch, { urgent: true }));
     this.#toLower = options.lower.map((_, level) => queue((batch) => this.#runToLower(level, batch)));
   }
 
   /** Blocks that wait for a transfer. */
   get waitingBlocks(): number {
-    return [this.#toHost, ...this.#toLower].reduce((sum, { waiting }) => sum + waiting, 0);
+    return this.#queues.reduce((sum, { waiting }) => sum + waiting, 0);
   }
 
   offer(identity: BlockIdentity, priority: number): void {
@@ -69,15 +77,30 @@ export class Offloader {
       this.#options.metrics.skipped('host', 'queue_full');
   }
 
+  /** Before all others: somebody waits for it. */
+  offerAwaited(identity: BlockIdentity, priority = 0): void {
+    if (!this.#awaited.offer(identity.hash, { identity, priority })) this.#missed(identity, 'queue_full');
+  }
+
+  /** Forgets what waits, but for what somebody waits for. */
   clear(): void {
     for (const queue of [this.#toHost, ...this.#toLower]) queue.clear();
   }
 
   async whenIdle(): Promise<void> {
-    for (const queue of [this.#toHost, ...this.#toLower]) await queue.whenIdle();
+    for (const queue of this.#queues) await queue.whenIdle();
   }
 
-  async #runToHost(batch: readonly Job[]): Promise<void> {
+  get #queues(): TransferQueue<Job>[] {
+    return [this.#awaited, this.#toHost, ...this.#toLower];
+  }
+
+  #missed(identity: BlockIdentity, reason: SkipReason): void {
+    this.#options.metrics.skipped('host', reason);
+    this.#options.missed(identity, reason);
+  }
+
+  async #runToHost(batch: readonly Job[], options: { urgent: boolean }): Promise<void> {
     const { device, onDevice, host, metrics } = this.#options;
     const moves: { job: Job; partial: PartialBlock; into: Uint8Array; identity: BlockIdentity }[] = [];
     for (const job of batch) {
@@ -85,15 +108,15 @@ export class Offloader {
       if (host.touch(identity.hash)) {
         metrics.skipped('host', 'there_already');
         this.#offerLower(0, job);
-      } else if (!onDevice(identity.hash)) metrics.skipped('host', 'evicted');
+      } else if (!onDevice(identity.hash)) this.#missed(identity, 'evicted');
       else {
         const partial = host.pool.allocate();
         if (partial) moves.push({ job, partial, into: host.bytes(partial), identity });
-        else metrics.skipped('host', 'no_room');
+        else this.#missed(identity, 'no_room');
       }
     }
     if (moves.length === 0) return;
-    const exported = await (async () => device.exportBlocks(moves))().catch((thrown: unknown) => {
+    const exported = await (async () => device.exportBlocks(moves, options))().catch((thrown: unknown) => {
       metrics.fault('host', toTierFault(thrown).fault);
       return [];
     });
@@ -105,7 +128,7 @@ export class Offloader {
         this.#offerLower(0, job);
       } else {
         partial[Symbol.dispose]();
-        metrics.skipped('host', 'evicted');
+        this.#missed(identity, exported.length === 0 ? 'failed' : 'evicted');
       }
     });
   }

@@ -102,6 +102,15 @@ export class LowerTier {
     return found;
   }
 
+  /** Gives a block up. */
+  drop(hash: bigint): void {
+    const hold = this.pool.hold(hash);
+    if (hold === null) return;
+    this.pool.drop(hash);
+    this.erase(hold.slot, hold.described);
+    hold[Symbol.dispose]();
+  }
+
   /** Drops every block that nobody holds; returns how many. */
   clear(): number {
     const before = this.pool.registered();

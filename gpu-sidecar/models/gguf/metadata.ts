@@ -14,8 +14,17 @@ export interface GgufModelFacts {
   tokenizer: GgufTokenizer;
   /** How a text's vector is made of its tokens', as llama.cpp numbers it. */
   pooling: number | null;
+  /** What a token leaves in the KV cache; null: the file does not say it, or its layers differ. */
+  attention: GgufAttention | null;
   /** Each token sees only those before it; otherwise the model embeds and cannot generate. */
   causal: boolean;
+}
+
+export interface GgufAttention {
+  layers: number;
+  kvHeads: number;
+  keyHeadSize: number;
+  valueHeadSize: number;
 }
 
 /** Values of `tokenType`, as llama.cpp numbers them. */
@@ -49,8 +58,24 @@ export function modelFacts(header: GgufHeader): GgufModelFacts {
     chatTemplate: text(header, 'tokenizer.chat_template'),
     tokenizer: tokenizerFacts(header),
     pooling: count(metadata.get(`${architecture}.pooling_type`)),
+    attention: attentionFacts(header, architecture),
     causal: metadata.get(`${architecture}.attention.causal`) !== false,
   };
+}
+
+function attentionFacts({ metadata }: GgufHeader, architecture: string): GgufAttention | null {
+  const of = (key: string) => count(metadata.get(`${architecture}.${key}`));
+  const layers = of('block_count');
+  const heads = of('attention.head_count');
+  const kvHeads = metadata.has(`${architecture}.attention.head_count_kv`)
+    ? of('attention.head_count_kv')
+    : heads;
+  const width = of('embedding_length');
+  const headSize = width !== null && heads ? Math.floor(width / heads) : null;
+  const keyHeadSize = of('attention.key_length') ?? headSize;
+  const valueHeadSize = of('attention.value_length') ?? headSize;
+  if (layers === null || kvHeads === null || keyHeadSize === null || valueHeadSize === null) return null;
+  return { layers, kvHeads, keyHeadSize, valueHeadSize };
 }
 
 function tokenizerFacts(header: GgufHeader): GgufTokenizer {

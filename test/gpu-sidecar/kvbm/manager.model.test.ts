@@ -1,13 +1,17 @@
 /**
  * The manager against what an engine knows for sure: whatever happens in the tiers, what is onboarded is a beginning of what was
- * asked for, with the very bytes that were computed; events say what is where; and in the end nothing is left held.
+ * asked for, with the very bytes that were computed, and so is what peers are served; what peers bring is found only when its bytes are
+ * right; events say what is where; and in the end nothing is left held.
  */
 
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import type { BlockIdentity } from '../../../gpu-sidecar/kvbm/block.ts';
 import type { EvictionName } from '../../../gpu-sidecar/kvbm/eviction/registry.ts';
 import type { Onboarding } from '../../../gpu-sidecar/kvbm/onboard/onboarding.ts';
+import type { ServedBlock } from '../../../gpu-sidecar/kvbm/peer/served-block.ts';
 import type { KvTier } from '../../../gpu-sidecar/kvbm/residency.ts';
+import { blockChecksum } from '../../../gpu-sidecar/kvbm/tiers/checksum.ts';
 import { blocksOfWord, bytesOf } from './named-blocks.ts';
 import { BLOCK_BYTES, SyntheticTiers, soon, type Trouble } from './synthetic-tiers.ts';
 
@@ -31,6 +35,15 @@ const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('compute' as const), word }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('evict' as const), word }) },
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('onboard' as const), word, abort: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('await' as const), word, abort: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('receive' as const),
+      word,
+      outcome: fc.constantFrom('whole' as const, 'damaged' as const, 'dropped' as const),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('release' as const), at: fc.nat(9) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('trouble' as const), tier, trouble }) },
   { weight: 2, arbitrary: fc.constant({ kind: 'expire' as const }) },
@@ -51,6 +64,22 @@ function expectTrueBytes(onboarding: Onboarding, wanted: string): void {
     expect(identity.hash).toBe(blocks[i]!.hash);
     expect(Buffer.compare(bytes, bytesOf(blocks[i]!, BLOCK_BYTES))).toBe(0);
   });
+}
+
+/** A peer brings a block, well or not. */
+function receive(
+  tiers: SyntheticTiers,
+  block: BlockIdentity,
+  outcome: 'whole' | 'damaged' | 'dropped',
+): void {
+  const slot = tiers.manager.receive(block);
+  if (slot === null || slot === 'present') return;
+  using receiving = slot;
+  receiving.bytes.set(bytesOf(block, BLOCK_BYTES));
+  const checksum = blockChecksum(block.hash, receiving.bytes);
+  if (outcome === 'damaged') receiving.bytes[3]! ^= 1;
+  if (outcome === 'whole') receiving.complete(checksum);
+  if (outcome === 'damaged') expect(() => receiving.complete(checksum)).toThrow();
 }
 
 /** The events from the start on, summed up: they must agree with themselves and with the pools. */
@@ -81,6 +110,7 @@ it('returns true bytes or fewer blocks, tells the truth, and leaks nothing, what
   timeout: 300_000,
 }, async () => {
   let onboarded = 0;
+  let awaited = 0;
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { minLength: 4, maxLength: 30, size: 'max' }),
@@ -88,12 +118,21 @@ it('returns true bytes or fewer blocks, tells the truth, and leaks nothing, what
       async (steps, options) => {
         const tiers = new SyntheticTiers(options);
         const held: { onboarding: Onboarding; word: string }[] = [];
+        const served: ServedBlock[] = [];
+        const leaving: AbortController[] = [];
         const coming: Promise<void>[] = [];
         const releaseAll = () => {
           for (const { onboarding, word } of held.splice(0)) {
             expectTrueBytes(onboarding, word);
             onboarding[Symbol.dispose]();
           }
+          for (const block of served.splice(0)) {
+            expect(Buffer.compare(block.bytes, bytesOf(block.identity, BLOCK_BYTES))).toBe(0);
+            block[Symbol.dispose]();
+          }
+        };
+        const giveUp = () => {
+          for (const controller of leaving.splice(0)) controller.abort();
         };
         for (const action of steps) {
           switch (action.kind) {
@@ -120,6 +159,25 @@ it('returns true bytes or fewer blocks, tells the truth, and leaks nothing, what
               if (action.abort) controller.abort();
               break;
             }
+            case 'await': {
+              const controller = new AbortController();
+              leaving.push(controller);
+              const block = blocksOfWord(action.word).at(-1)!;
+              const asked = tiers.manager.whenHeld(block, controller.signal);
+              coming.push(
+                asked.then((came) => {
+                  if (came === null) return;
+                  expect(came.identity.hash).toBe(block.hash);
+                  awaited++;
+                  served.push(came);
+                }),
+              );
+              if (action.abort) controller.abort();
+              break;
+            }
+            case 'receive':
+              receive(tiers, blocksOfWord(action.word).at(-1)!, action.outcome);
+              break;
             case 'release': {
               const { onboarding, word } = held.splice(action.at % (held.length || 1), 1)[0] ?? {};
               if (!onboarding) break;
@@ -144,6 +202,7 @@ it('returns true bytes or fewer blocks, tells the truth, and leaks nothing, what
               break;
             case 'crash':
               await tiers.settle();
+              giveUp();
               await Promise.all(coming.splice(0));
               releaseAll();
               expectTrueEvents(tiers);
@@ -152,6 +211,7 @@ it('returns true bytes or fewer blocks, tells the truth, and leaks nothing, what
           await soon();
         }
         await tiers.settle();
+        giveUp();
         await Promise.all(coming);
         releaseAll();
         await soon();
@@ -162,4 +222,5 @@ it('returns true bytes or fewer blocks, tells the truth, and leaks nothing, what
     { numRuns: RUNS },
   );
   expect(onboarded).toBeGreaterThan(RUNS);
+  expect(awaited).toBeGreaterThan(RUNS / 10);
 });

@@ -25,7 +25,7 @@ import {
   TierFault,
   type TierStore,
 } from '../../../gpu-sidecar/kvbm/tiers/tier-store.ts';
-import { bytesOf } from './named-blocks.ts';
+import { bytesOf, LAYOUT } from './named-blocks.ts';
 
 export const BLOCK_BYTES = 32;
 
@@ -96,6 +96,7 @@ export class SyntheticTiers {
   /** What the engine has. */
   readonly device = new Map<bigint, BlockIdentity>();
   readonly exports: number[] = [];
+  readonly urgentExports: bigint[] = [];
   exportsFail = false;
   manager!: KvBlockManager;
   pools!: Record<'host' | LowerTierName, BlockPool>;
@@ -202,16 +203,18 @@ export class SyntheticTiers {
       });
     });
     this.manager = new KvBlockManager({
+      layout: { ...LAYOUT, blockSizeTokens: 1, overheadBytes: 0 },
       device: {
-        exportBlocks: (blocks) => {
+        exportBlocks: async (blocks, { urgent }) => {
           this.exports.push(blocks.length);
+          if (urgent) this.urgentExports.push(...blocks.map(({ identity }) => identity.hash));
           if (this.exportsFail) throw new Error('the engine cannot');
           const done = blocks.map(({ identity, into }) => {
             if (!device.has(identity.hash)) return false;
             into.set(bytesOf(identity, into.length));
             return true;
           });
-          return Promise.resolve(done);
+          return done;
         },
       },
       host: new HostTier(
