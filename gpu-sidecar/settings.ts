@@ -3,6 +3,7 @@
 import { envName, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
 import type { EngineOptions } from './engines/engine.ts';
+import { kvbmTierSetting } from './kvbm/settings.ts';
 import { type FleetTls, fleetTls } from './tls/fleet-tls.ts';
 
 export interface SidecarSettings {
@@ -25,22 +26,13 @@ export interface SidecarSettings {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What would open KV memory: refused rather than ignored until an engine keeps blocks there. */
-const KVBM_TIERS = [
-  'kvbmHostCacheGb',
-  'kvbmHostCacheBlocks',
-  'kvbmDiskCacheGb',
-  'kvbmDiskCacheBlocks',
-  'kvbmObjectStore',
-] as const;
-
 /** Throws StatorError `invalid_request` naming the variable. */
 export function sidecarSettings(env: Environment): SidecarSettings {
   const settings = settingsFromEnv(env);
   if (settings.fleetToken === '') throw invalid('STATOR_FLEET_TOKEN', 'a worker needs the fleet token');
-  for (const tier of KVBM_TIERS) {
-    if (settings[tier]) throw invalid(envName(tier), `engine ${settings.engine} does not keep KV memory yet`);
-  }
+  const tier = kvbmTierSetting(settings);
+  if (tier !== null && settings.engine !== 'llama')
+    throw invalid(envName(tier), `engine ${settings.engine} does not keep KV memory`);
   const platformUrl = env['STATOR_PLATFORM_URL'] || 'http://127.0.0.1:8787';
   const host = env['STATOR_SIDECAR_HOST'] || '127.0.0.1';
   return {

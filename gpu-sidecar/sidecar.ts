@@ -12,7 +12,8 @@ import type { Clock } from '../durable/runtime/clock.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
-import { Metrics } from '../durable/runtime/metrics.ts';
+import type { Metrics } from '../durable/runtime/metrics.ts';
+import { type Exchange, openExchange } from './disagg/exchange.ts';
 import type { Engine } from './engines/engine.ts';
 import { FleetClient } from './fleet/client.ts';
 import { Outbox } from './fleet/outbox.ts';
@@ -20,10 +21,11 @@ import { ProgressBook } from './fleet/progress.ts';
 import type { Refusal } from './fleet/refusal.ts';
 import { registerFrame } from './fleet/register.ts';
 import { WorkerEvents } from './fleet/worker-events.ts';
+import { TierEventLog } from './kvbm/tier-event-log.ts';
 import { Lifecycle, type LifecyclePhase } from './lifecycle.ts';
 import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
-import { createGrpcServer } from './server/grpc.ts';
+import { createGrpcServer, serveKvTransfer } from './server/grpc.ts';
 import { createHttpServer } from './server/http.ts';
 import { serveKserve } from './server/kserve/service.ts';
 import { nameParsers } from './server/parser-options.ts';
@@ -65,11 +67,19 @@ export class Sidecar {
   readonly #http: HttpServer;
   readonly #grpc: GrpcServer;
   readonly #outbox: Outbox;
+  readonly #bearer: Bearer;
+  readonly #metrics: Metrics;
+  #exchange: Exchange | null = null;
   #fleet: FleetClient | null = null;
   #addresses: SidecarAddresses;
   #end: Promise<void> | null = null;
 
-  constructor(settings: SidecarSettings, engine: Engine, hooks: SidecarHooks, log: Logger) {
+  constructor(
+    settings: SidecarSettings,
+    engine: Engine,
+    hooks: SidecarHooks,
+    { log, metrics }: { log: Logger; metrics: Metrics },
+  ) {
     this.#settings = settings;
     this.#fetch = settings.tls === null ? fetch : tlsFetch(settings.tls);
     this.#engine = engine;
@@ -91,14 +101,17 @@ export class Sidecar {
       load: () => engine.load(),
       frameBytes: workerLimits.fleetFrameBytes,
     });
-    this.#worker = this.#makeWorker(events, progress);
+    this.#worker = this.#makeWorker(events, progress, metrics);
     const bearer = new Bearer(settings.settings.fleetToken);
+    this.#bearer = bearer;
+    this.#metrics = metrics;
     this.#http = createHttpServer(this.#worker, bearer, settings.tls);
     this.#grpc = createGrpcServer(this.#worker, bearer);
     const platform = new PlatformCaller(settings.platformUrl, this.#fetch);
     serveRouter(this.#grpc, platform);
     serveKserve(this.#grpc, platform);
     engine.onKvEvents(events);
+    engine.kvMemory?.follow(new TierEventLog(events, 'lower').record);
   }
 
   get addresses(): SidecarAddresses {
@@ -108,6 +121,7 @@ export class Sidecar {
   /** Opens the listeners and dials the platform; the phases tell the rest. Throws when a port cannot be taken. */
   async start(): Promise<void> {
     const { fleetUrl, grpcPort, host, httpPort, settings, tls } = this.#settings;
+    await this.#openExchange();
     const httpBound = await listenHttp(this.#http, host, httpPort);
     const grpcBound = await listenGrpc(this.#grpc, { host, port: grpcPort, tls });
     const name = host.includes(':') ? `[${host}]` : host;
@@ -152,8 +166,28 @@ export class Sidecar {
     return this.#end;
   }
 
-  #makeWorker(events: WorkerEvents, progress: ProgressBook): Worker {
-    const metrics = new Metrics({ prefix: this.#settings.settings.metricsPrefix });
+  /** Before the listeners: whoever reaches this worker may have its blocks. */
+  async #openExchange(): Promise<void> {
+    const { host, settings, tls } = this.#settings;
+    const memory = this.#engine.kvMemory;
+    if (memory === undefined || settings.workerType === 'aggregated') return;
+    this.#exchange = await openExchange({
+      memory,
+      settings,
+      instanceId: this.#addresses.instance,
+      epoch: Math.floor(this.#worker.startedMs),
+      host,
+      tls,
+      metrics: this.#metrics,
+      timers: systemTimers,
+    });
+    const { backends, missing, source } = this.#exchange;
+    this.#log.info('KV blocks move between workers', { backends, missing });
+    serveKvTransfer(this.#grpc, this.#bearer, source);
+  }
+
+  #makeWorker(events: WorkerEvents, progress: ProgressBook, metrics: Metrics): Worker {
+    const exchange = () => this.#exchange;
     return {
       instanceId: this.#addresses.instance,
       engine: this.#engine,
@@ -172,7 +206,9 @@ export class Sidecar {
         fetcher: this.#fetch,
         log: this.#log,
       }),
-      remotePrefill: null,
+      get remotePrefill() {
+        return exchange()?.remotePrefill ?? null;
+      },
       startedMs: preciseClock.nowMs(),
       drain: (deadlineMs) => void this.drain(deadlineMs),
     };
@@ -192,6 +228,7 @@ export class Sidecar {
     await Promise.race([admission.idle(), deadline.promise]);
     cancel();
     admission.cutAll();
+    await this.#exchange?.close();
     await this.#engine.stop();
     await this.#fleet?.leave();
     this.#http.close();

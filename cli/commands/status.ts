@@ -38,7 +38,19 @@ function describe(url: string, status: RouterStatus): string {
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +
     `index ${status.indexBlocks} blocks (${megabytes} MiB)\n`;
   const rows = [
-    ['WORKER', 'MODEL', 'ENGINE', 'ROLE', 'PHASE', 'RUNNING', 'WAITING', 'CACHED/TOTAL', 'ADDRESS', 'GRPC'],
+    [
+      'WORKER',
+      'MODEL',
+      'ENGINE',
+      'ROLE',
+      'PHASE',
+      'RUNNING',
+      'WAITING',
+      'CACHED/TOTAL',
+      'TIERS',
+      'ADDRESS',
+      'GRPC',
+    ],
     ...status.workers.map((worker) => [
       worker.instanceId,
       worker.model,
@@ -48,6 +60,7 @@ function describe(url: string, status: RouterStatus): string {
       String(worker.running),
       String(worker.waiting),
       `${worker.cachedBlocks}/${worker.totalBlocks}`,
+      tiers(worker),
       worker.address,
       worker.grpcAddress,
     ]),
@@ -60,6 +73,17 @@ function describe(url: string, status: RouterStatus): string {
     queueLines(status) +
     rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('')
   );
+}
+
+/** KV memory below the engine's own cache; `!`: a tier that rests after faults. */
+function tiers({ tiers }: RouterStatus['workers'][number]): string {
+  if (tiers.length === 0) return '-';
+  return tiers
+    .map(
+      ({ tier, blocks, capacityBlocks, degraded }) =>
+        `${tier} ${blocks}/${capacityBlocks}${degraded ? '!' : ''}`,
+    )
+    .join(' ');
 }
 
 /** One line for each policy class in which somebody waits. */

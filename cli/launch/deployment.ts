@@ -224,7 +224,10 @@ export class Deployment {
       name: `sidecar-${index}`,
       command: process.execPath,
       args: [join(PROJECT_ROOT, 'gpu-sidecar', 'main.ts')],
-      env: this.#sidecarEnv({ ...this.settings, ...overrides }, { ...this.#grpcPort(index), ...extraEnv }),
+      env: this.#sidecarEnv(this.#ownDisk({ ...this.settings, ...overrides }, index), {
+        ...this.#grpcPort(index),
+        ...extraEnv,
+      }),
       logFile: join(this.directory, `sidecar-${index}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
       onLine: (line) => this.#sidecarLine(index, line),
@@ -234,6 +237,12 @@ export class Deployment {
     this.sidecarLines.push(null);
     sidecar.start();
     return sidecar;
+  }
+
+  /** Workers beside each other have a folder each for KV blocks, the same after a restart. */
+  #ownDisk(settings: Settings, index: number): Settings {
+    if (settings.kvbmDiskFolder === '' || settings.workers < 2) return settings;
+    return { ...settings, kvbmDiskFolder: join(settings.kvbmDiskFolder, String(index)) };
   }
 
   /** Where the settings leave it open, and past the last port, it is any free one. */

@@ -33,6 +33,16 @@ export interface BatchLoad {
   kvUsedBlocks: number;
   running: number;
   waiting: number;
+  /** From the nearest on. */
+  tiers: TierLoad[];
+}
+
+/** A tier of a worker's KV memory; `tier` as in fleet.proto. */
+export interface TierLoad {
+  tier: number;
+  capacityBlocks: number;
+  blocks: number;
+  degraded: boolean;
 }
 
 /** Field number and wire type of WorkerFrame.batch. */
@@ -171,15 +181,30 @@ export class BatchReader {
   }
 
   #oneLoad(end: number): void {
-    this.load ??= { dpRank: 0, kvUsedBlocks: 0, running: 0, waiting: 0 };
+    this.load ??= { dpRank: 0, kvUsedBlocks: 0, running: 0, waiting: 0, tiers: [] };
     while (this.#at < end) {
       const tag = this.#tag(end);
       if (tag === 0x08) this.load.dpRank = this.#varint();
       else if (tag === 0x10) this.load.kvUsedBlocks = this.#varint();
       else if (tag === 0x18) this.load.running = this.#varint();
       else if (tag === 0x20) this.load.waiting = this.#varint();
+      else if (tag === 0x2a) this.load.tiers.push(this.#tier(this.#message(end)));
       else this.#skip(tag, end);
     }
+  }
+
+  #tier(end: number): TierLoad {
+    const load: TierLoad = { tier: 0, capacityBlocks: 0, blocks: 0, degraded: false };
+    while (this.#at < end) {
+      const tag = this.#tag(end);
+      if (tag === 0x08) load.tier = this.#varint();
+      else if (tag === 0x10) load.capacityBlocks = this.#varint();
+      else if (tag === 0x18) load.blocks = this.#varint();
+      else if (tag === 0x20) load.degraded = this.#varint() !== 0;
+      else this.#skip(tag, end);
+    }
+    if (this.#at !== end) throw broken('a field that crosses the end of its tier');
+    return load;
   }
 
   #tag(end: number): number {

@@ -257,8 +257,8 @@ export class RouterCore {
     }
     for (let i = 0; i < batch.progressCount; i++) this.#progress(worker, batch.progress[i]!, nowMs);
     if (batch.load) {
-      const { dpRank, kvUsedBlocks, running, waiting } = batch.load;
-      Object.assign(worker.ranks[dpRank]!, { kvUsedBlocks, running, waiting });
+      const { dpRank, ...load } = batch.load;
+      Object.assign(worker.ranks[dpRank]!, load);
     }
     this.#queue.drain(nowMs);
   }

@@ -260,5 +260,17 @@ export interface RouterStatus {
     totalBlocks: number;
     running: number;
     waiting: number;
+    /** Its KV memory below the engine's own cache, from the nearest on. */
+    tiers: TierStatus[];
   }[];
+}
+
+export const TIER_NAMES = ['device', 'host', 'disk', 'external'] as const;
+
+interface TierStatus {
+  tier: (typeof TIER_NAMES)[number];
+  blocks: number;
+  capacityBlocks: number;
+  /** It rests after faults. */
+  degraded: boolean;
 }

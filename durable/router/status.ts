@@ -1,6 +1,6 @@
 /** What `stator status` shows of a namespace. */
 
-import type { RouterStatus } from './rpc.ts';
+import { type RouterStatus, TIER_NAMES } from './rpc.ts';
 import type { Rank, Workers } from './workers.ts';
 
 type Given = Pick<RouterStatus, 'routerBoot' | 'mode' | 'inFlight' | 'queue'>;
@@ -27,8 +27,26 @@ export function routerStatus(workers: Workers, given: Given): RouterStatus {
       totalBlocks: registration.totalKvBlocks * ranks.length,
       running: sum(ranks, (rank: Rank) => rank.running),
       waiting: sum(ranks, (rank: Rank) => rank.waiting),
+      tiers: tiersOf(ranks),
     })),
   };
+}
+
+/** Ranks of a worker have the same tiers. */
+function tiersOf(ranks: readonly Rank[]): RouterStatus['workers'][number]['tiers'] {
+  const all = ranks.flatMap(({ tiers }) => tiers);
+  return TIER_NAMES.flatMap((name, tier) => {
+    const those = all.filter((one) => one.tier === tier);
+    if (those.length === 0) return [];
+    return [
+      {
+        tier: name,
+        blocks: sum(those, ({ blocks }) => blocks),
+        capacityBlocks: sum(those, ({ capacityBlocks }) => capacityBlocks),
+        degraded: those.some(({ degraded }) => degraded),
+      },
+    ];
+  });
 }
 
 function sum<T>(items: readonly T[], value: (item: T) => number): number {

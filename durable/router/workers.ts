@@ -11,6 +11,7 @@ import { StatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { AnswerLength } from './answer-length.ts';
 import { ApproximateCache } from './approximate.ts';
+import type { TierLoad } from './batch-reader.ts';
 import type { BlocksInFlight, Indexes, PrefixIndex } from './blocks.ts';
 import { EngineTiming } from './engine-timing.ts';
 import type { KvStream } from './kv-events.ts';
@@ -44,6 +45,7 @@ export interface Rank {
   kvUsedBlocks: number;
   running: number;
   waiting: number;
+  tiers: readonly TierLoad[];
 }
 
 /**
@@ -277,6 +279,7 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
     prefillLoad: model.prefillSpeed && new PrefillLoad(),
     fadedBlocks: 0,
     kvUsedBlocks: 0,
+    tiers: [],
     running: 0,
     waiting: 0,
   };

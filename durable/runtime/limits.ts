@@ -276,6 +276,8 @@ export const LIMITS = {
   /** Blocks that the disk filter remembers, and how often it forgets a little. */
   kvbmFilterBlocks: 262_144,
   kvbmFilterMs: 600_000,
+  /** Host memory of workers that hand blocks to each other, when no size is set. */
+  kvbmExchangeBytes: 1024 * 1024 * 1024,
   /** Blocks of host memory that there are for transfers when none are set. */
   kvbmStagingBlocks: 64,
   /** Object stores: attempts after the first, pause before them, what is kept of an error; when an unfinished file is old. */

@@ -1,6 +1,6 @@
 /** `GET /stator/v1/status`: what a Router object has in hand, for `stator status`. `?namespace=` names another one. */
 import * as z from 'zod';
-import { ROUTER_MODES, type RouterStatus } from '../../durable/router/rpc.ts';
+import { ROUTER_MODES, type RouterStatus, TIER_NAMES } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { type Env, routerOf, settingsOf } from '../env.ts';
 import { namespacesNow } from './namespaces.ts';
@@ -40,6 +40,9 @@ export const statusSchema: z.ZodType<RouterStatus> = z.object({
       totalBlocks: count,
       running: count,
       waiting: count,
+      tiers: z.array(
+        z.object({ tier: z.enum(TIER_NAMES), blocks: count, capacityBlocks: count, degraded: z.boolean() }),
+      ),
     }),
   ),
 });

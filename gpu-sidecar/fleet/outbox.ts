@@ -9,6 +9,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { EngineLoad } from '../engines/engine.ts';
+import type { TierStatus } from '../kvbm/manager.ts';
 import {
   type Batch,
   BatchSchema,
@@ -17,6 +18,9 @@ import {
   LoadMetricsSchema,
   Phase,
   RequestProgressSchema,
+  StorageTier,
+  type TierLoad,
+  TierLoadSchema,
   WorkerFrameSchema,
 } from '../proto/gen/stator/v1/fleet_pb.js';
 import type { ProgressBook, RequestProgress } from './progress.ts';
@@ -101,13 +105,32 @@ export class Outbox {
   }
 
   #changedLoad(): LoadMetrics | null {
-    const { running, waiting, kvUsedBlocks } = this.#options.load();
-    const load = `${running},${waiting},${kvUsedBlocks}`;
+    const { running, waiting, kvUsedBlocks, tiers = [] } = this.#options.load();
+    const figures = tiers.map(({ capacityBlocks, registeredBlocks, degraded }) => [
+      capacityBlocks,
+      registeredBlocks,
+      degraded,
+    ]);
+    const load = [running, waiting, kvUsedBlocks, ...figures].join();
     if (load === this.#toldLoad) return null;
     this.#toldLoad = load;
-    return create(LoadMetricsSchema, { running, waiting, kvUsedBlocks });
+    return create(LoadMetricsSchema, { running, waiting, kvUsedBlocks, tiers: tiers.map(tierLoad) });
   }
 }
+
+const STORAGE_TIER = {
+  host: StorageTier.HOST_PINNED,
+  disk: StorageTier.DISK,
+  object: StorageTier.EXTERNAL,
+} as const;
+
+const tierLoad = ({ tier, capacityBlocks, registeredBlocks, degraded }: TierStatus): TierLoad =>
+  create(TierLoadSchema, {
+    storageTier: STORAGE_TIER[tier],
+    capacityBlocks: BigInt(capacityBlocks),
+    blocks: BigInt(registeredBlocks),
+    degraded,
+  });
 
 /** The heartbeat: a batch with nothing in it. */
 export const heartbeatFrame = (): Uint8Array => encodeBatch(create(BatchSchema));

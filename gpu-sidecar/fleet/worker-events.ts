@@ -29,6 +29,7 @@ export class WorkerEvents implements KvEventSink {
   readonly #index = new LocalIndex();
   /** Event n is at n modulo the length. */
   readonly #ring: KvEvent[] = [];
+  readonly #watchers = new Set<() => void>();
   #next = 0;
   /** Id of the latest clear. */
   #cleared = -1;
@@ -51,6 +52,12 @@ export class WorkerEvents implements KvEventSink {
 
   get blocks(): number {
     return this.#index.blocks;
+  }
+
+  /** Calls back after every event; the returned function ends that. */
+  watch(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => void this.#watchers.delete(watcher);
   }
 
   stored(path: StoredPath, tier = StorageTier.DEVICE): void {
@@ -130,6 +137,7 @@ export class WorkerEvents implements KvEventSink {
     this.#ring[this.#next % this.#options.ring] = event;
     this.#next++;
     this.#options.changed();
+    for (const watcher of this.#watchers) watcher();
   }
 }
 

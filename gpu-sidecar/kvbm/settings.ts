@@ -5,9 +5,13 @@
 
 import type { Settings } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Metrics } from '../../durable/runtime/metrics.ts';
 import { type BlockLayout, blockBytes } from './layout.ts';
+import type { KvBlockManager } from './manager.ts';
 import { openObjectStore } from './objects/open-object-store.ts';
-import type { KvbmOptions } from './open-manager.ts';
+import type { DevicePort } from './offload/offloader.ts';
+import { type KvbmOptions, openKvBlockManager } from './open-manager.ts';
 
 const GB = 1e9;
 
@@ -15,6 +19,37 @@ type Sizes = Pick<
   KvbmOptions,
   'hostBlocks' | 'disk' | 'object' | 'eviction' | 'filterLeast' | 'concurrency' | 'batch'
 >;
+
+/** What would open KV memory. */
+const TIERS = [
+  'kvbmHostCacheGb',
+  'kvbmHostCacheBlocks',
+  'kvbmDiskCacheGb',
+  'kvbmDiskCacheBlocks',
+  'kvbmObjectStore',
+] as const satisfies readonly (keyof Settings)[];
+
+/** The first setting that asks for a tier; null: none does. */
+export const kvbmTierSetting = (settings: Settings): (typeof TIERS)[number] | null =>
+  TIERS.find((tier) => settings[tier]) ?? null;
+
+/**
+ * Opens the memory that the settings ask for, once an engine knows its layout; null: they ask for none. `always`: then one of
+ * `LIMITS.kvbmExchangeBytes` of host memory, through which blocks come from other workers and go there.
+ */
+export function kvMemoryOpener(
+  settings: Settings,
+  { metrics, always = false }: { metrics: Metrics; always?: boolean },
+) {
+  if (kvbmTierSetting(settings) === null && !always) return null;
+  return (layout: BlockLayout, device: DevicePort): Promise<KvBlockManager> => {
+    const hostBlocks = Math.floor(LIMITS.kvbmExchangeBytes / blockBytes(layout));
+    const sizes = kvbmOptions(settings, layout) ?? { ...commonOptions(settings), ...NO_TIERS, hostBlocks };
+    return openKvBlockManager({ ...sizes, layout, device, metrics });
+  };
+}
+
+const NO_TIERS = { disk: null, object: null };
 
 /** null: no tier is set. Throws `invalid_request` naming the setting. */
 export function kvbmOptions(settings: Settings, layout: BlockLayout): Sizes | null {
@@ -33,12 +68,16 @@ export function kvbmOptions(settings: Settings, layout: BlockLayout): Sizes | nu
     hostBlocks,
     disk: diskBlocks > 0 ? { folder: settings.kvbmDiskFolder, capacityBlocks: diskBlocks } : null,
     object: objectBlocks > 0 ? objectTier(settings, objectBlocks) : null,
-    eviction: settings.kvbmEviction,
-    filterLeast: settings.kvbmDiskFilter ? 2 : 1,
-    concurrency: settings.kvbmMaxConcurrentTransfers,
-    batch: settings.kvbmMaxTransferBatchSize,
+    ...commonOptions(settings),
   };
 }
+
+const commonOptions = (settings: Settings) => ({
+  eviction: settings.kvbmEviction,
+  filterLeast: settings.kvbmDiskFilter ? 2 : 1,
+  concurrency: settings.kvbmMaxConcurrentTransfers,
+  batch: settings.kvbmMaxTransferBatchSize,
+});
 
 function objectTier(settings: Settings, capacityBlocks: number): KvbmOptions['object'] {
   const store = openObjectStore(settings.kvbmObjectStore, {

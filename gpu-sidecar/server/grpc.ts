@@ -1,6 +1,6 @@
 /**
- * The native gRPC face (HTTP/2): the Worker service on the same methods as HTTP/1.1, KvIndex, and KvTransfer where the engine
- * has KV memory.
+ * The native gRPC face (HTTP/2): the Worker service on the same methods as HTTP/1.1, KvIndex and KvEvents, and KvTransfer where the
+ * engine has KV memory.
  * Every call wants the fleet token in `authorization`.
  */
 
@@ -14,6 +14,7 @@ import {
 } from '@grpc/grpc-js';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
+import { WatchKvEventsRequestSchema } from '../proto/gen/stator/v1/kv_events_pb.js';
 import {
   KvIndexAnswerSchema,
   KvIndexQuerySchema,
@@ -37,11 +38,13 @@ import { generate } from './methods/generate.ts';
 import { queryKvIndex } from './methods/kv-index.ts';
 import { servePull } from './methods/kv-transfer.ts';
 import { UNARY_METHODS, type UnaryMethod } from './methods/unary.ts';
+import { watchKvEvents } from './methods/watch-kv-events.ts';
 import type { Worker } from './worker.ts';
 
 const WORKER = '/stator.v1.Worker/';
 const KV_INDEX = '/stator.v1.KvIndex/';
 const KV_TRANSFER = '/stator.v1.KvTransfer/';
+const KV_EVENTS = '/stator.v1.KvEvents/';
 
 /** Not listening yet: the caller binds it. */
 export function createGrpcServer(worker: Worker, bearer: Bearer): Server {
@@ -61,6 +64,11 @@ export function createGrpcServer(worker: Worker, bearer: Bearer): Server {
   register.stream(`${KV_INDEX}Query`, KvIndexQuerySchema, KvIndexAnswerSchema, (stream) =>
     sendAll(stream, queryKvIndex(worker, stream.request)),
   );
+  register.stream(`${KV_EVENTS}Watch`, WatchKvEventsRequestSchema, KvIndexAnswerSchema, (stream) => {
+    const gone = new AbortController();
+    stream.once('cancelled', () => gone.abort());
+    return sendAll(stream, watchKvEvents(worker, stream.request, gone.signal));
+  });
   return server;
 }
 
@@ -94,9 +102,9 @@ function serveGenerate(worker: Worker, stream: GenerateStream): void {
 /** Sends what an index method yields, at the reader's pace. */
 async function sendAll<Out>(
   stream: ServerWritableStream<unknown, Out>,
-  messages: Iterable<Out>,
+  messages: Iterable<Out> | AsyncIterable<Out>,
 ): Promise<void> {
-  for (const message of messages) {
+  for await (const message of messages) {
     if (stream.cancelled) return;
     if (!stream.write(message)) await drainedOrGone(stream);
   }

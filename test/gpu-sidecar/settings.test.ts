@@ -12,7 +12,12 @@ test.each([
   ['STATOR_PLATFORM_URL', 'ftp://here'],
   ['STATOR_SIDECAR_PORT', '70000'],
 ])('%s=%s is named', (name, value) => {
-  expect(() => sidecarSettings({ ...FLEET, [name]: value })).toThrow(name);
+  expect(() => sidecarSettings({ ...FLEET, STATOR_ENGINE: 'mock', [name]: value })).toThrow(name);
+});
+
+test('the llama engine has KV memory', () => {
+  const { settings } = sidecarSettings({ ...FLEET, STATOR_KVBM_HOST_CACHE_GB: '4' });
+  expect(settings).toMatchObject({ engine: 'llama', kvbmHostCacheGb: 4 });
 });
 
 test('no worker without the fleet token', () => {

@@ -10,6 +10,7 @@ import {
   type Batch,
   BatchSchema,
   type KvEvent,
+  type TierLoad,
   WorkerFrameSchema,
 } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 
@@ -40,7 +41,20 @@ const progress = fc.record({
   totalMs: float,
   finishReason: fc.constantFrom('', 'stop', 'length', 'cancelled', 'error'),
 });
-const load = fc.record({ dpRank: u32, kvUsedBlocks: u32, running: u32, waiting: u32 });
+const blocks = fc.bigInt({ min: 0n, max: 2n ** 53n - 1n });
+const tierLoad = fc.record({
+  storageTier: fc.integer({ min: 0, max: 3 }),
+  capacityBlocks: blocks,
+  blocks,
+  degraded: fc.boolean(),
+});
+const load = fc.record({
+  dpRank: u32,
+  kvUsedBlocks: u32,
+  running: u32,
+  waiting: u32,
+  tiers: fc.array(tierLoad, { maxLength: 4 }),
+});
 const batch = fc.record(
   { kvEvents: fc.array(kvEvent), progress: fc.array(progress), load },
   { requiredKeys: [] },
@@ -64,9 +78,16 @@ function expected(frame: Uint8Array) {
       change: changeOf(event),
     })),
     progress: reports.map(({ $typeName: _, ...report }) => report),
-    load: loads ? (({ $typeName: _, ...rest }) => rest)(loads) : null,
+    load: loads ? (({ $typeName: _, ...rest }) => ({ ...rest, tiers: rest.tiers.map(tierOf) }))(loads) : null,
   };
 }
+
+const tierOf = ({ storageTier, capacityBlocks, blocks, degraded }: TierLoad) => ({
+  tier: storageTier,
+  capacityBlocks: Number(capacityBlocks),
+  blocks: Number(blocks),
+  degraded,
+});
 
 function changeOf({ data, storageTier }: KvEvent): KvChange {
   if (data.case === undefined) throw new Error('no data');

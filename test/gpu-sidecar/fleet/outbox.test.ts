@@ -2,10 +2,16 @@
 
 import { fromBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import type { EngineLoad } from '../../../gpu-sidecar/engines/engine.ts';
 import { Outbox } from '../../../gpu-sidecar/fleet/outbox.ts';
 import { ProgressBook } from '../../../gpu-sidecar/fleet/progress.ts';
 import { WorkerEvents } from '../../../gpu-sidecar/fleet/worker-events.ts';
-import { type Batch, Phase, WorkerFrameSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
+import {
+  type Batch,
+  Phase,
+  StorageTier,
+  WorkerFrameSchema,
+} from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
 import { requestProgress } from '../../harness/request-progress.ts';
 
 const hashes = (...values: number[]) => new Uint8Array(BigUint64Array.from(values.map(BigInt)).buffer);
@@ -13,7 +19,7 @@ const hashes = (...values: number[]) => new Uint8Array(BigUint64Array.from(value
 function make({ ring = 8, frameBytes = 1 << 20 } = {}) {
   const events = new WorkerEvents({ ring, dumpBlocksPerFrame: 100, changed: () => {} });
   const progress = new ProgressBook(100, () => {});
-  const load = { running: 1, waiting: 0, kvUsedBlocks: 2 };
+  const load: EngineLoad = { running: 1, waiting: 0, kvUsedBlocks: 2 };
   const outbox = new Outbox({ events, progress, load: () => load, frameBytes });
   let stored = 0;
   const store = (blocks = 1) => {
@@ -133,6 +139,20 @@ test('the load goes with a batch when it changed', () => {
   load.running = 2;
   expect(batches()).toMatchObject([{ load: { running: 2 }, kvEvents: [], progress: [] }]);
   expect(batches()).toEqual([]);
+  const tier = {
+    tier: 'object',
+    capacityBlocks: 9,
+    registeredBlocks: 4,
+    inactiveBlocks: 4,
+    evictions: 0,
+  } as const;
+  load.tiers = [{ ...tier, degraded: true }];
+  const told = { storageTier: StorageTier.EXTERNAL, capacityBlocks: 9n, blocks: 4n, degraded: true };
+  expect(batches()).toMatchObject([{ load: { tiers: [told] } }]);
+  load.tiers = [{ ...tier, inactiveBlocks: 3, evictions: 1, degraded: true }];
+  expect(batches()).toEqual([]);
+  load.tiers = [{ ...tier, degraded: false }];
+  expect(batches()).toMatchObject([{ load: { tiers: [{ ...told, degraded: false }] } }]);
 });
 
 test('records that nobody takes are bounded', () => {

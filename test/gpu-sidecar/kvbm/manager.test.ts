@@ -208,3 +208,19 @@ describe('clearing', () => {
     expect(removed).toHaveLength(7);
   });
 });
+
+describe('followers', () => {
+  it('who come late hear first what is where, parents before their children, then what happens', async () => {
+    const tiers = await onDiskAlone();
+    const heard: string[] = [];
+    const stop = tiers.manager.follow(({ kind, tier, block }) =>
+      heard.push(`${kind} ${tier} ${block.position}`),
+    );
+    expect(heard).toEqual([0, 1, 2, 3].flatMap((i) => [`stored disk ${i}`, `stored external ${i}`]));
+    (await tiers.manager.onboard(BLOCKS.slice(0, 1)))[Symbol.dispose]();
+    expect(heard.at(-1)).toBe('stored host 0');
+    stop();
+    tiers.manager.clear();
+    expect(heard.at(-1)).toBe('stored host 0');
+  });
+});

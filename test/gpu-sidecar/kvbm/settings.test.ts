@@ -2,10 +2,12 @@
 
 import { describe, expect, it } from 'vitest';
 import { settingsFromEnv } from '../../../durable/runtime/config.ts';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
+import { Metrics } from '../../../durable/runtime/metrics.ts';
 import { EVICTION_POLICIES } from '../../../gpu-sidecar/kvbm/eviction/registry.ts';
 import { S3 } from '../../../gpu-sidecar/kvbm/objects/s3.ts';
 import { SharedDirectory } from '../../../gpu-sidecar/kvbm/objects/shared-directory.ts';
-import { kvbmOptions } from '../../../gpu-sidecar/kvbm/settings.ts';
+import { kvbmOptions, kvMemoryOpener } from '../../../gpu-sidecar/kvbm/settings.ts';
 import { LAYOUT } from './named-blocks.ts';
 
 const optionsOf = (env: Record<string, string>) => kvbmOptions(settingsFromEnv(env), LAYOUT);
@@ -50,5 +52,31 @@ describe('settings of KV memory', () => {
   it.each(Object.keys(EVICTION_POLICIES))('let eviction be %s', (name) => {
     const options = optionsOf({ STATOR_KVBM_HOST_CACHE_BLOCKS: '1', STATOR_KVBM_EVICTION: name });
     expect(options!.eviction).toBe(name);
+  });
+});
+
+describe('opening KV memory', () => {
+  const device = { exportBlocks: async () => [] };
+  const metrics = () => new Metrics({ prefix: 'stator' });
+
+  it('is not done where no setting asks for it', () => {
+    expect(kvMemoryOpener(settingsFromEnv({}), { metrics: metrics() })).toBeNull();
+  });
+
+  it('makes the tiers of the settings', async () => {
+    const opener = kvMemoryOpener(settingsFromEnv({ STATOR_KVBM_HOST_CACHE_BLOCKS: '3' }), {
+      metrics: metrics(),
+    })!;
+    await using manager = await opener(LAYOUT, device);
+    expect(manager.status()).toMatchObject([{ tier: 'host', capacityBlocks: 3 }]);
+    expect(manager.layout).toEqual(LAYOUT);
+  });
+
+  it('makes room for transfers alone where blocks only come and go', async () => {
+    await using manager = await kvMemoryOpener(settingsFromEnv({}), { metrics: metrics(), always: true })!(
+      LAYOUT,
+      device,
+    );
+    expect(manager.status()).toMatchObject([{ tier: 'host', capacityBlocks: LIMITS.kvbmStagingBlocks }]);
   });
 });

@@ -39,6 +39,7 @@ describe('reading a GGUF file', () => {
     const read = await readGgufHeader(written(GOOD));
     expect(read.tensors).toMatchObject([{ name: 'weight', dimensions: [8], type: 0, offset: 0 }]);
     expect(modelFacts(read)).toEqual({
+      attention: null,
       causal: true,
       pooling: null,
       architecture: 'llama',

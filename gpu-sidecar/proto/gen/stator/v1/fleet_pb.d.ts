@@ -408,6 +408,13 @@ export declare type LoadMetrics = Message<"stator.v1.LoadMetrics"> & {
    * @generated from field: uint32 waiting = 4;
    */
   waiting: number;
+
+  /**
+   * Below the engine's own cache, from the nearest on; none where there is no KV memory.
+   *
+   * @generated from field: repeated stator.v1.TierLoad tiers = 5;
+   */
+  tiers: TierLoad[];
 };
 
 /**
@@ -415,6 +422,39 @@ export declare type LoadMetrics = Message<"stator.v1.LoadMetrics"> & {
  * Use `create(LoadMetricsSchema)` to create a new message.
  */
 export declare const LoadMetricsSchema: GenMessage<LoadMetrics>;
+
+/**
+ * @generated from message stator.v1.TierLoad
+ */
+export declare type TierLoad = Message<"stator.v1.TierLoad"> & {
+  /**
+   * @generated from field: stator.v1.StorageTier storage_tier = 1;
+   */
+  storageTier: StorageTier;
+
+  /**
+   * @generated from field: uint64 capacity_blocks = 2;
+   */
+  capacityBlocks: bigint;
+
+  /**
+   * @generated from field: uint64 blocks = 3;
+   */
+  blocks: bigint;
+
+  /**
+   * It rests after faults.
+   *
+   * @generated from field: bool degraded = 4;
+   */
+  degraded: boolean;
+};
+
+/**
+ * Describes the message stator.v1.TierLoad.
+ * Use `create(TierLoadSchema)` to create a new message.
+ */
+export declare const TierLoadSchema: GenMessage<TierLoad>;
 
 /**
  * @generated from message stator.v1.Draining
