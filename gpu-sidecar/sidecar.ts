@@ -14,6 +14,9 @@ import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
 import type { Metrics } from '../durable/runtime/metrics.ts';
 import { type Exchange, openExchange } from './disagg/exchange.ts';
+import { HttpQueueClient } from './disagg/queue-client.ts';
+import { computeOn } from './disagg/queue-compute.ts';
+import { QueueConsumer } from './disagg/queue-consumer.ts';
 import type { Engine } from './engines/engine.ts';
 import { FleetClient } from './fleet/client.ts';
 import { Outbox } from './fleet/outbox.ts';
@@ -70,6 +73,8 @@ export class Sidecar {
   readonly #bearer: Bearer;
   readonly #metrics: Metrics;
   #exchange: Exchange | null = null;
+  /** Takes prompts of other workers from the platform's queue; null: they are sent here. */
+  readonly #consumer: QueueConsumer | null;
   #fleet: FleetClient | null = null;
   #addresses: SidecarAddresses;
   #end: Promise<void> | null = null;
@@ -102,6 +107,7 @@ export class Sidecar {
       frameBytes: workerLimits.fleetFrameBytes,
     });
     this.#worker = this.#makeWorker(events, progress, metrics);
+    this.#consumer = this.#makeConsumer();
     const bearer = new Bearer(settings.settings.fleetToken);
     this.#bearer = bearer;
     this.#metrics = metrics;
@@ -180,10 +186,41 @@ export class Sidecar {
       tls,
       metrics: this.#metrics,
       timers: systemTimers,
+      queue: this.#queueEnd(),
     });
     const { backends, missing, source } = this.#exchange;
     this.#log.info('KV blocks move between workers', { backends, missing });
     serveKvTransfer(this.#grpc, this.#bearer, source);
+  }
+
+  /** What both ends of the prefill queue are made of. */
+  #queueEnd() {
+    const { platformUrl, settings } = this.#settings;
+    const { fleetToken, namespace } = settings;
+    const callMs = workerLimits.prefillCallMs;
+    return {
+      queue: new HttpQueueClient({ platformUrl, namespace, fleetToken, callMs, fetcher: this.#fetch }),
+      grpcAddress: () => this.#addresses.grpc,
+      model: this.#engine.info.card.name,
+      random: Math.random,
+      log: this.#log,
+    };
+  }
+
+  /** A worker with prompts that wait in its engine takes no more. */
+  #makeConsumer(): QueueConsumer | null {
+    const { prefillHandoff, workerType } = this.#settings.settings;
+    if (prefillHandoff !== 'queue' || workerType !== 'prefill') return null;
+    const most = workerLimits.prefillJobsAtOnce;
+    const consumer: QueueConsumer = new QueueConsumer({
+      ...this.#queueEnd(),
+      instanceId: this.#addresses.instance,
+      room: () => (this.#engine.load().waiting > 0 ? 0 : most - consumer.active),
+      compute: computeOn(this.#worker),
+      clock: preciseClock,
+      timers: systemTimers,
+    });
+    return consumer;
   }
 
   #makeWorker(events: WorkerEvents, progress: ProgressBook, metrics: Metrics): Worker {
@@ -217,6 +254,7 @@ export class Sidecar {
   #welcomed(): void {
     this.#lifecycle.advance('registered');
     this.#lifecycle.advance('serving');
+    this.#consumer?.start();
   }
 
   async #drain(deadlineMs: number): Promise<void> {
@@ -224,8 +262,13 @@ export class Sidecar {
     this.#lifecycle.advance('draining');
     this.#fleet?.draining();
     const deadline = Promise.withResolvers<void>();
-    const cancel = systemTimers.after(deadlineMs, deadline.resolve);
-    await Promise.race([admission.idle(), deadline.promise]);
+    const cut = new AbortController();
+    const cancel = systemTimers.after(deadlineMs, () => {
+      cut.abort();
+      deadline.resolve();
+    });
+    const given = this.#consumer?.drain(cut.signal);
+    await Promise.race([Promise.all([admission.idle(), given]), deadline.promise]);
     cancel();
     admission.cutAll();
     await this.#exchange?.close();

@@ -225,6 +225,11 @@ export const SETTINGS = {
     1_000,
     'prefill_queue (Dynamo 0.x): up to so many tokens to compute a prompt stays.',
   ),
+  prefillHandoff: setting(
+    z.enum(['push', 'queue']),
+    'push',
+    'How prompts come to prefill workers: the router names one, or they take them from a durable queue.',
+  ),
   maxPrefillQueueSize: setting(
     weight,
     2,

@@ -232,6 +232,9 @@ export const LIMITS = {
   prefillLeasedJobs: 64,
   prefillCallItems: 1_024,
   prefillReasonLength: 512,
+  /** Of a prefill worker: jobs at once, and how long a call of the queue may take beside its wait. */
+  prefillJobsAtOnce: 4,
+  prefillCallMs: 5_000,
   /** How long an end is remembered, and how many; dead letters, their bytes and their time. */
   prefillEndedMs: 60_000,
   prefillEndedJobs: 16_384,

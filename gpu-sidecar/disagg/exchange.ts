@@ -16,7 +16,9 @@ import { PeerPuller } from '../transfer/peer-puller.ts';
 import { BlockSource } from '../transfer/source.ts';
 import { transferMetrics } from '../transfer/transfer-metrics.ts';
 import { remotePrefillMetrics } from './disagg-metrics.ts';
+import type { PrefillDispatcher } from './prefill-dispatcher.ts';
 import { PushDispatcher } from './push-dispatcher.ts';
+import { QueueDispatcher, type QueueDispatcherOptions } from './queue-dispatcher.ts';
 import { RemotePrefill } from './remote-prefill.ts';
 
 export interface ExchangeOptions {
@@ -30,6 +32,8 @@ export interface ExchangeOptions {
   tls: FleetTls | null;
   metrics: Metrics;
   timers: Timers;
+  /** Where prompts are handed over through the platform's queue. */
+  queue: Omit<QueueDispatcherOptions, 'timeoutMs' | 'timers' | 'instanceId'>;
 }
 
 export interface Exchange {
@@ -67,7 +71,7 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
     metrics: counted,
     timers,
   });
-  const dispatcher = new PushDispatcher({ fleetToken, tls, instanceId });
+  const dispatcher = dispatcherOf(options);
   const remotePrefill = new RemotePrefill({
     dispatcher,
     puller,
@@ -92,4 +96,12 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
       await opened[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Two stalls: a decode worker gives up after one, unless its process is gone. */
+function dispatcherOf({ settings, instanceId, tls, timers, queue }: ExchangeOptions): PrefillDispatcher {
+  if (settings.prefillHandoff === 'push') {
+    return new PushDispatcher({ fleetToken: settings.fleetToken, tls, instanceId });
+  }
+  return new QueueDispatcher({ ...queue, instanceId, timers, timeoutMs: 2 * LIMITS.remotePrefillStallMs });
 }

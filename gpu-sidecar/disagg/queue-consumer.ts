@@ -24,9 +24,9 @@ import { type QueuedPrefill, queuedPrefill } from './queued-prefill.ts';
 
 export interface QueueConsumerOptions {
   queue: Pick<QueueClient, 'lease' | 'report'>;
-  /** Of this worker, and where its blocks are asked for. */
+  /** Of this worker, and where its blocks are asked for: known once it listens. */
   instanceId: string;
-  grpcAddress: string;
+  grpcAddress(): string;
   model: string;
   /** Jobs that the engine would take now, those that it has left out. */
   room(): number;
@@ -79,7 +79,8 @@ export class QueueConsumer {
   }
 
   start(): void {
-    this.#taking ??= this.#take();
+    if (this.#taking !== null) return;
+    this.#taking = this.#take();
     this.#renewLater();
   }
 
@@ -121,7 +122,7 @@ export class QueueConsumer {
       try {
         const answer = await queue.lease({
           worker,
-          grpcAddress,
+          grpcAddress: grpcAddress(),
           model,
           most,
           waitMs: LIMITS.prefillWaitMs,

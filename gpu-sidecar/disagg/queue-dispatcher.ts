@@ -19,14 +19,15 @@ import {
   type WatchResponse,
 } from '../proto/gen/stator/v1/prefill_queue_pb.js';
 import type { Timers } from '../timers.ts';
+import type { PrefillDispatcher, PrefillHost, PrefillJob } from './prefill-dispatcher.ts';
 import { QueueBackoff } from './queue-backoff.ts';
 import type { QueueClient } from './queue-client.ts';
 
 export interface QueueDispatcherOptions {
   queue: Pick<QueueClient, 'enqueue' | 'cancel' | 'watch'>;
-  /** Of this worker. */
+  /** Of this worker; its address is known once it listens. */
   instanceId: string;
-  grpcAddress: string;
+  grpcAddress(): string;
   model: string;
   /** A job that nobody has computed by then is nobody's. */
   timeoutMs: number;
@@ -35,34 +36,18 @@ export interface QueueDispatcherOptions {
   log: Pick<Logger, 'warn'>;
 }
 
-export interface QueueJob {
-  requestId: string;
-  /** Whole blocks of the prompt. */
-  tokenIds: Uint32Array;
-  /** Packed LE u64, or empty. */
-  blockHashes: Uint8Array;
-  hashSeed: bigint;
-  priority: number;
-}
-
-/** Who computes it, and where its blocks are asked for. */
-interface Host {
-  instanceId: string;
-  address: string;
-}
-
 /** A job whose end is not known. */
 interface Pending {
-  job: QueueJob;
+  job: PrefillJob;
   /** The life of the queue that knows it; empty: not enqueued yet. */
   boot: string;
-  host: Host | null;
-  accepted(host: Host): void;
+  host: PrefillHost | null;
+  accepted(host: PrefillHost): void;
   resolve(result: { cachedTokens: number }): void;
   reject(error: StatorError): void;
 }
 
-export class QueueDispatcher {
+export class QueueDispatcher implements PrefillDispatcher {
   readonly name = 'queue';
   readonly #options: QueueDispatcherOptions;
   readonly #backoff: QueueBackoff;
@@ -85,8 +70,8 @@ export class QueueDispatcher {
    * aborts: then the other end stops computing.
    */
   dispatch(
-    job: QueueJob,
-    { signal, accepted }: { signal: AbortSignal; accepted(host: Host): void },
+    job: PrefillJob,
+    { signal, accepted }: { signal: AbortSignal; accepted(host: PrefillHost): void },
   ): Promise<{ cachedTokens: number }> {
     if (signal.aborted || this.#closed) return Promise.reject(cancelled());
     // A request may come twice, the second time as another prompt: it is never the same job.
@@ -107,10 +92,15 @@ export class QueueDispatcher {
   async #enqueue(name: string): Promise<void> {
     const pending = this.#pending.get(name);
     if (pending === undefined) return;
-    const { grpcAddress: decodeGrpcAddress, instanceId, model, queue, timeoutMs } = this.#options;
+    const { grpcAddress, instanceId, model, queue, timeoutMs } = this.#options;
     const { tokenIds, blockHashes, hashSeed, priority } = pending.job;
     const ids = new Uint8Array(tokenIds.buffer, tokenIds.byteOffset, tokenIds.byteLength);
-    const work = create(PrefillWorkSchema, { tokenIds: ids, blockHashes, hashSeed, decodeGrpcAddress });
+    const work = create(PrefillWorkSchema, {
+      tokenIds: ids,
+      blockHashes,
+      hashSeed,
+      decodeGrpcAddress: grpcAddress(),
+    });
     const message = {
       requestId: name,
       producer: instanceId,
@@ -195,7 +185,7 @@ export class QueueDispatcher {
   }
 
   /** False: another worker than before has it. */
-  #taken(name: string, pending: Pending, host: Host): boolean {
+  #taken(name: string, pending: Pending, host: PrefillHost): boolean {
     if (pending.host === null) {
       pending.host = host;
       pending.accepted(host);

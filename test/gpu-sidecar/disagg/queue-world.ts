@@ -2,6 +2,7 @@
  * A prefill queue with workers on both ends, in virtual time: the real object on the polyfill, behind the real HTTP face, called
  * by the sidecar's own client. What fails is what the test says.
  */
+import { create } from '@bufbuild/protobuf';
 import { ObjectNamespace } from '../../../durable/polyfill/object-namespace.ts';
 import { settled, VirtualHost } from '../../../durable/polyfill/virtual-host.ts';
 import { PrefillQueue } from '../../../durable/prefill-queue/prefill-queue-object.ts';
@@ -9,9 +10,11 @@ import { StatorError } from '../../../durable/runtime/errors.ts';
 import type { Env, PrefillQueueStub } from '../../../functions/env.ts';
 import { prefillQueue } from '../../../functions/fleet/prefill-queue.ts';
 import { errorResponse } from '../../../functions/middleware/errors.ts';
+import type { PrefillJob } from '../../../gpu-sidecar/disagg/prefill-dispatcher.ts';
 import { HttpQueueClient } from '../../../gpu-sidecar/disagg/queue-client.ts';
 import { QueueConsumer, type QueueConsumerOptions } from '../../../gpu-sidecar/disagg/queue-consumer.ts';
-import { QueueDispatcher, type QueueJob } from '../../../gpu-sidecar/disagg/queue-dispatcher.ts';
+import { QueueDispatcher } from '../../../gpu-sidecar/disagg/queue-dispatcher.ts';
+import { PrefillPeerSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import type { Timers } from '../../../gpu-sidecar/timers.ts';
 
 const NAMESPACE = 'default';
@@ -86,7 +89,7 @@ export class QueueWorld {
     const consumer: QueueConsumer = new QueueConsumer({
       queue: this.#client(line),
       instanceId,
-      grpcAddress: `${instanceId}:1`,
+      grpcAddress: () => `${instanceId}:1`,
       model: 'm',
       room: () => room - consumer.active,
       compute: (job, { signal, begun }) => {
@@ -123,7 +126,7 @@ export class QueueWorld {
     const dispatcher = new QueueDispatcher({
       queue: this.#client(line),
       instanceId,
-      grpcAddress: `${instanceId}:1`,
+      grpcAddress: () => `${instanceId}:1`,
       model: 'm',
       timeoutMs: 30_000,
       timers: this.timers,
@@ -177,8 +180,11 @@ export class QueueWorld {
   }
 }
 
-export const queueJob = (requestId: string, others: Partial<QueueJob> = {}): QueueJob => ({
+export const queueJob = (requestId: string, others: Partial<PrefillJob> = {}): PrefillJob => ({
   requestId,
+  // The router's choice, which means nothing here.
+  peer: create(PrefillPeerSchema, { instanceId: '00000000000000ff' }),
+  routerBoot: 1,
   tokenIds: Uint32Array.of(1, 2, 0xffff_ffff),
   blockHashes: new Uint8Array(8),
   hashSeed: 7n,
@@ -195,7 +201,7 @@ export interface Outcome {
   abort(): void;
 }
 
-export function dispatched(dispatcher: QueueDispatcher, job: QueueJob): Outcome {
+export function dispatched(dispatcher: QueueDispatcher, job: PrefillJob): Outcome {
   const controller = new AbortController();
   const outcome: Outcome = { hosts: [], end: null, ends: 0, abort: () => controller.abort() };
   const hooks = {
