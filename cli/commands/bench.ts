@@ -15,6 +15,7 @@ const PROGRAMS = [
   'policy',
   'kvbm-eviction',
   'prefill-queue',
+  'transfer',
 ] as const;
 
 export const bench = defineCommand({
