@@ -44,7 +44,7 @@ beforeAll(async () => {
     disaggPolicy: 'always',
     prefillHandoff: 'queue',
   });
-});
+}, 120_000);
 afterAll(async () => {
   await deployment?.stop();
 });
