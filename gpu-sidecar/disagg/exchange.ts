@@ -51,7 +51,14 @@ export interface Exchange {
 export async function openExchange(options: ExchangeOptions): Promise<Exchange> {
   const { memory, settings, instanceId, epoch, host, tls, metrics, timers } = options;
   const { fleetToken } = settings;
-  const opened = await openBackends({ wanted: '', arena: memory.arena, host, tls, timers });
+  const opened = await openBackends({
+    wanted: settings.transferBackends,
+    nixlLibrary: settings.nixlLibrary,
+    arena: memory.arena,
+    host,
+    tls,
+    timers,
+  });
   const counted = transferMetrics(metrics);
   const source = new BlockSource({
     instanceId,

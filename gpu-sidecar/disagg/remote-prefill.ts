@@ -73,7 +73,9 @@ export class RemotePrefill {
       return result({ why: 'cached' });
     }
     const call = new Call(this.#parts, prompt, blocks, gone);
+    metrics.running(1);
     const prefilled = await call.run();
+    metrics.running(-1);
     metrics.ended(prefilled.why, { blocks: prefilled.blocks, bytes: call.bytes });
     return prefilled;
   }
@@ -197,9 +199,15 @@ class Call {
 
   /** Also with the other worker lost over its last word: then all is here, and it is a prefill like any other. */
   #finish(blocks: number, why: string | null): Prefilled {
-    const held = this.#blocks.slice(0, blocks).map(({ hash }) => this.#parts.memory.hold(hash));
+    const { memory, metrics } = this.#parts;
+    const held = this.#blocks.slice(0, blocks).flatMap(({ hash }) => memory.hold(hash) ?? []);
+    metrics.held(held.length);
     const by = why === null ? this.#host : null;
-    return result({ by, why, blocks, cachedTokens: this.#cachedTokens, held });
+    const release = () => {
+      for (const hold of held) hold[Symbol.dispose]();
+      metrics.held(-held.length);
+    };
+    return result({ by, why, blocks, cachedTokens: this.#cachedTokens, release });
   }
 }
 
@@ -208,17 +216,17 @@ function result({
   why = null,
   blocks = 0,
   cachedTokens = null,
-  held = [],
-}: Partial<Prefilled> & { held?: readonly (Disposable | null)[] }): Prefilled {
-  let holds = held;
+  release = () => {},
+}: Partial<Prefilled> & { release?: () => void }): Prefilled {
+  let letGo: (() => void) | null = release;
   return {
     by,
     why,
     blocks,
     cachedTokens,
     [Symbol.dispose]() {
-      for (const hold of holds) hold?.[Symbol.dispose]();
-      holds = [];
+      letGo?.();
+      letGo = null;
     },
   };
 }

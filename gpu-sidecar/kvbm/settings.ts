@@ -45,7 +45,7 @@ export function kvMemoryOpener(
   return (layout: BlockLayout, device: DevicePort): Promise<KvBlockManager> => {
     const hostBlocks = Math.floor(LIMITS.kvbmExchangeBytes / blockBytes(layout));
     const sizes = kvbmOptions(settings, layout) ?? { ...commonOptions(settings), ...NO_TIERS, hostBlocks };
-    return openKvBlockManager({ ...sizes, layout, device, metrics });
+    return openKvBlockManager({ ...sizes, layout, device, metrics, shared: always });
   };
 }
 

@@ -4,12 +4,21 @@
  * afterwards nothing is reserved, held or half received.
  */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { findNixlLibrary } from '../../gpu-sidecar/transfer/backends/nixl-library.ts';
 import { randomSource } from '../bench/prompts.ts';
-import { deploy, eventually, idle, sidecarOf, statusOf } from '../harness/deployment.ts';
-import { chat } from '../harness/sse.ts';
+import {
+  deploy,
+  eventually,
+  idle,
+  metric,
+  sidecarOf,
+  statusOf,
+  workersServing,
+} from '../harness/deployment.ts';
+import { chat, collect } from '../harness/sse.ts';
 import { workerMetric } from '../harness/worker-metric.ts';
 
 /** `npm run e2e:disagg` sets 200 and 100. */
@@ -17,6 +26,8 @@ const REQUESTS = Number(process.env['STATOR_DISAGG_REQUESTS'] ?? 12);
 const KILLS = Number(process.env['STATOR_DISAGG_KILLS'] ?? 4);
 const SEED = Number(process.env['STATOR_SEED'] ?? Date.now() % 1_000_000);
 const AT_ONCE = 4;
+/** After the first of some requests, within which the hand-off happens. */
+const KILL_WITHIN_MS = 600;
 const WORDS =
   'the stator of a motor stands still while its rotor turns and the field between them does work'.split(' ');
 
@@ -25,9 +36,8 @@ interface Asked {
   sampled: boolean;
 }
 
-/** Prompts of some hundred tokens; a third begin as another one does. */
-function prompts(count: number, seed: number): Asked[] {
-  const random = randomSource(seed);
+/** Prompts of up to some hundred tokens; a third begin as another one does. */
+function prompts(count: number, random: () => number): Asked[] {
   const text = (words: number) =>
     Array.from({ length: words }, () => WORDS[Math.floor(random() * WORDS.length)]).join(' ');
   const shared = text(60);
@@ -43,33 +53,25 @@ const bodyOf = ({ words, sampled }: Asked) => ({
   max_tokens: 24,
   ignore_eos: true,
   ...(sampled ? { temperature: 0.9, top_p: 0.95, seed: 11 } : { temperature: 0 }),
-  logprobs: true,
 });
 
 interface Answer {
   text: string;
-  tokens: unknown;
-  prefilledBy: string | null;
-  cachedTokens: number;
+  tokens: string[];
 }
 
+/** With the text of every token, so that equal texts of different tokens differ. */
 async function ask(deployment: Deployment, asked: Asked): Promise<Answer> {
-  const response = await chat(deployment.url, bodyOf(asked));
-  const document = (await response.json()) as {
-    choices: { message: { content: string }; logprobs: { content: { token: string }[] } }[];
-    usage: { prompt_tokens_details: { cached_tokens: number } };
-  };
+  const response = await chat(deployment.url, { ...bodyOf(asked), logprobs: true });
+  const document = await response.json();
   expect({ status: response.status, document }).toMatchObject({ status: 200 });
-  const [choice] = document.choices;
-  return {
-    text: choice!.message.content,
-    tokens: choice!.logprobs.content.map(({ token }) => token),
-    prefilledBy: response.headers.get('x-stator-prefill-worker'),
-    cachedTokens: document.usage.prompt_tokens_details.cached_tokens,
-  };
+  const [choice] = (
+    document as { choices: { message: { content: string }; logprobs: { content: { token: string }[] } }[] }
+  ).choices;
+  return { text: choice!.message.content, tokens: choice!.logprobs.content.map(({ token }) => token) };
 }
 
-/** Some at a time, in order of their place. */
+/** Some at a time. */
 async function askAll(deployment: Deployment, all: readonly Asked[]): Promise<Answer[]> {
   const answers: Answer[] = [];
   const next = all.entries();
@@ -80,41 +82,122 @@ async function askAll(deployment: Deployment, all: readonly Asked[]): Promise<An
   return answers;
 }
 
-const withoutOrigin = (answers: readonly Answer[]) => answers.map(({ text, tokens }) => ({ text, tokens }));
-
 const ROLES = { engine: 'llama', prefillWorkers: 2, decodeWorkers: 2, disaggPolicy: 'always' } as const;
 
-/** Nothing reserved in the router; nothing held, granted or half received in any sidecar. */
+/** Nothing reserved in the router; nothing held, granted or half received in any sidecar, and every block can go. */
 async function nothingLeft(deployment: Deployment): Promise<void> {
-  await idle(deployment, LIMITS.leaseMs + 10_000);
-  await eventually('nothing held for others', async () => {
-    const gauges = /transfer_(grants|held_blocks|quarantined_blocks)/;
-    return (await workerMetric(deployment, gauges)) === 0 ? true : null;
+  await idle(deployment, LIMITS.leaseMs + 20_000);
+  const gauges = /(transfer_(grants|held_blocks|quarantined_blocks)|remote_prefill_(running|held_blocks)) /;
+  await eventually('nothing held for others', async () =>
+    (await workerMetric(deployment, gauges)) === 0 ? true : null,
+  );
+  await fetch(`${deployment.url}/stator/v1/clear_kv_blocks`, { method: 'POST' });
+  await eventually('every block to go', async () => {
+    const { workers } = await statusOf(deployment);
+    const kept = workers.flatMap(({ cachedBlocks, tiers }) => [
+      cachedBlocks,
+      ...tiers.map(({ blocks }) => blocks),
+    ]);
+    return kept.every((blocks) => blocks === 0) ? true : null;
   });
 }
 
-let aggregated: Deployment;
-let asked: Asked[];
-let expected: { text: string; tokens: unknown }[];
+function hasNixl(): boolean {
+  try {
+    findNixlLibrary(process.env['STATOR_NIXL_LIBRARY'] ?? '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const random = randomSource(SEED);
+const asked = prompts(Math.max(REQUESTS, AT_ONCE), random);
+let expected: Answer[];
 beforeAll(async () => {
-  asked = prompts(REQUESTS, SEED);
-  aggregated = await deploy({ workers: 1, engine: 'llama' });
-  expected = withoutOrigin(await askAll(aggregated, asked));
-}, 300_000);
+  const aggregated = await deploy({ workers: 1, engine: 'llama' });
+  expected = await askAll(aggregated, asked);
+  await aggregated.stop(2_000);
+}, 600_000);
 
-afterAll(() => aggregated?.stop(2_000), 30_000);
-
-describe.each(['tcp', 'shm'])('over %s', (transferBackends) => {
-  test(`${REQUESTS} answers are those of one worker (seed ${SEED})`, async () => {
-    const deployment = await deploy({ ...ROLES, transferBackends } as never);
-    const answers = await askAll(deployment, asked);
-    expect(withoutOrigin(answers)).toEqual(expected);
-    for (const line of deployment.sidecarLines) console.log((await (await fetch(`${line!.http}/metrics`, { headers: { authorization: `Bearer ${deployment.settings.fleetToken}` } })).text()).split('\n').filter((r) => /remote_prefill|transfer_|worker_requests|kvbm_(skipp|received)/.test(r) && !r.startsWith('#')).join('\n') + '\n--');
-    console.log(answers.map((a) => [a.prefilledBy, a.cachedTokens]));
-    const remote = answers.filter(({ prefilledBy }) => prefilledBy !== null).length;
-    expect(remote).toBeGreaterThan(REQUESTS / 2);
-    expect(await workerMetric(deployment, /remote_prefill_bytes_total/)).toBeGreaterThan(0);
+describe.each(['tcp', 'shm', ...(hasNixl() ? ['nixl'] : [])])('over %s', (transferBackends) => {
+  test(`${asked.length} answers are those of one worker (seed ${SEED})`, async () => {
+    const nixlLibrary = process.env['STATOR_NIXL_LIBRARY'] ?? '';
+    const deployment = await deploy({ ...ROLES, transferBackends, nixlLibrary });
+    expect(await askAll(deployment, asked)).toEqual(expected);
+    const remote = await workerMetric(deployment, /remote_prefill_total\{outcome="remote"\}/);
+    const cached = await workerMetric(deployment, /remote_prefill_total\{outcome="cached"\}/);
+    expect({ remote: remote + cached }).toEqual({ remote: asked.length });
+    expect(remote).toBeGreaterThan(asked.length / 2);
+    const moved = new RegExp(`transfer_blocks_total\\{side="reader",backend="${transferBackends}"\\}`);
+    expect(await workerMetric(deployment, moved)).toBeGreaterThan(asked.length);
     await nothingLeft(deployment);
     await deployment.stop(2_000);
-  }, 600_000);
+  }, 900_000);
 });
+
+/** As a stream; a prompt of its own, so that nobody has it cached. */
+async function streamed(deployment: Deployment, one: Asked): Promise<string> {
+  const response = await chat(deployment.url, { ...bodyOf(one), stream: true });
+  const { text, done } = await collect(response);
+  expect(done).toBe(true);
+  return text;
+}
+
+/** The process of one worker, chosen at random, once all four are there and have said their addresses. */
+function victimOf(deployment: Deployment) {
+  return eventually(
+    'four workers with addresses',
+    async () => {
+      const { workers } = await workersServing(deployment, 4);
+      const said = (id: string) => deployment.sidecarLines.some((line) => line?.instance === id);
+      if (!workers.every(({ instanceId }) => said(instanceId))) return null;
+      const { instanceId, workerType } = workers[Math.floor(random() * workers.length)]!;
+      return { workerType, pid: sidecarOf(deployment, instanceId).pid };
+    },
+    60_000,
+  );
+}
+
+test(`${KILLS} sidecars killed in the hand-off cost no answer and leave nothing (seed ${SEED})`, async () => {
+  const deployment = await deploy({ ...ROLES });
+  const fallbacks = () => workerMetric(deployment, /remote_prefill_total\{outcome="fallback"\}/);
+  const hits = { fallbacks: 0, prefill: 0, decode: 0 };
+  for (let kills = 0; kills < KILLS; ) {
+    const { pid, workerType } = await victimOf(deployment);
+    // What earlier rounds have computed is cached: then there would be nothing to hand over.
+    await fetch(`${deployment.url}/stator/v1/clear_kv_blocks`, { method: 'POST' });
+    const before = await fallbacks();
+    const from = Math.floor(random() * asked.length);
+    const round = Array.from({ length: AT_ONCE }, (_, i) => (from + i) % asked.length);
+    const answers = round.map((at, i) =>
+      i % 2 === 0 ? ask(deployment, asked[at]!).then(({ text }) => text) : streamed(deployment, asked[at]!),
+    );
+    let killed = false;
+    const timer = setTimeout(() => {
+      killed = true;
+      process.kill(pid, 'SIGKILL');
+    }, random() * KILL_WITHIN_MS);
+    try {
+      const texts = await Promise.all(answers);
+      expect({ kills, workerType, texts }).toEqual({
+        kills,
+        workerType,
+        texts: round.map((at) => expected[at]!.text),
+      });
+    } finally {
+      clearTimeout(timer);
+    }
+    // One that came after the last answer has killed nobody.
+    if (!killed) continue;
+    kills++;
+    hits[workerType as 'prefill' | 'decode']++;
+    if (workerType === 'prefill') hits.fallbacks += (await fallbacks()) - before;
+  }
+  const migrated = await metric(deployment, /model_migration_total/);
+  await workersServing(deployment, 4);
+  await nothingLeft(deployment);
+  process.stdout.write(`${JSON.stringify({ ...hits, migrated, seed: SEED })}\n`);
+  // Most kills of a large number hit somebody.
+  if (KILLS >= 20) expect(hits.fallbacks + migrated).toBeGreaterThan(KILLS / 4);
+}, 3_600_000);
