@@ -144,15 +144,17 @@ async function streamed(deployment: Deployment, one: Asked): Promise<string> {
   return text;
 }
 
-/** The process of one worker, chosen at random, once all four are there and have said their addresses. */
+/** The process of a worker, chosen at random, as soon as there would be somebody to answer and somebody to hand over. */
 function victimOf(deployment: Deployment) {
   return eventually(
-    'four workers with addresses',
+    'two decode workers and a prefill worker',
     async () => {
-      const { workers } = await workersServing(deployment, 4);
       const said = (id: string) => deployment.sidecarLines.some((line) => line?.instance === id);
-      if (!workers.every(({ instanceId }) => said(instanceId))) return null;
-      const { instanceId, workerType } = workers[Math.floor(random() * workers.length)]!;
+      const { workers } = await statusOf(deployment);
+      const there = workers.filter(({ phase, instanceId }) => phase === 'serving' && said(instanceId));
+      const decodes = there.filter(({ workerType }) => workerType === 'decode').length;
+      if (decodes < 2 || there.length === decodes) return null;
+      const { instanceId, workerType } = there[Math.floor(random() * there.length)]!;
       return { workerType, pid: sidecarOf(deployment, instanceId).pid };
     },
     60_000,
