@@ -43,7 +43,7 @@ export class Decisions {
 
   constructor({ policy, issuer, clock, sequences, metrics }: DecisionsOptions) {
     this.overload = new Overload(policy.busy, clock);
-    this.disaggregation = new Disaggregation(policy.disagg);
+    this.disaggregation = new Disaggregation(policy);
     this.#policy = policy;
     this.#issuer = issuer;
     this.#sequences = sequences;

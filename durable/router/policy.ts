@@ -42,6 +42,8 @@ export interface Policy extends CostWeights {
   affinityTtlMs: number | null;
   busy: BusyThresholds;
   disagg: DisaggSettings;
+  /** Prompts of a model that wait in the prefill queue; null: none do, they are pushed. */
+  waitingPrefills: ((model: string) => number) | null;
   random: Random;
 }
 
@@ -77,6 +79,7 @@ export function policyOf(settings: Settings, random: Random): Policy {
       activePrefillTokens: orNull(settings.activePrefillTokensThreshold),
       activePrefillTokensFrac: orNull(settings.activePrefillTokensThresholdFrac),
     },
+    waitingPrefills: null,
     disagg: {
       policy: settings.disaggPolicy,
       islTokens: settings.disaggIslTokens,

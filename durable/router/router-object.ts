@@ -9,6 +9,7 @@ import { acceptSocket, DurableObject, hostOf } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
 import type { Host } from '../platform/host.ts';
 import type { ServerSocket } from '../platform/socket.ts';
+import { nearbyPrefillQueue } from '../prefill-queue/nearby.ts';
 import { settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
@@ -66,7 +67,10 @@ export class Router extends DurableObject implements RouterRpc {
     const settings = settingsFromEnv(this.#env);
     this.#log = new Logger({ component: 'router', level: settings.logLevel });
     this.#core = new RouterCore({
-      policy: policyOf(settings, () => this.#host.random()),
+      policy: {
+        ...policyOf(settings, () => this.#host.random()),
+        waitingPrefills: settings.prefillHandoff === 'queue' ? (model) => this.#waitingPrefills(model) : null,
+      },
       clock: this.#host,
       indexes: wasmIndexes,
       log: this.#log,
@@ -83,6 +87,11 @@ export class Router extends DurableObject implements RouterRpc {
     const id = String(ctx.id);
     cores.get(id)?.dispose();
     cores.set(id, this.#core);
+  }
+
+  /** In this turn: the queue object lives in this isolate, or nobody has used it yet. */
+  #waitingPrefills(model: string): number {
+    return nearbyPrefillQueue(this.#namespace ?? '')?.waiting(model) ?? 0;
   }
 
   route(request: RouteRequest): RouteAnswer {

@@ -18,7 +18,7 @@ export interface Circumstances {
   cachedTokens: number;
   /** Blocks in use on the worker with this request, as a share of all it has; 0 where it never said. */
   decodeLoad: number;
-  /** Prompts under way on all prefill workers. */
+  /** Prompts under way on all prefill workers; where they take them from a queue, those that wait in it. */
   prefillQueueSize: number;
 }
 

@@ -9,6 +9,7 @@
 
 import { HASH_BYTES } from '../blocks.ts';
 import type { Choice } from '../modes/mode.ts';
+import type { Policy } from '../policy.ts';
 import { prefillTokensAt } from '../prefill-load.ts';
 import type { DisaggSettings, LocalReason, RouteRefusal, RouteRequest } from '../rpc.ts';
 import type { Model, Rank } from '../workers.ts';
@@ -19,11 +20,13 @@ type ChooseOne = (request: RouteRequest) => Choice | RouteRefusal;
 
 export class Disaggregation {
   readonly #configured: DisaggSettings;
+  readonly #waiting: Policy['waitingPrefills'];
   /** By model name; the models of a namespace are bounded. */
   readonly #changed = new Map<string, DisaggSettings>();
 
-  constructor(configured: DisaggSettings) {
-    this.#configured = configured;
+  constructor({ disagg, waitingPrefills }: Pick<Policy, 'disagg' | 'waitingPrefills'>) {
+    this.#configured = disagg;
+    this.#waiting = waitingPrefills;
   }
 
   settings(model: string): DisaggSettings {
@@ -47,6 +50,7 @@ export class Disaggregation {
     const local = conditional || bound ? one(request) : null;
     if (local !== null && 'kind' in local) return local;
     const facts = conditional ? circumstances(model, request, local!.rank, local!.cachedTokens) : null;
+    if (facts && this.#waiting) facts.prefillQueueSize = this.#waiting(model.name);
     const short = facts && staysByLength(settings, facts);
     if (short) return stays(local!, short);
     const prefill = choosePrefill(request, one);

@@ -159,8 +159,8 @@ describe('a named prefill worker', () => {
 });
 
 describe('conditions', () => {
-  const conditional = (change: Partial<DisaggSettings>, workers: Fleet = {}) =>
-    fleet(workers, { disagg: { ...ALWAYS, ...change } }).harness;
+  const conditional = (change: Partial<DisaggSettings>, workers: Fleet = {}, policy: Partial<Policy> = {}) =>
+    fleet(workers, { disagg: { ...ALWAYS, ...change }, ...policy }).harness;
 
   test('look at the worker that would do both best', () => {
     const decode = { d1: [], d2: [[1, 2, 3, 4]] };
@@ -196,6 +196,17 @@ describe('conditions', () => {
     const queued = conditional({ policy: 'prefill_queue', maxLocalPrefillLength: 1 }, workers);
     const handed = [1, 2, 3].map((block) => queued.decide({ blocks: [block, 9] }).prefill !== undefined);
     expect(handed).toEqual([true, true, false]);
+  });
+
+  test('count what waits in the prefill queue, where there is one', () => {
+    let waiting = 1;
+    const workers = { prefill: { a1: [] } };
+    const settings = { policy: 'prefill_queue', maxLocalPrefillLength: 1 } as const;
+    const harness = conditional(settings, workers, { waitingPrefills: () => waiting });
+    const handed = () => harness.decide({ blocks: [1, 2, 3] }).prefill !== undefined;
+    expect([handed(), handed(), handed()]).toEqual([true, true, true]);
+    waiting = 2;
+    expect(handed()).toBe(false);
   });
 });
 
