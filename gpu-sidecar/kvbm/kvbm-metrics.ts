@@ -28,6 +28,8 @@ export interface KvbmMetrics {
   onboarded(from: TierName, bytes: number): void;
   /** A block arrived in host memory from another worker. */
   received(bytes: number): void;
+  /** Time in which an engine copied blocks instead of computing. */
+  engineSpent(seconds: number): void;
   skipped(tier: TierName, reason: SkipReason): void;
   fault(tier: TierName, fault: Fault): void;
   /** Blocks that were looked for, and how many of them a tier had. */
@@ -42,6 +44,9 @@ export function kvbmMetrics(metrics: Metrics): KvbmMetrics {
   const received = metrics.counter('kvbm_received_blocks_total', 'Blocks taken from other workers.').labels();
   const receivedBytes = metrics
     .counter('kvbm_received_bytes_total', 'Bytes taken from other workers.')
+    .labels();
+  const spent = metrics
+    .counter('kvbm_engine_seconds_total', 'Time in which the engine copied blocks between batches.')
     .labels();
   const skips = metrics.counter('kvbm_skipped_blocks_total', 'Blocks not moved, by tier and reason.', [
     'tier',
@@ -67,6 +72,7 @@ export function kvbmMetrics(metrics: Metrics): KvbmMetrics {
       received.add();
       receivedBytes.add(bytes);
     },
+    engineSpent: (seconds) => spent.add(seconds),
     skipped: (tier, reason) => skips.labels(tier, reason).add(),
     fault: (tier, fault) => faults.labels(tier, fault).add(),
     matched(tier, askedBlocks, foundBlocks) {

@@ -186,6 +186,11 @@ export class KvBlockManager implements AsyncDisposable {
     if (shared && known >= 0) await shared.lookUp(blocks.slice(known));
   }
 
+  /** The engine's own work waited this long for blocks to be copied. */
+  engineSpent(ms: number): void {
+    this.#metrics.engineSpent(ms / 1_000);
+  }
+
   /** The engine could not take the bytes of a block: no tier here gives it again. */
   unusable({ hash }: BlockIdentity): void {
     this.#metrics.fault('host', 'io');

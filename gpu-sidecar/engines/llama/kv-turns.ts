@@ -34,8 +34,6 @@ export class KvTurns {
   readonly #parts: KvTurnsParts;
   /** By slot: the stored block. */
   readonly #stored: (BlockIdentity | undefined)[];
-  /** Milliseconds spent here since the start. */
-  spentMs = 0;
 
   constructor(parts: KvTurnsParts) {
     this.#parts = parts;
@@ -64,7 +62,7 @@ export class KvTurns {
   /** After a batch of `batchMs`; 0: there was none. */
   turn(batchMs: number): void {
     if (!this.busy) return;
-    const { context, cells, exports, loads } = this.#parts;
+    const { context, cells, exports, loads, manager } = this.#parts;
     context.apply(cells.operations);
     const startedMs = performance.now();
     const share = loads.ready ? IMPORT_SHARE : EXPORT_SHARE;
@@ -77,7 +75,7 @@ export class KvTurns {
       nowMs = performance.now();
       if (!imported && !job) break;
     } while (nowMs < endMs);
-    this.spentMs += nowMs - startedMs;
+    manager.engineSpent(nowMs - startedMs);
   }
 
   #export({ identity, into }: ExportJob): boolean {
