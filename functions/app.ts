@@ -11,6 +11,7 @@ import type { Call, Endpoint } from './call.ts';
 import { requestIdHeaders } from './dispatch/response-head.ts';
 import { embeddings } from './embeddings/embeddings.ts';
 import { type Env, overloadStatusOf, settingsOf } from './env.ts';
+import { prefillQueue } from './fleet/prefill-queue.ts';
 import { isOfFleet, requireApiKey } from './middleware/api-key.ts';
 import { apiOfRequest } from './middleware/dialect.ts';
 import { errorResponse } from './middleware/errors.ts';
@@ -18,6 +19,7 @@ import { type Arrival, arrive } from './middleware/request-id.ts';
 import { startTrack } from './middleware/track.ts';
 import { listBusyThresholds, setBusyThreshold } from './operations/busy-threshold.ts';
 import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
+import { listDisagg, setDisagg } from './operations/disagg.ts';
 import { docsPage } from './operations/docs-page.ts';
 import { fleet } from './operations/fleet.ts';
 import { health, live } from './operations/health.ts';
@@ -25,6 +27,7 @@ import { metrics } from './operations/metrics.ts';
 import { getModel, listModels, modelsNow } from './operations/models.ts';
 import { openApi } from './operations/openapi.ts';
 import { page } from './operations/page.ts';
+import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
@@ -229,6 +232,14 @@ app.post(
   operation(({ env }, nowMs) => clearKvBlocks(env, nowMs)),
 );
 app.get(
+  '/stator/v1/prefill_queue',
+  operation(({ env, req }, nowMs) => getPrefillQueue(env, req.query('namespace'), nowMs)),
+);
+app.post(
+  '/stator/v1/prefill_queue/dead_letters',
+  operation(({ env, req }, nowMs) => handleDeadLetters(env, req.raw, req.query('namespace'), nowMs)),
+);
+app.get(
   '/router/queue_policy',
   operation(({ env, req }, nowMs) => getQueuePolicy(env, req.query('namespace'), nowMs)),
 );
@@ -248,9 +259,20 @@ app.post(
   '/busy_threshold',
   operation(({ env, req }, nowMs) => setBusyThreshold(env, req.raw, nowMs)),
 );
+app.get(
+  '/disagg',
+  operation(({ env }, nowMs) => listDisagg(env, nowMs)),
+);
+app.post(
+  '/disagg',
+  operation(({ env, req }, nowMs) => setDisagg(env, req.raw, nowMs)),
+);
 app.put(
   '/fleet/v1/responses/:id',
   operation(({ env, req }) => storeResponse(env, req.raw, req.param('id')!, req.query())),
+);
+app.post('/fleet/v1/prefill-queue/:namespace/:method', ({ env, req }) =>
+  prefillQueue(env, req.raw, req.param()),
 );
 app.get('/fleet/v1/:namespace', ({ env, req }) => fleet(env, req.raw, req.param('namespace')));
 

@@ -1,11 +1,12 @@
 /**
- * What workerd gives to a function: four object namespaces and the STATOR_* variables, parsed once per isolate.
+ * What workerd gives to a function: five object namespaces and the STATOR_* variables, parsed once per isolate.
  *
  * Objects are known by their RPC types only. Ids are values and are kept; stubs belong to one request and are not.
  */
 import { BATCHES_NAME, type BatchesRpc } from '../durable/batches/rpc.ts';
 import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
+import type { PrefillQueueRpc } from '../durable/prefill-queue/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
 import { SETTINGS, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
 
@@ -18,6 +19,7 @@ export type RouterStub = Remote<RouterRpc> & { fetch(request: Request): Promise<
 export type DirectoryStub = Remote<DirectoryRpc>;
 export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
+export type PrefillQueueStub = Remote<PrefillQueueRpc>;
 
 /** The part of a Durable Object namespace that is used here. */
 interface ObjectNamespace<Stub> {
@@ -30,6 +32,7 @@ export interface Env {
   DIRECTORY: ObjectNamespace<DirectoryStub>;
   CONVERSATIONS: ObjectNamespace<ConversationsStub>;
   BATCHES: ObjectNamespace<BatchesStub>;
+  PREFILL_QUEUE: ObjectNamespace<PrefillQueueStub>;
   /** STATOR_* variables. */
   [variable: string]: unknown;
 }
@@ -80,4 +83,9 @@ export function conversationsOf(env: Env, number: number): ConversationsStub {
 /** The one Batches object. */
 export function batchesOf(env: Env): BatchesStub {
   return env.BATCHES.get(env.BATCHES.idFromName(BATCHES_NAME));
+}
+
+/** The PrefillQueue object of a namespace. */
+export function prefillQueueOf(env: Env, namespace: string): PrefillQueueStub {
+  return env.PREFILL_QUEUE.get(env.PREFILL_QUEUE.idFromName(namespace));
 }

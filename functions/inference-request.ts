@@ -97,6 +97,8 @@ export interface RoutingWishes
     RouteRequest,
     | 'pinned'
     | 'dpRank'
+    | 'prefillPinned'
+    | 'prefillDpRank'
     | 'allowedWorkerIds'
     | 'requiredTaints'
     | 'preferredTaints'

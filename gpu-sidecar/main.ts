@@ -8,6 +8,7 @@
  */
 
 import { setFlagsFromString } from 'node:v8';
+import type { Settings } from '../durable/runtime/config.ts';
 import { type StatorError, toStatorError } from '../durable/runtime/errors.ts';
 import { LIMITS } from '../durable/runtime/limits.ts';
 import { Logger } from '../durable/runtime/log.ts';
@@ -57,7 +58,7 @@ async function main(): Promise<void> {
   process.on('SIGINT', end);
   if (settings.parentStdin) endWithParent(() => ended || end());
   const metrics = new Metrics({ prefix: settings.settings.metricsPrefix });
-  const kvMemory = kvMemoryOpener(settings.settings, { metrics });
+  const kvMemory = kvMemoryOpener(settings.settings, { metrics, always: handsBlocksOver(settings.settings) });
   const options = kvMemory === null ? settings.engine : { ...settings.engine, kvMemory };
   const engine = await engineKind(settings.settings.engine).start(options);
   sidecar = new Sidecar(
@@ -74,6 +75,10 @@ async function main(): Promise<void> {
   );
   await sidecar.start();
 }
+
+/** Engines without KV memory have roles, too: then every worker computes the prompts that it answers. */
+const handsBlocksOver = ({ engine, workerType }: Settings): boolean =>
+  workerType !== 'aggregated' && engine === 'llama';
 
 /** The parent holds the other end of our standard input; when it dies, the pipe ends. */
 function endWithParent(gone: () => void): void {

@@ -13,6 +13,10 @@ import { StatorError } from '../durable/runtime/errors.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
 import type { Metrics } from '../durable/runtime/metrics.ts';
+import { type Exchange, openExchange } from './disagg/exchange.ts';
+import { HttpQueueClient } from './disagg/queue-client.ts';
+import { computeOn } from './disagg/queue-compute.ts';
+import { QueueConsumer } from './disagg/queue-consumer.ts';
 import type { Engine } from './engines/engine.ts';
 import { FleetClient } from './fleet/client.ts';
 import { Outbox } from './fleet/outbox.ts';
@@ -24,7 +28,7 @@ import { TierEventLog } from './kvbm/tier-event-log.ts';
 import { Lifecycle, type LifecyclePhase } from './lifecycle.ts';
 import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
-import { createGrpcServer } from './server/grpc.ts';
+import { createGrpcServer, serveKvTransfer } from './server/grpc.ts';
 import { createHttpServer } from './server/http.ts';
 import { serveKserve } from './server/kserve/service.ts';
 import { nameParsers } from './server/parser-options.ts';
@@ -66,6 +70,11 @@ export class Sidecar {
   readonly #http: HttpServer;
   readonly #grpc: GrpcServer;
   readonly #outbox: Outbox;
+  readonly #bearer: Bearer;
+  readonly #metrics: Metrics;
+  #exchange: Exchange | null = null;
+  /** Takes prompts of other workers from the platform's queue; null: they are sent here. */
+  readonly #consumer: QueueConsumer | null;
   #fleet: FleetClient | null = null;
   #addresses: SidecarAddresses;
   #end: Promise<void> | null = null;
@@ -98,7 +107,10 @@ export class Sidecar {
       frameBytes: workerLimits.fleetFrameBytes,
     });
     this.#worker = this.#makeWorker(events, progress, metrics);
+    this.#consumer = this.#makeConsumer();
     const bearer = new Bearer(settings.settings.fleetToken);
+    this.#bearer = bearer;
+    this.#metrics = metrics;
     this.#http = createHttpServer(this.#worker, bearer, settings.tls);
     this.#grpc = createGrpcServer(this.#worker, bearer);
     const platform = new PlatformCaller(settings.platformUrl, this.#fetch);
@@ -115,6 +127,7 @@ export class Sidecar {
   /** Opens the listeners and dials the platform; the phases tell the rest. Throws when a port cannot be taken. */
   async start(): Promise<void> {
     const { fleetUrl, grpcPort, host, httpPort, settings, tls } = this.#settings;
+    await this.#openExchange();
     const httpBound = await listenHttp(this.#http, host, httpPort);
     const grpcBound = await listenGrpc(this.#grpc, { host, port: grpcPort, tls });
     const name = host.includes(':') ? `[${host}]` : host;
@@ -134,7 +147,7 @@ export class Sidecar {
       url: fleetUrl,
       token: settings.fleetToken,
       tls,
-      register: registerFrame(identity, this.#engine.info, settings.workerTaints),
+      register: registerFrame(identity, this.#engine.info, settings),
       outbox: this.#outbox,
       dump: () => this.#worker.events.dump(),
       snapshotPiece: (piece) => this.#worker.events.snapshotPiece(piece),
@@ -159,7 +172,59 @@ export class Sidecar {
     return this.#end;
   }
 
+  /** Before the listeners: whoever reaches this worker may have its blocks. */
+  async #openExchange(): Promise<void> {
+    const { host, settings, tls } = this.#settings;
+    const memory = this.#engine.kvMemory;
+    if (memory === undefined || settings.workerType === 'aggregated') return;
+    this.#exchange = await openExchange({
+      memory,
+      settings,
+      instanceId: this.#addresses.instance,
+      epoch: Math.floor(this.#worker.startedMs),
+      host,
+      tls,
+      metrics: this.#metrics,
+      timers: systemTimers,
+      queue: this.#queueEnd(),
+    });
+    const { backends, missing, source } = this.#exchange;
+    this.#log.info('KV blocks move between workers', { backends, missing });
+    serveKvTransfer(this.#grpc, this.#bearer, source);
+  }
+
+  /** What both ends of the prefill queue are made of. */
+  #queueEnd() {
+    const { platformUrl, settings } = this.#settings;
+    const { fleetToken, namespace } = settings;
+    const callMs = workerLimits.prefillCallMs;
+    return {
+      queue: new HttpQueueClient({ platformUrl, namespace, fleetToken, callMs, fetcher: this.#fetch }),
+      grpcAddress: () => this.#addresses.grpc,
+      model: this.#engine.info.card.name,
+      random: Math.random,
+      log: this.#log,
+    };
+  }
+
+  /** A worker with prompts that wait in its engine takes no more. */
+  #makeConsumer(): QueueConsumer | null {
+    const { prefillHandoff, workerType } = this.#settings.settings;
+    if (prefillHandoff !== 'queue' || workerType !== 'prefill') return null;
+    const most = workerLimits.prefillJobsAtOnce;
+    const consumer: QueueConsumer = new QueueConsumer({
+      ...this.#queueEnd(),
+      instanceId: this.#addresses.instance,
+      room: () => (this.#engine.load().waiting > 0 ? 0 : most - consumer.active),
+      compute: computeOn(this.#worker),
+      clock: preciseClock,
+      timers: systemTimers,
+    });
+    return consumer;
+  }
+
   #makeWorker(events: WorkerEvents, progress: ProgressBook, metrics: Metrics): Worker {
+    const exchange = () => this.#exchange;
     return {
       instanceId: this.#addresses.instance,
       engine: this.#engine,
@@ -178,6 +243,9 @@ export class Sidecar {
         fetcher: this.#fetch,
         log: this.#log,
       }),
+      get remotePrefill() {
+        return exchange()?.remotePrefill ?? null;
+      },
       startedMs: preciseClock.nowMs(),
       drain: (deadlineMs) => void this.drain(deadlineMs),
     };
@@ -186,6 +254,7 @@ export class Sidecar {
   #welcomed(): void {
     this.#lifecycle.advance('registered');
     this.#lifecycle.advance('serving');
+    this.#consumer?.start();
   }
 
   async #drain(deadlineMs: number): Promise<void> {
@@ -193,10 +262,16 @@ export class Sidecar {
     this.#lifecycle.advance('draining');
     this.#fleet?.draining();
     const deadline = Promise.withResolvers<void>();
-    const cancel = systemTimers.after(deadlineMs, deadline.resolve);
-    await Promise.race([admission.idle(), deadline.promise]);
+    const cut = new AbortController();
+    const cancel = systemTimers.after(deadlineMs, () => {
+      cut.abort();
+      deadline.resolve();
+    });
+    const given = this.#consumer?.drain(cut.signal);
+    await Promise.race([Promise.all([admission.idle(), given]), deadline.promise]);
     cancel();
     admission.cutAll();
+    await this.#exchange?.close();
     await this.#engine.stop();
     await this.#fleet?.leave();
     this.#http.close();

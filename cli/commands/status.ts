@@ -39,11 +39,24 @@ function describe(url: string, status: RouterStatus): string {
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +
     `index ${status.indexBlocks} blocks (${megabytes} MiB)\n`;
   const rows = [
-    ['WORKER', 'MODEL', 'ENGINE', 'PHASE', 'RUNNING', 'WAITING', 'CACHED/TOTAL', 'TIERS', 'ADDRESS', 'GRPC'],
+    [
+      'WORKER',
+      'MODEL',
+      'ENGINE',
+      'ROLE',
+      'PHASE',
+      'RUNNING',
+      'WAITING',
+      'CACHED/TOTAL',
+      'TIERS',
+      'ADDRESS',
+      'GRPC',
+    ],
     ...status.workers.map((worker) => [
       worker.instanceId,
       worker.model,
       worker.engine,
+      worker.workerType,
       worker.phase,
       String(worker.running),
       String(worker.waiting),

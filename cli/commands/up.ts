@@ -28,12 +28,20 @@ export const up = defineCommand({
     const output = createOutput({ json: args['json'] === true });
     const { settings, given } = readSettings(args);
     requireKeyBeyondLoopback(settings);
+    requireDecodeWorkers(settings);
     liveRecords();
     const port = await choosePort(settings.host, settings.port, { given: given.has('port') });
     const complete = await withFleetListen({ ...settings, port });
     return serve(complete, await bundleLauncher(output), output);
   },
 });
+
+/** Nobody would answer, and the start would wait for a model in vain. */
+function requireDecodeWorkers({ prefillWorkers, decodeWorkers }: Settings): void {
+  if (prefillWorkers === 0 || decodeWorkers > 0) return;
+  const message = '--prefill-workers compute prompts for decode workers, so they want --decode-workers';
+  throw new StatorError('invalid_request', message, { param: 'prefillWorkers' });
+}
 
 /** Anybody on the network could use the GPUs otherwise. */
 export function requireKeyBeyondLoopback(settings: Settings): void {
@@ -110,10 +118,13 @@ async function startAll(deployment: Deployment, output: Output): Promise<void> {
   await deployment.startPlatform();
   starting.done(url);
   const loading = output.step('workers');
-  for (let index = 0; index < settings.workers; index++) deployment.addSidecar();
-  loading.update(`${settings.workers} × ${settings.engine} loading`);
+  const roles = deployment.addSidecars().map(({ workerType, count }) => {
+    const role = workerType === 'aggregated' ? '' : ` (${workerType})`;
+    return `${count} × ${settings.engine}${role}`;
+  });
+  loading.update(`${roles.join(', ')} loading`);
   const models = await deployment.ready();
-  loading.done(`${settings.workers} × ${settings.engine}, model ${models.join(', ')}`);
+  loading.done(`${roles.join(', ')}, model ${models.join(', ')}`);
   sayHowToCall(output, deployment, models[0] as string);
 }
 

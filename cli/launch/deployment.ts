@@ -95,6 +95,21 @@ export function wranglerLauncher(): PlatformLauncher {
   };
 }
 
+interface RoleCount {
+  workerType: Settings['workerType'];
+  count: number;
+}
+
+/** With workers of a role there are no others. */
+function rolesOf({ workers, prefillWorkers, decodeWorkers }: Settings): RoleCount[] {
+  if (prefillWorkers + decodeWorkers === 0) return [{ workerType: 'aggregated', count: workers }];
+  const roles: RoleCount[] = [
+    { workerType: 'prefill', count: prefillWorkers },
+    { workerType: 'decode', count: decodeWorkers },
+  ];
+  return roles.filter(({ count }) => count > 0);
+}
+
 /** IPv6 addresses stand in brackets. */
 const hostPort = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -152,8 +167,17 @@ export class Deployment {
   /** Starts workerd, then the sidecars, and resolves with the model names once one is ready. */
   async start(): Promise<string[]> {
     await this.startPlatform();
-    for (let index = 0; index < this.settings.workers; index++) this.addSidecar();
+    this.addSidecars();
     return this.ready();
+  }
+
+  /** Those that the settings ask for; returns how many of which role. */
+  addSidecars(): RoleCount[] {
+    const roles = rolesOf(this.settings);
+    for (const { workerType, count } of roles) {
+      for (let started = 0; started < count; started++) this.addSidecar({ workerType });
+    }
+    return roles;
   }
 
   async startPlatform(): Promise<void> {

@@ -30,6 +30,8 @@ export interface ModelEntry {
   specialTokens: string[];
   /** Tokens are reproducible, so a lost stream continues token for token. */
   deterministic: boolean;
+  /** Nobody answers requests: all its workers are prefill workers. */
+  prefillOnly?: true;
   /** HTTP/1.1 faces of the instances that serve it (for artifacts and tokenising). */
   addresses: string[];
   /** Instance ids (hex), in the order of `addresses`. */

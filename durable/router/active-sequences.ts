@@ -34,6 +34,10 @@ export interface InFlight {
   /** Kept only while its blocks may fade. */
   readonly fading: { blockHashes: Uint8Array; outputTokens: number } | null;
   fadedBlocks: number;
+  /** A prompt for another worker, whose reservation this is; 0: a whole request. */
+  readonly prefillFor: number;
+  /** The reservation of the worker that computes its prompt; 0: none. It ends with this one. */
+  prefilledBy: number;
 }
 
 export interface NewRequest {
@@ -46,6 +50,8 @@ export interface NewRequest {
   untrackedBlocks?: boolean;
   unshared?: boolean;
   expectedOutputTokens?: number | undefined;
+  /** The reservation of the request that this prompt is computed for. */
+  prefillFor?: number;
 }
 
 export interface ActiveSequencesOptions {
@@ -99,7 +105,11 @@ export class ActiveSequences {
       firstTokenMs: 0,
       fading: fades ? { blockHashes: blockHashes.slice(), outputTokens: expectedOutputTokens } : null,
       fadedBlocks: 0,
+      prefillFor: request.prefillFor ?? 0,
+      prefilledBy: 0,
     };
+    const whole = this.#requests.get(entry.prefillFor);
+    if (whole) whole.prefilledBy = reservation;
     this.#requests.set(reservation, entry);
     this.#reserved.set(reservation, entry);
     rank.activeRequests++;
@@ -147,7 +157,7 @@ export class ActiveSequences {
     if (outputTokens > 0 && entry.phase !== 'decoding') this.firstToken(entry, nowMs, ttftMs);
     const { rank, firstTokenMs, phase } = entry;
     const { model, registration } = rank.worker;
-    if (phase === 'decoding' && outputTokens > 0) {
+    if (phase === 'decoding' && outputTokens > 0 && entry.prefillFor === 0) {
       const usedBlocks = model.inFlight.active(rank.slot);
       rank.timing.learnDecode(outputTokens - 1, nowMs - firstTokenMs, usedBlocks, registration.totalKvBlocks);
       model.answers.learn(outputTokens);
@@ -167,6 +177,7 @@ export class ActiveSequences {
     // Sums of fractions would leave dust behind.
     rank.fadedBlocks = rank.activeRequests === 0 ? 0 : rank.fadedBlocks - entry.fadedBlocks;
     rank.worker.model.inFlight.remove(reservation);
+    if (entry.prefilledBy !== 0) this.free(entry.prefilledBy);
     return true;
   }
 

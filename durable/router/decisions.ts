@@ -8,12 +8,13 @@ import { LIMITS } from '../runtime/limits.ts';
 import type { ActiveSequences } from './active-sequences.ts';
 import { SessionAffinity } from './affinity.ts';
 import { HASH_BYTES } from './blocks.ts';
+import { Disaggregation } from './disagg/disaggregation.ts';
 import { eligible, refusal } from './eligibility.ts';
 import type { Choice } from './modes/mode.ts';
 import { Overload } from './overload.ts';
 import { type Policy, policyFor } from './policy.ts';
 import type { RouterMetrics } from './router-metrics.ts';
-import type { RouteDecision, RouteRefusal, RouteRequest } from './rpc.ts';
+import type { PrefillDecision, RouteDecision, RouteRefusal, RouteRequest } from './rpc.ts';
 import { candidatesOf, schedule } from './scheduler.ts';
 import type { Model, Rank } from './workers.ts';
 
@@ -33,6 +34,7 @@ interface DecisionsOptions {
 
 export class Decisions {
   readonly overload: Overload;
+  readonly disaggregation: Disaggregation;
   readonly #policy: Policy;
   readonly #issuer: Issuer;
   readonly #sequences: ActiveSequences;
@@ -41,6 +43,7 @@ export class Decisions {
 
   constructor({ policy, issuer, clock, sequences, metrics }: DecisionsOptions) {
     this.overload = new Overload(policy.busy, clock);
+    this.disaggregation = new Disaggregation(policy);
     this.#policy = policy;
     this.#issuer = issuer;
     this.#sequences = sequences;
@@ -59,15 +62,19 @@ export class Decisions {
     if (this.#sequences.size >= LIMITS.inFlight) {
       return refusal('overloaded', `${LIMITS.inFlight} requests are in flight, the limit`, 1);
     }
-    const policy = policyFor(this.#policy, request);
-    return schedule(model, request, { policy, overload: this.overload, affinity: this.#affinity, nowMs });
+    const { overload } = this;
+    const affinity = this.#affinity;
+    return this.disaggregation.choose(model, request, nowMs, (asked) =>
+      schedule(model, asked, { policy: policyFor(this.#policy, asked), overload, affinity, nowMs }),
+    );
   }
 
   /** Makes a choice true that was made in this turn, with nothing decided since. */
   take(choice: Choice | RouteRefusal, request: RouteRequest, nowMs: number): RouteDecision | RouteRefusal {
     if ('kind' in choice) return this.#refused(choice);
-    const policy = policyFor(this.#policy, request);
-    const { rank, overlapBlocks, cachedTokens } = choice;
+    const { rank, prefill, overlapBlocks, cachedTokens } = choice;
+    const asked: RouteRequest = prefill === undefined ? request : { ...request, role: 'decode' };
+    const policy = policyFor(this.#policy, asked);
     // Before anything else is looked up: the table is that of the decision just made.
     const candidates = request.explain ? candidatesOf(request, policy) : undefined;
     const decision: RouteDecision = {
@@ -81,12 +88,13 @@ export class Decisions {
       cachedTokens,
       directoryVersion: this.#issuer.directoryVersion,
     };
+    if (prefill !== undefined) decision.prefill = this.#takePrefill(prefill, decision, request, nowMs);
     if (candidates !== undefined) decision.candidates = candidates;
     return decision;
   }
 
   #reserve(
-    { rank, overlapBlocks, cachedTokens }: Choice,
+    { rank, overlapBlocks, cachedTokens, prefill, stays }: Choice,
     request: RouteRequest,
     policy: Policy,
     nowMs: number,
@@ -96,7 +104,9 @@ export class Decisions {
     const blocks = blockHashes.length / HASH_BYTES;
     const metrics = this.#metrics.model(model);
     metrics.requests.add();
-    if (blocks > 0) metrics.kvHitRate.observe(overlapBlocks / blocks);
+    if (blocks > 0) metrics.kvHitRate.observe((prefill ?? { overlapBlocks }).overlapBlocks / blocks);
+    if (prefill !== undefined) this.#metrics.prefills.labels(model.name, 'remote').add();
+    else if (stays !== undefined) this.#metrics.prefills.labels(model.name, stays).add();
     if (blocks > 0) model.routed?.routed(rank.slot, blockHashes, registration.totalKvBlocks, nowMs);
     this.#affinity?.bind(rank, request, nowMs);
     const counted = {
@@ -109,6 +119,35 @@ export class Decisions {
       unshared: !policy.assumeKvReuse,
     };
     return this.#sequences.reserve(rank, counted, nowMs);
+  }
+
+  /** The prompt counts on its own worker, which holds no blocks for it, until it is computed or the request ends. */
+  #takePrefill(
+    { rank, overlapBlocks, cachedTokens }: Choice,
+    { reservation: prefillFor }: RouteDecision,
+    request: RouteRequest,
+    nowMs: number,
+  ): PrefillDecision {
+    const { blockHashes, promptTokens } = request;
+    const { instanceId, model, registration } = rank.worker;
+    const { trackPrefillTokens } = policyFor(this.#policy, { ...request, role: 'prefill' });
+    const decision = { worker: instanceId, grpcAddress: registration.grpcAddress, dpRank: rank.dpRank };
+    if (request.queryOnly) return { ...decision, reservation: 0, overlapBlocks, cachedTokens };
+    model.routed?.routed(rank.slot, blockHashes, registration.totalKvBlocks, nowMs);
+    const counted = {
+      blockHashes,
+      promptTokens,
+      cachedTokens,
+      prefillFor,
+      untrackedPrefill: !trackPrefillTokens,
+      untrackedBlocks: true,
+    };
+    return {
+      ...decision,
+      reservation: this.#sequences.reserve(rank, counted, nowMs),
+      overlapBlocks,
+      cachedTokens,
+    };
   }
 
   #refused(answer: RouteRefusal): RouteRefusal {

@@ -4,7 +4,7 @@
  */
 
 import type { Settings } from '../runtime/config.ts';
-import type { BusyThresholds, RouterConfigOverride, RouterMode, RouterRole } from './rpc.ts';
+import type { BusyThresholds, DisaggSettings, RouterConfigOverride, RouterMode, RouterRole } from './rpc.ts';
 import type { Random } from './selector.ts';
 
 /** What the cost rules weigh with (semantics §1.3). */
@@ -41,6 +41,9 @@ export interface Policy extends CostWeights {
   predictedTtlMs: number | null;
   affinityTtlMs: number | null;
   busy: BusyThresholds;
+  disagg: DisaggSettings;
+  /** Prompts of a model that wait in the prefill queue; null: none do, they are pushed. */
+  waitingPrefills: ((model: string) => number) | null;
   random: Random;
 }
 
@@ -75,6 +78,16 @@ export function policyOf(settings: Settings, random: Random): Policy {
       activeDecodeBlocks: orNull(settings.activeDecodeBlocksThreshold),
       activePrefillTokens: orNull(settings.activePrefillTokensThreshold),
       activePrefillTokensFrac: orNull(settings.activePrefillTokensThresholdFrac),
+    },
+    waitingPrefills: null,
+    disagg: {
+      policy: settings.disaggPolicy,
+      islTokens: settings.disaggIslTokens,
+      islRatio: settings.disaggIslRatio,
+      prefillBusyThreshold: orNull(settings.prefillBusyThreshold) ?? orNull(settings.routerQueueThreshold),
+      decodeBusyThreshold: orNull(settings.decodeBusyThreshold),
+      maxLocalPrefillLength: settings.maxLocalPrefillLength,
+      maxPrefillQueueSize: settings.maxPrefillQueueSize,
     },
     random,
   };

@@ -13,6 +13,7 @@ import {
 import type { ModelEntry } from '../directory/rpc.ts';
 import { StatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
+import type { WorkerRole } from './rpc.ts';
 
 /** The part of a directory entry that the card decides. */
 export type CardEntry = Omit<ModelEntry, 'namespace' | 'deterministic' | 'addresses' | 'instances'>;
@@ -27,7 +28,7 @@ export interface Registration {
   address: string;
   /** `host:port` */
   grpcAddress: string;
-  workerType: 'aggregated' | 'prefill' | 'decode' | 'encode';
+  workerType: WorkerRole;
   cardChecksum: string;
   card: CardEntry;
   engine: string;

@@ -21,6 +21,7 @@ export class RouterMetrics {
   readonly #byModel = new Map<string, ModelMetrics>();
   readonly #families;
   readonly refusals;
+  readonly prefills;
   readonly kvEvents;
   readonly kvStreams;
   readonly snapshots;
@@ -55,6 +56,11 @@ export class RouterMetrics {
       ),
     };
     this.refusals = metrics.counter('router_refusals_total', 'Requests that no worker was given.', ['code']);
+    this.prefills = metrics.counter(
+      'router_prefills_total',
+      'Prompts where there are prefill workers: remote, or why the request computes its own.',
+      ['model', 'where'],
+    );
     this.kvEvents = metrics.counter('kv_cache_events_applied', 'KV events by what became of them.', [
       'event_type',
       'status',

@@ -9,6 +9,7 @@ import { acceptSocket, DurableObject, hostOf } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
 import type { Host } from '../platform/host.ts';
 import type { ServerSocket } from '../platform/socket.ts';
+import { nearbyPrefillQueue } from '../prefill-queue/nearby.ts';
 import { settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
@@ -21,6 +22,7 @@ import { waitForTicket } from './queue/ticket-wait.ts';
 import { RouterCore } from './router.ts';
 import type {
   BusyThresholds,
+  DisaggSettings,
   RouteAnswer,
   RouteRefusal,
   RouteRequest,
@@ -65,7 +67,10 @@ export class Router extends DurableObject implements RouterRpc {
     const settings = settingsFromEnv(this.#env);
     this.#log = new Logger({ component: 'router', level: settings.logLevel });
     this.#core = new RouterCore({
-      policy: policyOf(settings, () => this.#host.random()),
+      policy: {
+        ...policyOf(settings, () => this.#host.random()),
+        waitingPrefills: settings.prefillHandoff === 'queue' ? (model) => this.#waitingPrefills(model) : null,
+      },
       clock: this.#host,
       indexes: wasmIndexes,
       log: this.#log,
@@ -82,6 +87,11 @@ export class Router extends DurableObject implements RouterRpc {
     const id = String(ctx.id);
     cores.get(id)?.dispose();
     cores.set(id, this.#core);
+  }
+
+  /** In this turn: the queue object lives in this isolate, or nobody has used it yet. */
+  #waitingPrefills(model: string): number {
+    return nearbyPrefillQueue(this.#namespace ?? '')?.waiting(model) ?? 0;
   }
 
   route(request: RouteRequest): RouteAnswer {
@@ -128,6 +138,10 @@ export class Router extends DurableObject implements RouterRpc {
 
   busyThresholds(model: string, change: Partial<BusyThresholds>): BusyThresholds | null {
     return this.#core.busyThresholds(model, change);
+  }
+
+  disagg(model: string, change: Partial<DisaggSettings>): DisaggSettings | null {
+    return this.#core.disagg(model, change);
   }
 
   /** `GET /fleet/v1/{namespace}` with `Upgrade: websocket`; the function in front has checked the fleet token. */

@@ -25,7 +25,14 @@ import { RequestQueue } from './queue/request-queue.ts';
 import type { Wake } from './queue/tickets.ts';
 import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
-import type { BusyThresholds, RouteAnswer, RouteRefusal, RouteRequest, RouterStatus } from './rpc.ts';
+import type {
+  BusyThresholds,
+  DisaggSettings,
+  RouteAnswer,
+  RouteRefusal,
+  RouteRequest,
+  RouterStatus,
+} from './rpc.ts';
 import { type SnapshotNote, type SnapshotOptions, type SnapshotPiece, Snapshots } from './snapshots.ts';
 import { routerStatus } from './status.ts';
 import { type Rank, type Worker, Workers } from './workers.ts';
@@ -318,6 +325,11 @@ export class RouterCore {
     return model ? this.#decisions.overload.change(model.name, change) : null;
   }
 
+  disagg(name: string, change: Partial<DisaggSettings>): DisaggSettings | null {
+    const model = this.#workers.model(name);
+    return model ? this.#decisions.disaggregation.change(model.name, change) : null;
+  }
+
   metrics(): string {
     return this.#metrics.text() + this.#queue.metrics();
   }
@@ -353,7 +365,8 @@ export class RouterCore {
       this.#metrics.ignoredProgress.add();
       return;
     }
-    if (report.phase >= PHASE.firstToken && entry.phase !== 'decoding') {
+    // Of a prompt for another worker that one tells, too, and its client waits for that.
+    if (report.phase >= PHASE.firstToken && entry.phase !== 'decoding' && entry.prefillFor === 0) {
       const metrics = this.#metrics.model(worker.model);
       if (report.ttftMs > 0) metrics.timeToFirstToken.observe(report.ttftMs / 1000);
       metrics.cachedTokens.add(report.cachedTokens);
@@ -363,7 +376,7 @@ export class RouterCore {
     else if (report.phase === PHASE.growth) this.#sequences.growth(entry, report.outputTokens, nowMs);
     else {
       this.#sequences.ended(entry, report, nowMs);
-      this.#metrics.ended.labels(report.finishReason).add();
+      if (entry.prefillFor === 0) this.#metrics.ended.labels(report.finishReason).add();
     }
   }
 

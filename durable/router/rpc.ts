@@ -18,6 +18,34 @@ export type RouterMode = (typeof ROUTER_MODES)[number];
 /** Which half of a request a worker is wanted for; absent where one worker does both. */
 export type RouterRole = 'prefill' | 'decode';
 
+/** When prompts go to prefill workers (semantics §6); `disagg/conditions.ts` says what each means. */
+export const DISAGG_POLICIES = [
+  'always',
+  'isl_bounding',
+  'prefill_load',
+  'isl_or_load',
+  'prefill_queue',
+  'never',
+] as const;
+export type DisaggPolicy = (typeof DISAGG_POLICIES)[number];
+
+export interface DisaggSettings {
+  policy: DisaggPolicy;
+  /** Of `isl_bounding`: below so many tokens to compute, and below this share of the prompt, it stays. */
+  islTokens: number;
+  islRatio: number;
+  /** Prompt tokens still to compute, as a multiple of the engine's batch, above which a prefill worker is busy; null: never. */
+  prefillBusyThreshold: number | null;
+  /** Share of the KV blocks above which a decode worker computes no prompt that another may; null: never. */
+  decodeBusyThreshold: number | null;
+  /** Of `prefill_queue`. */
+  maxLocalPrefillLength: number;
+  maxPrefillQueueSize: number;
+}
+
+/** Why one worker does both although there are prefill workers. */
+export type LocalReason = 'never' | 'isl' | 'load' | 'no_prefill_worker' | 'aggregated';
+
 export interface RouteRequest {
   requestId: string;
   model: string;
@@ -35,6 +63,9 @@ export interface RouteRequest {
   /** Of the pinned worker: this data parallel rank. */
   dpRank?: number;
   role?: RouterRole;
+  /** This prefill worker computes the prompt (hex), whatever the conditions say; the one pinned: nobody else. */
+  prefillPinned?: string;
+  prefillDpRank?: number;
   /** Only these instances (hex). */
   allowedWorkerIds?: string[];
   /** Only workers with all of these taints; and weights of taints: above 0 draws the request there, below 0 away. */
@@ -95,6 +126,19 @@ export interface BusyThresholds {
   activePrefillTokensFrac: number | null;
 }
 
+/** Who computes the prompt for the worker that was chosen. */
+export interface PrefillDecision {
+  /** Instance id, hex. */
+  worker: string;
+  /** `host:port` of native gRPC. */
+  grpcAddress: string;
+  dpRank: number;
+  /** Freed with the decision's own, or when that worker says so. */
+  reservation: number;
+  overlapBlocks: number;
+  cachedTokens: number;
+}
+
 export interface RouteDecision {
   kind: 'decision';
   /** Instance id, hex. */
@@ -109,12 +153,20 @@ export interface RouteDecision {
   /** Prompt tokens that it need not compute, as estimated: tiers below the device count less. */
   cachedTokens: number;
   directoryVersion: number;
+  /** Absent: the worker computes the prompt itself. */
+  prefill?: PrefillDecision;
   /** Asked for by `explain`, cheapest first; empty in modes that weigh nothing. */
   candidates?: CandidateCost[];
 }
 
 /** Wishes that a router may find nobody for. */
-export type RefusableWish = 'pinned' | 'dpRank' | 'allowedWorkerIds' | 'requiredTaints' | 'lora';
+export type RefusableWish =
+  | 'pinned'
+  | 'prefillPinned'
+  | 'dpRank'
+  | 'allowedWorkerIds'
+  | 'requiredTaints'
+  | 'lora';
 
 /** Refusals are values: an exception across RPC loses its class. `code` is one of runtime/errors.ts. */
 export interface RouteRefusal {
@@ -165,6 +217,8 @@ export interface RouterRpc {
   clearKvBlocks(): number;
   /** Thresholds of a model after the given ones were changed; null when the model is not served here. Lost with the object. */
   busyThresholds(model: string, change: Partial<BusyThresholds>): BusyThresholds | null;
+  /** The same for the conditions of disaggregation. */
+  disagg(model: string, change: Partial<DisaggSettings>): DisaggSettings | null;
 }
 
 /** What waits in one policy class. */
@@ -177,6 +231,9 @@ export interface QueueStatus {
   /** Credit of the deficit round robin. */
   deficitTokens: number;
 }
+
+/** What a worker is for. */
+export type WorkerRole = 'aggregated' | 'prefill' | 'decode' | 'encode';
 
 export interface RouterStatus {
   routerBoot: number;
@@ -191,6 +248,7 @@ export interface RouterStatus {
     epoch: number;
     model: string;
     engine: string;
+    workerType: WorkerRole;
     address: string;
     grpcAddress: string;
     /** `lost`: the socket broke, the lease still runs. */

@@ -16,6 +16,7 @@ export function routerStatus(workers: Workers, given: Given): RouterStatus {
       epoch: registration.epoch,
       model: model.name,
       engine: registration.engine,
+      workerType: registration.workerType,
       address: registration.address,
       grpcAddress: registration.grpcAddress,
       phase,

@@ -85,7 +85,7 @@ export interface Model {
   connected: Rank[];
   disconnected: Rank[];
   /** The same for prefill workers, which answer other workers. */
-  prefill: { connected: Rank[]; disconnected: Rank[] };
+  readonly prefill: { connected: Rank[]; disconnected: Rank[]; turn: number };
   /** Of mode round-robin. */
   turn: number;
 }
@@ -232,7 +232,7 @@ export class Workers {
       slots: [],
       connected: [],
       disconnected: [],
-      prefill: { connected: [], disconnected: [] },
+      prefill: { connected: [], disconnected: [], turn: 0 },
       turn: 0,
     };
     for (const name of [card.name, ...card.aliases]) this.#models.set(name, model);
@@ -288,7 +288,7 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
 }
 
 /** Prefill and encode workers answer other workers, not requests. */
-const takesRequests = ({ registration: { workerType } }: Worker) =>
+export const takesRequests = ({ registration: { workerType } }: Worker) =>
   workerType === 'aggregated' || workerType === 'decode';
 const prefills = ({ registration: { workerType } }: Worker) => workerType === 'prefill';
 
@@ -298,5 +298,6 @@ function listCandidates(model: Model): void {
     workers.filter((worker) => worker.phase === phase && does(worker)).flatMap((worker) => worker.ranks);
   model.connected = ranks('serving', takesRequests);
   model.disconnected = ranks('lost', takesRequests);
-  model.prefill = { connected: ranks('serving', prefills), disconnected: ranks('lost', prefills) };
+  model.prefill.connected = ranks('serving', prefills);
+  model.prefill.disconnected = ranks('lost', prefills);
 }

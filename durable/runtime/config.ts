@@ -14,6 +14,7 @@ import { LIMITS } from './limits.ts';
 
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
+const workers = z.coerce.number().int().min(0).max(64);
 const blocks = z.coerce.number().int().min(0);
 const weight = z.coerce.number().min(0);
 const seconds = z.coerce.number().gt(0).max(86_400);
@@ -54,6 +55,17 @@ export const SETTINGS = {
     'gRPC port of the first worker started here, the next ones above it; 0: free ones. KServe v2, router and worker services.',
   ),
   workers: setting(count.max(64), 1, 'Workers (sidecars) to start on this machine.'),
+  prefillWorkers: setting(
+    workers,
+    0,
+    'Workers that compute prompts for decode workers; with them or these, --workers means nothing.',
+  ),
+  decodeWorkers: setting(workers, 0, 'Workers that generate, and leave long prompts to prefill workers.'),
+  workerType: setting(
+    z.enum(['aggregated', 'prefill', 'decode']),
+    'aggregated',
+    'What a worker started by itself is for.',
+  ),
   engine: setting(z.enum(['llama', 'mock']), 'llama', 'Engine of the workers started here.'),
   model: setting(text, '', 'GGUF file for llama; empty: the built-in demonstration model.'),
   modelName: setting(text, '', 'Name that clients use; empty: the name in the model file.'),
@@ -98,6 +110,16 @@ export const SETTINGS = {
     'Transfers between two tiers at a time.',
   ),
   kvbmMaxTransferBatchSize: setting(count.max(1024), LIMITS.kvbmBatchBlocks, 'KV blocks in one transfer.'),
+  transferBackends: setting(
+    z.string().regex(/^$|^[a-z-]+(,[a-z-]+)*$/, 'wants names with commas between them'),
+    '',
+    'How KV blocks move between workers, in order of preference: cuda-ipc, shm, nixl, tcp; empty: all there are.',
+  ),
+  nixlLibrary: setting(
+    text,
+    '',
+    'libnixl_capi.so or its folder; empty: the usual places and the Python package nixl-cu12 or nixl-cu13.',
+  ),
   engineSpeedup: setting(weight, 1, 'Divides the simulated time of the mock engine; 0 = no delay.'),
   mockDecodeMs: setting(
     weight,
@@ -186,6 +208,42 @@ export const SETTINGS = {
     orOff(weight),
     'off',
     'The same, as a multiple of the tokens that its engine takes in one batch.',
+  ),
+  disaggPolicy: setting(
+    z.enum(['always', 'isl_bounding', 'prefill_load', 'isl_or_load', 'prefill_queue', 'never']),
+    'isl_bounding',
+    'Which prompts go to prefill workers: all but short rests of cached ones (isl_bounding), those that find one idle, ...',
+  ),
+  disaggIslTokens: setting(
+    weight,
+    2_048,
+    'isl_bounding: with fewer tokens to compute, and below disagg_isl_ratio, a prompt stays with its decode worker.',
+  ),
+  disaggIslRatio: setting(weight, 0.7, 'The share of the prompt that goes with disagg_isl_tokens.'),
+  prefillBusyThreshold: setting(
+    orOff(weight),
+    'off',
+    'prefill_load: above this multiple of a batch in prompt tokens a prefill worker is busy; off: router_queue_threshold.',
+  ),
+  decodeBusyThreshold: setting(
+    orOff(share),
+    'off',
+    'Above this share of its KV blocks a decode worker computes no prompt that a prefill worker may.',
+  ),
+  maxLocalPrefillLength: setting(
+    weight,
+    1_000,
+    'prefill_queue (Dynamo 0.x): up to so many tokens to compute a prompt stays.',
+  ),
+  prefillHandoff: setting(
+    z.enum(['push', 'queue']),
+    'push',
+    'How prompts come to prefill workers: the router names one, or they take them from a durable queue.',
+  ),
+  maxPrefillQueueSize: setting(
+    weight,
+    2,
+    'prefill_queue: with so many prompts under way on prefill workers it stays, too.',
   ),
   routerQueueThreshold: setting(
     orOff(weight),

@@ -51,6 +51,14 @@ const RULES: readonly Rule[] = [
     reason: '0 ignores the cache, so it cannot go with',
     broken: (s) => s.overlapScoreWeight === 0 && s.overlapScoreCredit !== 1 && s.overlapScoreCredit !== 0,
   },
+  {
+    settings: ['disaggPolicy', 'prefillBusyThreshold'],
+    reason: 'asks whether prefill workers are busy, which wants',
+    broken: (s) =>
+      (s.disaggPolicy === 'prefill_load' || s.disaggPolicy === 'isl_or_load') &&
+      s.prefillBusyThreshold === 'off' &&
+      s.routerQueueThreshold === 'off',
+  },
   ...wants('tlsCert', 'tlsKey'),
   ...wants('tlsKey', 'tlsCert'),
   ...wants('tlsClientCa', 'tlsCert'),

@@ -217,6 +217,39 @@ export const LIMITS = {
   /** Children of one metric family before new ones are counted together. */
   metricChildren: 4_096,
 
+  /** Prefill queue of a namespace: live jobs and their bytes, bytes of one, how long one may wait; calls that wait, and how long. */
+  prefillQueueJobs: 8_192,
+  prefillQueueBytes: 64 * 1024 * 1024,
+  prefillJobBytes: 1_500_000,
+  prefillJobMs: 60_000,
+  prefillPollers: 4_096,
+  prefillWaitMs: 1_000,
+  /** A lease; times that a job is given to somebody, and its rest after a failure; jobs and bytes that one answer gives; names in one call. */
+  prefillLeaseMs: 5_000,
+  prefillDeliveries: 3,
+  prefillRestMs: 100,
+  prefillAnswerBytes: 4 * 1024 * 1024,
+  prefillLeasedJobs: 64,
+  prefillCallItems: 1_024,
+  prefillReasonLength: 512,
+  /** Of a prefill worker: jobs at once, and how long a call of the queue may take beside its wait. */
+  prefillJobsAtOnce: 4,
+  prefillCallMs: 5_000,
+  /** How long an end is remembered, and how many; dead letters, their bytes and their time. */
+  prefillEndedMs: 60_000,
+  prefillEndedJobs: 16_384,
+  prefillDeadLetters: 256,
+  prefillDeadBytes: 32 * 1024 * 1024,
+  prefillDeadMs: 24 * 3_600_000,
+  /** What is still so after this long is written, about so many bytes a turn. */
+  prefillWriteMs: 100,
+  prefillWriteBytes: 256 * 1024,
+
+  /** Remote prefill: peers that channels are kept to, how often a silent one is pinged; and without progress for so long it is given up. */
+  prefillPeers: 64,
+  prefillKeepaliveMs: 5_000,
+  remotePrefillStallMs: 5_000,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,
@@ -246,6 +279,8 @@ export const LIMITS = {
   /** Blocks that the disk filter remembers, and how often it forgets a little. */
   kvbmFilterBlocks: 262_144,
   kvbmFilterMs: 600_000,
+  /** Host memory of workers that hand blocks to each other, when no size is set. */
+  kvbmExchangeBytes: 1024 * 1024 * 1024,
   /** Blocks of host memory that there are for transfers when none are set. */
   kvbmStagingBlocks: 64,
   /** Object stores: attempts after the first, pause before them, what is kept of an error; when an unfinished file is old. */
@@ -256,6 +291,30 @@ export const LIMITS = {
   /** Objects beyond its capacity that a start deletes; blocks that are looked for at once among those of other workers. */
   kvbmTrimmedObjects: 10_000,
   kvbmLookupBlocks: 16,
+
+  /** Transfers between workers: blocks of one pull, blocks that a reader has asked for and not got, those that a source prepares
+      ahead of the one it pushes, bytes pushed at once, readers at once, peers that connections are kept to. */
+  transferBlocks: 65_536,
+  transferAskedBlocks: 64,
+  transferAheadBlocks: 16,
+  transferPushBytes: 4 * 1024 * 1024,
+  transferGrants: 256,
+  transferPeers: 64,
+  /** A grant whose reader is silent; a silent source; how often a waiting source says that it lives; a call or connection to be made. */
+  transferLeaseMs: 10_000,
+  transferSilenceMs: 5_000,
+  transferBeatMs: 1_000,
+  transferConnectMs: 3_000,
+  /** How long a reader waits to be told that nothing is written any more, and how often it looks whether a silent source has died;
+      over a network, when a slot that a lost source might have written is given back all the same. */
+  transferStopMs: 1_000,
+  transferDeadCheckMs: 250,
+  transferQuarantineMs: 60_000,
+  /** What a backend says of itself or of a window. */
+  transferMetadataBytes: 256 * 1024,
+  /** Mapped windows of other processes; blocks up to this size are copied and summed where the loop runs. */
+  transferMappings: 64,
+  transferSyncBytes: 256 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,

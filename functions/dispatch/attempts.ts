@@ -11,6 +11,7 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { encodeGenerateRequest, type NvextFields, type ResumeState } from './generate-request.ts';
+import { PREFILL_FAILED_HEADER, PREFILL_WORKER_HEADER } from './response-head.ts';
 import { type ResponseIdentity, responseIdentity } from './response-identity.ts';
 import { release, route } from './route.ts';
 import { post } from './worker-call.ts';
@@ -33,8 +34,13 @@ export class Attempts {
   /** Workers of failed attempts and why they failed. */
   readonly #failed = new Map<string, ErrorCode>();
   #decision: RouteDecision | null = null;
-  /** Whose worker began the response. */
+  /** Whose worker began the response, and who computed the prompt for it. */
   #began: RouteDecision | null = null;
+  #prefilledBy = '';
+  /** Prefill workers that failed, or may have. */
+  readonly #failedPrefills = new Set<string>();
+  /** The worker of the last attempt has answered, and so has said which prefill worker failed. */
+  #answered = false;
   #dispatches = 0;
   #failure: StatorError | null = null;
 
@@ -79,7 +85,12 @@ export class Attempts {
   failed(error: StatorError): void {
     if (!error.retryable) throw error;
     this.#failure = error;
-    this.#failed.set(this.#decision!.worker, error.code);
+    const { worker, prefill } = this.#decision!;
+    this.#failed.set(worker, error.code);
+    // A worker that was lost before its answer may have been lost over its prefill worker; one that refuses never asked it.
+    if (prefill !== undefined && !this.#answered && error.code === 'worker_unavailable') {
+      this.#failedPrefills.add(prefill.worker);
+    }
   }
 
   /** No attempt follows. */
@@ -101,7 +112,8 @@ export class Attempts {
 
   async #routeAgain(): Promise<RouteDecision> {
     const release = this.#decision!.reservation;
-    const again = () => route(this.call, this.#prepared, { exclude: [...this.#failed.keys()], release });
+    const exclude = () => [...this.#failed.keys(), ...this.#failedPrefills];
+    const again = () => route(this.call, this.#prepared, { exclude: exclude(), release });
     try {
       return await again();
     } catch (thrown) {
@@ -139,7 +151,11 @@ export class Attempts {
 
   async #generate(decision: RouteDecision, resume: ResumeState | null): Promise<Opened> {
     const { request, model, prompt, maxTokens } = this.#prepared;
-    if (resume === null) this.#began = decision;
+    if (resume === null) {
+      this.#began = decision;
+      this.#prefilledBy = '';
+    }
+    this.#answered = false;
     const body = encodeGenerateRequest({
       requestId: this.call.requestId,
       model: request.model,
@@ -162,6 +178,7 @@ export class Attempts {
       envelope: request.record?.envelope ?? '',
       keep: request.record?.keep ?? false,
       nvext: this.#nvext(),
+      prefill: decision.prefill ?? null,
       ...this.#identity,
     });
     const worker = { address: decision.address, fleetToken: this.call.settings.fleetToken };
@@ -170,6 +187,10 @@ export class Attempts {
     if (response.body === null) {
       throw new StatorError('worker_unavailable', `A worker of '${model.name}' answered without a body.`);
     }
+    this.#answered = true;
+    const failed = response.headers.get(PREFILL_FAILED_HEADER);
+    if (failed !== null) this.#failedPrefills.add(failed);
+    if (resume === null) this.#prefilledBy = response.headers.get(PREFILL_WORKER_HEADER) ?? '';
     const explained = decision.candidates === undefined ? null : decision;
     return { worker: decision.worker, response, body: response.body, explained };
   }
@@ -177,13 +198,15 @@ export class Attempts {
   #nvext(): NvextFields | null {
     const { answerExtras } = this.#prepared.request;
     if (answerExtras === undefined) return null;
-    const { worker, dpRank } = this.#began!;
+    const { worker, dpRank, prefill } = this.#began!;
     const { startedMs } = this.call;
     return {
       workerId: answerExtras.workerId ? worker : '',
       dpRank,
       requestReceivedMs: answerExtras.timing ? startedMs : 0,
       elapsedMs: Math.max(Date.now() - startedMs, 0),
+      prefillWorkerId: answerExtras.workerId ? this.#prefilledBy : '',
+      prefillDpRank: this.#prefilledBy === '' ? 0 : (prefill?.dpRank ?? 0),
     };
   }
 }

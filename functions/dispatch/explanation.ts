@@ -16,6 +16,10 @@ export const explanationSchema = named(
     dp_rank: count,
     overlap_blocks: z.number().min(0),
     cached_tokens: count,
+    /** Who would compute the prompt, where it is another worker. */
+    prefill: z
+      .object({ worker: z.string(), dp_rank: count, overlap_blocks: z.number().min(0), cached_tokens: count })
+      .optional(),
     candidates: z.array(
       z.object({
         worker: z.string(),
@@ -38,11 +42,20 @@ export type Explanation = z.output<typeof explanationSchema>;
 type Candidate = Explanation['candidates'][number];
 
 export function explanation(decision: RouteDecision): Explanation {
+  const { prefill } = decision;
   return {
     worker: decision.worker,
     dp_rank: decision.dpRank,
     overlap_blocks: decision.overlapBlocks,
     cached_tokens: decision.cachedTokens,
+    ...(prefill && {
+      prefill: {
+        worker: prefill.worker,
+        dp_rank: prefill.dpRank,
+        overlap_blocks: prefill.overlapBlocks,
+        cached_tokens: prefill.cachedTokens,
+      },
+    }),
     candidates: (decision.candidates ?? []).map(candidate),
   };
 }

@@ -24,6 +24,18 @@ export interface NvextFields {
   /** 0: not asked for. */
   requestReceivedMs: number;
   elapsedMs: number;
+  /** Of a continued answer: who computed the prompt for the worker that began it; empty: itself, or nobody knows. */
+  prefillWorkerId: string;
+  prefillDpRank: number;
+}
+
+/** Who computes the prompt. */
+export interface PrefillFields {
+  /** Instance id, hex. */
+  worker: string;
+  grpcAddress: string;
+  reservation: number;
+  dpRank: number;
 }
 
 export interface GenerateFields {
@@ -58,6 +70,8 @@ export interface GenerateFields {
   nvext: NvextFields | null;
   resume: ResumeState | null;
   priority: number;
+  /** null: the worker itself. */
+  prefill: PrefillFields | null;
 }
 
 const VARINT = 0;
@@ -86,8 +100,9 @@ export function encodeGenerateRequest(fields: GenerateFields): Uint8Array {
   if (fields.resume !== null) writeResume(fields.resume);
   if (fields.hashSeed !== undefined) writeFixed64(11, fields.hashSeed);
   if (fields.priority !== 0) writeUint(12, (fields.priority << 1) ^ (fields.priority >> 31));
-  const { grammar } = fields;
+  const { grammar, prefill } = fields;
   if (grammar !== null) writeMessage(13, () => writeGrammar(grammar));
+  if (prefill !== null) writeMessage(14, () => writePrefill(prefill));
   return buffer.slice(0, at);
 }
 
@@ -123,6 +138,13 @@ function writeGrammar(grammar: Grammar): void {
   writeString(3, grammar.param ?? '');
 }
 
+function writePrefill(prefill: PrefillFields): void {
+  writeString(1, prefill.worker);
+  writeString(2, prefill.grpcAddress);
+  writeUint(3, prefill.reservation);
+  writeUint(4, prefill.dpRank);
+}
+
 function writeStop(stop: StopConditions, maxTokens: number): void {
   writeUint(1, maxTokens);
   writeUint(2, stop.minTokens);
@@ -154,6 +176,8 @@ function writeNvext(nvext: NvextFields): void {
   writeUint(2, nvext.dpRank);
   writeUint(3, nvext.requestReceivedMs);
   writeUint(4, nvext.elapsedMs);
+  writeString(5, nvext.prefillWorkerId);
+  writeUint(6, nvext.prefillDpRank);
 }
 
 function writeResume(resume: ResumeState): void {
@@ -273,7 +297,7 @@ function bytesSize(bytes: Uint8Array): number {
 
 /** More bytes than the message can have. */
 function sizeBound(fields: GenerateFields): number {
-  const { sampling, stop, resume } = fields;
+  const { sampling, stop, resume, prefill, nvext } = fields;
   let bytes = SPARE_BYTES + fields.tokenIds.byteLength + fields.blockHashes.byteLength;
   bytes +=
     3 * (fields.requestId.length + fields.model.length + fields.responseId.length + fields.envelope.length);
@@ -281,6 +305,8 @@ function sizeBound(fields: GenerateFields): number {
     3 * (fields.tools.length + ((fields.grammar?.text.length ?? 0) + (fields.grammar?.param?.length ?? 0)));
   bytes += sampling.logitBias.length * 16 + stop.stopTokenIds.length * 4;
   for (const text of stop.stop) bytes += text.length * 3 + 8;
+  if (prefill !== null) bytes += 3 * (prefill.worker.length + prefill.grpcAddress.length);
+  if (nvext !== null) bytes += 3 * (nvext.workerId.length + nvext.prefillWorkerId.length);
   return resume === null ? bytes : bytes + resume.tokenIds.byteLength + resume.partialEvent.byteLength;
 }
 

@@ -49,7 +49,14 @@ function answerOf(call: Call, { request, prompt }: PreparedRequest, decision: Ro
     model: request.model,
     choices: [],
     nvext: {
-      worker_id: { decode_worker_id: decision.worker, decode_dp_rank: decision.dpRank },
+      worker_id: {
+        ...(decision.prefill && {
+          prefill_worker_id: decision.prefill.worker,
+          prefill_dp_rank: decision.prefill.dpRank,
+        }),
+        decode_worker_id: decision.worker,
+        decode_dp_rank: decision.dpRank,
+      },
       token_ids: [...new Uint32Array(prompt.tokenIds.slice().buffer)],
       routing,
     },

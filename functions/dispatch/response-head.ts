@@ -10,6 +10,9 @@ const ANTHROPIC_REQUEST_ID_HEADER = 'request-id';
 export const WORKER_HEADER = 'x-stator-worker';
 const ROUTING_HEADER = 'x-stator-routing';
 export const CACHED_TOKENS_HEADER = 'x-stator-cached-tokens';
+/** Who computed the prompt, where it was another worker; and who should have. */
+export const PREFILL_WORKER_HEADER = 'x-stator-prefill-worker';
+export const PREFILL_FAILED_HEADER = 'x-stator-prefill-failed';
 
 /** A stream: nobody on the way may keep or collect it. `opened` is null when no worker has answered yet. */
 export function streamHead(call: Call, opened: Opened | null): Record<string, string> {
@@ -41,6 +44,8 @@ function withWorker(head: Record<string, string>, opened: Opened): Record<string
   head[WORKER_HEADER] = opened.worker;
   const cached = opened.response.headers.get(CACHED_TOKENS_HEADER);
   if (cached !== null) head[CACHED_TOKENS_HEADER] = cached;
+  const prefill = opened.response.headers.get(PREFILL_WORKER_HEADER);
+  if (prefill !== null) head[PREFILL_WORKER_HEADER] = prefill;
   if (opened.explained !== null) head[ROUTING_HEADER] = explanationHeader(opened.explained);
   return head;
 }

@@ -53,6 +53,7 @@ export async function decide(call: Caller, namespace: string, request: RouteRequ
 /** What clients call the wishes that found nobody. */
 const WISHES: Record<RefusableWish, string> = {
   pinned: 'backend_instance_id',
+  prefillPinned: 'prefill_worker_id',
   dpRank: 'dp_rank',
   allowedWorkerIds: 'allowed_worker_ids',
   requiredTaints: 'routing_constraints.required_taints',

@@ -46,6 +46,8 @@ const routingConstraints = z.strictObject({
 export const routingFields = {
   backend_instance_id: instanceId.nullish(),
   decode_worker_id: instanceId.nullish(),
+  prefill_worker_id: instanceId.nullish(),
+  prefill_dp_rank: rank.nullish(),
   dp_rank: rank.nullish(),
   allowed_worker_ids: z.array(instanceId).min(1).max(LIMITS.workers).nullish(),
   routing_constraints: routingConstraints.nullish(),
@@ -83,9 +85,7 @@ export const nvext = z
     greed_sampling: z.boolean().nullish(),
     /** The elements are checked where they become a prompt: zod per token id would cost more than the routing. */
     token_data: z.array(z.unknown()).min(1).nullish(),
-    // Understood, and without effect where there are no prefill workers, no global router and no upload of metadata.
-    prefill_worker_id: instanceId.nullish(),
-    prefill_dp_rank: rank.nullish(),
+    // Understood, and without effect where there is no global router and no upload of metadata.
     use_raw_prompt: z.boolean().nullish(),
     max_thinking_tokens: uint32.nullish(),
     metadata_upload: z.strictObject({ url: text }).nullish(),
@@ -151,6 +151,8 @@ export function wishesOf(fields: RoutingFields): RoutingWishes {
   const pinned = fields.backend_instance_id ?? fields.decode_worker_id;
   if (pinned != null) wishes.pinned = pinned;
   if (fields.dp_rank != null) wishes.dpRank = fields.dp_rank;
+  if (fields.prefill_worker_id != null) wishes.prefillPinned = fields.prefill_worker_id;
+  if (fields.prefill_dp_rank != null) wishes.prefillDpRank = fields.prefill_dp_rank;
   if (fields.allowed_worker_ids != null) wishes.allowedWorkerIds = fields.allowed_worker_ids;
   const { required_taints, preferred_taints } = fields.routing_constraints ?? {};
   if (required_taints != null) wishes.requiredTaints = required_taints;

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { clearedSchema } from '../operations/clear-kv-blocks.ts';
 import { healthySchema, liveSchema, notReadySchema } from '../operations/health.ts';
+import { deadLettersDoneSchema, deadLettersSchema, prefillQueueSchema } from '../operations/prefill-queue.ts';
 import { statusSchema } from '../operations/status.ts';
 import { type ApiOperation, named, opaque } from './operation.ts';
 
@@ -76,6 +77,47 @@ export const PLATFORM_OPERATIONS: readonly ApiOperation[] = [
     answers: {
       200: { description: 'Told', content: { 'application/json': named('Cleared', clearedSchema) } },
     },
+  },
+  {
+    method: 'get',
+    path: '/stator/v1/prefill_queue',
+    id: 'prefillQueue',
+    tag,
+    summary: 'What waits in the prefill queue, and its dead letters',
+    query: { namespace: z.string().optional() },
+    answers: {
+      200: {
+        description: 'The PrefillQueue object',
+        content: { 'application/json': named('PrefillQueue', prefillQueueSchema) },
+      },
+    },
+  },
+  {
+    method: 'post',
+    path: '/stator/v1/prefill_queue/dead_letters',
+    id: 'handleDeadLetters',
+    tag,
+    summary: 'Dead letters of the prefill queue go back into it, or are dropped',
+    query: { namespace: z.string().optional() },
+    request: { 'application/json': named('DeadLetters', deadLettersSchema) },
+    example: { action: 'requeue' },
+    answers: {
+      200: {
+        description: 'How many there were',
+        content: { 'application/json': named('DeadLettersDone', deadLettersDoneSchema) },
+      },
+    },
+  },
+  {
+    method: 'post',
+    path: '/fleet/v1/prefill-queue/:namespace/:method',
+    id: 'fleetPrefillQueue',
+    tag,
+    summary: 'Workers hand prompts to each other',
+    description: 'Methods enqueue, lease, report, cancel and watch. `prefill_queue.proto` is the contract.',
+    access: 'fleet-token',
+    request: { 'application/proto': opaque },
+    answers: { 200: { description: 'The answer', content: { 'application/proto': opaque } } },
   },
   {
     method: 'get',

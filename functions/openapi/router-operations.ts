@@ -6,6 +6,7 @@ import { nvextAnswerSchema } from '../openai/answer-schema.ts';
 import { completionChunkSchema, completionSchema } from '../openai/completions-answer-schema.ts';
 import { errorSchema } from '../openai/error-schema.ts';
 import { busyThresholdChangeSchema, busyThresholdsSchema } from '../operations/busy-threshold.ts';
+import { disaggChangeSchema, disaggSchema } from '../operations/disagg.ts';
 import { bestWorkerSchema, generateSchema } from '../router/token-request.ts';
 import { type Answer, type ApiOperation, named, opaque } from './operation.ts';
 import { ROUTING_HEADERS } from './request-headers.ts';
@@ -27,6 +28,7 @@ const bestWorker = named(
 );
 const queuePolicy = named('QueuePolicy', z.strictObject(policyDocument.shape));
 const busyThresholds = named('BusyThresholds', busyThresholdsSchema);
+const disagg = named('Disaggregation', disaggSchema);
 
 export const ROUTER_OPERATIONS: readonly ApiOperation[] = [
   {
@@ -123,6 +125,31 @@ export const ROUTER_OPERATIONS: readonly ApiOperation[] = [
     example: { model: 'stator-tiny', active_prefill_tokens_threshold_frac: 8 },
     answers: {
       200: { description: 'Thresholds; null: off', content: { 'application/json': busyThresholds } },
+    },
+  },
+  {
+    method: 'get',
+    path: '/disagg',
+    id: 'listDisagg',
+    tag,
+    summary: 'Which prompts go to prefill workers, of every model',
+    answers: {
+      200: {
+        description: 'Conditions; null: off',
+        content: { 'application/json': z.object({ models: z.array(disagg) }) },
+      },
+    },
+  },
+  {
+    method: 'post',
+    path: '/disagg',
+    id: 'setDisagg',
+    tag,
+    summary: 'Changes the conditions of a model while it runs',
+    request: { 'application/json': named('DisaggregationChange', disaggChangeSchema) },
+    example: { model: 'stator-tiny', policy: 'always' },
+    answers: {
+      200: { description: 'Conditions; null: off', content: { 'application/json': disagg } },
     },
   },
 ];

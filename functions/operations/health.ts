@@ -1,7 +1,7 @@
 /** `/health`: is there a model that can answer (semantics 11)? `/live`: does this process answer? Both without a key. */
 import * as z from 'zod';
 import type { Env } from '../env.ts';
-import { modelsNow } from './models.ts';
+import { knownModels } from './models.ts';
 
 export const healthySchema = z.object({
   status: z.literal('healthy'),
@@ -17,12 +17,15 @@ export const liveSchema = z.object({ status: z.literal('live'), message: z.strin
 
 export async function health(env: Env, nowMs: number): Promise<Response> {
   try {
-    const models = await modelsNow(env, nowMs);
+    const known = await knownModels(env, nowMs);
+    const models = known.filter(({ prefillOnly }) => !prefillOnly);
     if (models.length === 0) {
-      return Response.json(
-        { status: 'not_ready', stage: 'models', message: 'No worker has registered.' },
-        { status: 503 },
-      );
+      const waiting = known.map(({ name }) => `'${name}'`).join(', ');
+      const message =
+        known.length === 0
+          ? 'No worker has registered.'
+          : `${waiting} has prefill workers only: it wants a decode worker (--decode-workers).`;
+      return Response.json({ status: 'not_ready', stage: 'models', message }, { status: 503 });
     }
     const endpoints = [...new Set(models.map(({ namespace }) => `dyn://${namespace}.backend.generate`))];
     const instances = [...new Set(models.flatMap((model) => model.instances))];

@@ -1,4 +1,8 @@
-/** `GET /metrics`: what this isolate counts, then what each Router object counts, as Prometheus text. */
+/**
+ * `GET /metrics`: what this isolate counts, what each Router object counts, and each prefill queue that is used, as Prometheus
+ * text.
+ */
+import { nearbyPrefillQueue } from '../../durable/prefill-queue/nearby.ts';
 import { type Env, routerOf, settingsOf } from '../env.ts';
 import { frontendMetrics } from '../metrics.ts';
 import { namespacesNow } from './namespaces.ts';
@@ -9,5 +13,6 @@ export async function metrics(env: Env, nowMs: number): Promise<Response> {
   const namespaces = await namespacesNow(env, nowMs);
   const parts = await Promise.all(namespaces.map((namespace) => routerOf(env, namespace).metrics()));
   const own = frontendMetrics(settingsOf(env).metricsPrefix).text();
-  return new Response([own, ...parts].join(''), { headers: { 'content-type': CONTENT_TYPE } });
+  const queues = namespaces.map((namespace) => nearbyPrefillQueue(namespace)?.metrics() ?? '');
+  return new Response([own, ...parts, ...queues].join(''), { headers: { 'content-type': CONTENT_TYPE } });
 }

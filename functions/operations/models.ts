@@ -51,7 +51,13 @@ export async function getModel(
   return api === 'anthropic' ? anthropicModel(model) : openAiModel(model);
 }
 
-export function modelsNow(env: Env, nowMs: number): Promise<readonly ModelEntry[]> {
+/** Models that can answer. */
+export async function modelsNow(env: Env, nowMs: number): Promise<readonly ModelEntry[]> {
+  return (await knownModels(env, nowMs)).filter(({ prefillOnly }) => !prefillOnly);
+}
+
+/** Those too that have prefill workers only. */
+export function knownModels(env: Env, nowMs: number): Promise<readonly ModelEntry[]> {
   return directoryCopy.models(readerOf(env), nowMs);
 }
 

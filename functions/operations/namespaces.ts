@@ -1,8 +1,8 @@
 /** The namespaces whose Router objects an operation speaks to: those with models, and the configured one. */
 import { type Env, settingsOf } from '../env.ts';
-import { modelsNow } from './models.ts';
+import { knownModels } from './models.ts';
 
 export async function namespacesNow(env: Env, nowMs: number): Promise<string[]> {
-  const models = await modelsNow(env, nowMs);
+  const models = await knownModels(env, nowMs);
   return [...new Set([settingsOf(env).namespace, ...models.map(({ namespace }) => namespace)])];
 }

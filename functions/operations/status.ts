@@ -29,6 +29,7 @@ export const statusSchema: z.ZodType<RouterStatus> = z.object({
       epoch: count,
       model: z.string(),
       engine: z.string(),
+      workerType: z.enum(['aggregated', 'prefill', 'decode', 'encode']),
       address: z.string(),
       grpcAddress: z.string(),
       phase: z.enum(['serving', 'draining', 'lost']),

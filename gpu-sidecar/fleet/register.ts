@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { create, toBinary } from '@bufbuild/protobuf';
+import type { Settings } from '../../durable/runtime/config.ts';
 import type { EngineInfo } from '../engines/engine.ts';
 import { type Register, RegisterSchema } from '../proto/gen/stator/v1/fleet_pb.js';
 import { ModelCardSchema, WorkerType } from '../proto/gen/stator/v1/model_pb.js';
@@ -17,12 +18,23 @@ export interface WorkerIdentity {
   grpcAddress: string;
 }
 
-/** `taints`: setting `worker_taints`. */
-export function registerFrame(identity: WorkerIdentity, info: EngineInfo, taints = ''): Register {
+type RegisterSettings = Pick<Settings, 'workerTaints' | 'workerType'>;
+
+const ROLES = {
+  aggregated: { workerType: WorkerType.AGGREGATED, component: 'backend' },
+  prefill: { workerType: WorkerType.PREFILL, component: 'prefill' },
+  decode: { workerType: WorkerType.DECODE, component: 'backend' },
+} as const satisfies Record<Settings['workerType'], Partial<Register>>;
+
+export function registerFrame(
+  identity: WorkerIdentity,
+  info: EngineInfo,
+  { workerTaints, workerType }: RegisterSettings = { workerTaints: '', workerType: 'aggregated' },
+): Register {
   return create(RegisterSchema, {
     ...identity,
     epoch: BigInt(identity.epoch),
-    component: 'backend',
+    ...ROLES[workerType],
     endpoint: 'generate',
     card: info.card,
     runtime: {
@@ -33,9 +45,8 @@ export function registerFrame(identity: WorkerIdentity, info: EngineInfo, taints
       kvEventPublishingEnabled: true,
       deterministic: info.deterministic,
       engine: info.engine,
-      taints: taints.split(',').flatMap((taint) => taint.trim() || []),
+      taints: workerTaints.split(',').flatMap((taint) => taint.trim() || []),
     },
-    workerType: WorkerType.AGGREGATED,
     cardChecksum: cardChecksum(info),
   });
 }

@@ -26,6 +26,7 @@ import { AwaitedBlocks } from './peer/awaited-blocks.ts';
 import { ReceivingBlock } from './peer/receiving-block.ts';
 import { ServedBlock } from './peer/served-block.ts';
 import type { BlockListener, KvTier, Residency } from './residency.ts';
+import type { HostArena } from './tiers/host-arena.ts';
 import type { HostTier } from './tiers/host-tier.ts';
 import type { LowerTier } from './tiers/lower-tier.ts';
 
@@ -56,6 +57,8 @@ export interface TierStatus {
 export class KvBlockManager implements AsyncDisposable {
   /** Of all blocks here. */
   readonly layout: BlockLayout;
+  /** The bytes of all blocks of host memory, for who moves them between processes. */
+  readonly arena: HostArena;
   readonly #host: HostTier;
   readonly #lower: readonly LowerTier[];
   readonly #residency: Residency;
@@ -69,6 +72,7 @@ export class KvBlockManager implements AsyncDisposable {
   constructor(parts: ManagerParts) {
     const { host, lower, residency, metrics } = parts;
     this.layout = parts.layout;
+    this.arena = host.arena;
     this.#host = host;
     this.#lower = lower;
     this.#residency = residency;

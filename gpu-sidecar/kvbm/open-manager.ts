@@ -33,6 +33,8 @@ export interface KvbmOptions {
   filterLeast: number;
   concurrency: number;
   batch: number;
+  /** Other processes of this user may map host memory. */
+  shared?: boolean;
   metrics?: Metrics;
   clock?: Clock;
   /** From the start on, so that blocks found on disk are told of. */
@@ -47,7 +49,7 @@ export async function openKvBlockManager(options: KvbmOptions): Promise<KvBlockM
   const size = { blockBytes: blockBytes(options.layout), layout: layoutDigest(options.layout) };
   // First, because it may fail and has nothing to leave behind.
   const hostBlocks = options.hostBlocks || LIMITS.kvbmStagingBlocks;
-  const arena = new HostArena({ capacityBlocks: hostBlocks, ...size });
+  const arena = new HostArena({ capacityBlocks: hostBlocks, ...size, shared: options.shared ?? false });
   const clock = options.clock ?? wallClock;
   const registry = options.metrics ?? new Metrics({ prefix: 'stator' });
   const metrics = kvbmMetrics(registry);

@@ -5,6 +5,7 @@
 
 import type { Settings } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Metrics } from '../../durable/runtime/metrics.ts';
 import { type BlockLayout, blockBytes } from './layout.ts';
 import type { KvBlockManager } from './manager.ts';
@@ -33,8 +34,8 @@ export const kvbmTierSetting = (settings: Settings): (typeof TIERS)[number] | nu
   TIERS.find((tier) => settings[tier]) ?? null;
 
 /**
- * Opens the memory that the settings ask for, once an engine knows its layout; null: they ask for none. `always`: then one without
- * tiers, through which blocks come from other workers and go there.
+ * Opens the memory that the settings ask for, once an engine knows its layout; null: they ask for none. `always`: then one of
+ * `LIMITS.kvbmExchangeBytes` of host memory, through which blocks come from other workers and go there.
  */
 export function kvMemoryOpener(
   settings: Settings,
@@ -42,12 +43,13 @@ export function kvMemoryOpener(
 ) {
   if (kvbmTierSetting(settings) === null && !always) return null;
   return (layout: BlockLayout, device: DevicePort): Promise<KvBlockManager> => {
-    const sizes = kvbmOptions(settings, layout) ?? { ...commonOptions(settings), ...NO_TIERS };
-    return openKvBlockManager({ ...sizes, layout, device, metrics });
+    const hostBlocks = Math.floor(LIMITS.kvbmExchangeBytes / blockBytes(layout));
+    const sizes = kvbmOptions(settings, layout) ?? { ...commonOptions(settings), ...NO_TIERS, hostBlocks };
+    return openKvBlockManager({ ...sizes, layout, device, metrics, shared: always });
   };
 }
 
-const NO_TIERS = { hostBlocks: 0, disk: null, object: null };
+const NO_TIERS = { disk: null, object: null };
 
 /** null: no tier is set. Throws `invalid_request` naming the setting. */
 export function kvbmOptions(settings: Settings, layout: BlockLayout): Sizes | null {

@@ -9,9 +9,15 @@
 import type { Clock } from '../../durable/runtime/clock.ts';
 import type { Usage } from './usage.ts';
 
+/** Another worker that computed the prompt. */
+interface PrefilledBy {
+  id: string;
+  dpRank: number;
+}
+
 export interface NvextOptions {
   /** null: not asked for. */
-  worker: { id: string; dpRank: number } | null;
+  worker: { id: string; dpRank: number; prefilledBy: PrefilledBy | null } | null;
   /** When the platform got the request (Unix milliseconds), and how long ago that was; null: not asked for. */
   timing: { requestReceivedMs: number; elapsedMs: number } | null;
   continued: boolean;
@@ -30,6 +36,12 @@ export class NvextAnswer {
     this.#acceptedMs = clock.nowMs();
   }
 
+  /** Another worker has computed the prompt of a response that begins here. */
+  prefilledBy(peer: PrefilledBy): void {
+    const { worker, continued } = this.#options;
+    if (worker !== null && !continued) worker.prefilledBy = peer;
+  }
+
   /** The engine has begun with the prompt. */
   started(): void {
     this.#startedMs ??= this.#clock.nowMs();
@@ -44,10 +56,10 @@ export class NvextAnswer {
     const { worker, timing } = this.#options;
     const nvext: Record<string, unknown> = {};
     if (worker !== null) {
-      const { id, dpRank } = worker;
+      const { id, dpRank, prefilledBy } = worker;
       nvext['worker_id'] = {
-        prefill_worker_id: id,
-        prefill_dp_rank: dpRank,
+        prefill_worker_id: prefilledBy?.id ?? id,
+        prefill_dp_rank: prefilledBy?.dpRank ?? dpRank,
         decode_worker_id: id,
         decode_dp_rank: dpRank,
       };

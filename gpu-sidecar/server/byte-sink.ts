@@ -11,6 +11,9 @@ export interface ResponseHead {
   requestId: string;
   /** Prompt tokens found in the cache; null while unknown. */
   cachedTokens: number | null;
+  /** Instance of the worker that computed the prompt, and of the one that was asked and failed. */
+  prefilledBy?: string;
+  prefillFailed?: string;
   /** Set when the whole body is known. */
   lengthBytes: number | null;
 }

@@ -13,6 +13,7 @@ import {
   Dialect,
   type GenerateRequest,
   type Nvext,
+  type PrefillPeer,
   type Sampling,
 } from '../proto/gen/stator/v1/worker_pb.js';
 import { endOfMarker } from '../response/choice-turns.ts';
@@ -36,6 +37,8 @@ export interface ParsedGenerate {
   keep: boolean;
   reservation: number;
   routerBoot: number;
+  /** Who computes the prompt; null: the engine here. */
+  prefill: PrefillPeer | null;
 }
 
 export interface ModelBounds {
@@ -104,6 +107,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
     keep: output.keep,
     reservation: request.reservation,
     routerBoot: request.routerBoot,
+    prefill: request.prefill ?? null,
   };
 }
 
@@ -118,10 +122,11 @@ const tooLong = (tokens: number, bounds: ModelBounds): StatorError =>
   );
 
 function nvextAnswer(asked: Nvext, continued: boolean, clock: Clock): NvextAnswer {
-  const { workerId, dpRank, elapsedMs } = asked;
+  const { workerId, dpRank, elapsedMs, prefillWorkerId, prefillDpRank } = asked;
+  const prefilledBy = prefillWorkerId === '' ? null : { id: prefillWorkerId, dpRank: prefillDpRank };
   const requestReceivedMs = Number(asked.requestReceivedMs);
   const options = {
-    worker: workerId === '' ? null : { id: workerId, dpRank },
+    worker: workerId === '' ? null : { id: workerId, dpRank, prefilledBy },
     timing: requestReceivedMs === 0 ? null : { requestReceivedMs, elapsedMs },
     continued,
   };

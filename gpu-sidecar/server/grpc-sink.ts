@@ -23,6 +23,8 @@ export class GrpcSink implements ByteSink {
     const metadata = new Metadata();
     metadata.set('x-request-id', head.requestId);
     if (head.cachedTokens !== null) metadata.set('x-stator-cached-tokens', String(head.cachedTokens));
+    if (head.prefilledBy) metadata.set('x-stator-prefill-worker', head.prefilledBy);
+    if (head.prefillFailed) metadata.set('x-stator-prefill-failed', head.prefillFailed);
     this.#stream.sendMetadata(metadata);
     this.#contentType = head.contentType;
   }

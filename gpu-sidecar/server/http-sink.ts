@@ -23,6 +23,8 @@ export class HttpSink implements ByteSink {
     const headers = ['connection', 'keep-alive', 'content-type', head.contentType];
     headers.push('x-request-id', head.requestId, 'x-stator-worker', this.#instanceId);
     if (head.cachedTokens !== null) headers.push('x-stator-cached-tokens', String(head.cachedTokens));
+    if (head.prefilledBy) headers.push('x-stator-prefill-worker', head.prefilledBy);
+    if (head.prefillFailed) headers.push('x-stator-prefill-failed', head.prefillFailed);
     if (head.lengthBytes !== null) headers.push('content-length', String(head.lengthBytes));
     this.#response.writeHead(200, headers);
   }

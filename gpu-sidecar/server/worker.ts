@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from '../../durable/runtime/clock.ts';
+import type { RemotePrefill } from '../disagg/remote-prefill.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { ProgressReporter } from '../fleet/progress.ts';
 import type { WorkerEvents } from '../fleet/worker-events.ts';
@@ -23,6 +24,8 @@ export interface Worker {
   readonly progress: ProgressReporter;
   readonly events: WorkerEvents;
   readonly records: ResponseRecords;
+  /** null: every prompt is computed here. */
+  readonly remotePrefill: RemotePrefill | null;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly limits: WorkerLimits;

@@ -36,7 +36,7 @@ export async function plan(overrides: Partial<Settings> = {}): Promise<Deploymen
 export async function deploy(overrides: Partial<Settings> = {}): Promise<Deployment> {
   const deployment = await plan(overrides);
   await deployment.start();
-  await workersServing(deployment, deployment.settings.workers);
+  await workersServing(deployment, deployment.sidecars.length);
   await eventually('every worker saying its addresses', async () =>
     deployment.sidecarLines.every((line) => line?.phase === 'serving') ? true : null,
   );

@@ -1,7 +1,7 @@
 /** One way to choose a worker. A mode sees only ranks that may serve the request, and at least one. */
 
 import type { Policy } from '../policy.ts';
-import type { CandidateCost, RouteRequest, RouterMode } from '../rpc.ts';
+import type { CandidateCost, LocalReason, RouteRequest, RouterMode } from '../rpc.ts';
 import type { Model, Rank } from '../workers.ts';
 
 export interface Choice {
@@ -10,6 +10,10 @@ export interface Choice {
   overlapBlocks: number;
   /** Prompt tokens that it need not compute, as estimated. */
   cachedTokens: number;
+  /** Who computes the prompt for it; absent: the rank itself. */
+  prefill?: Choice;
+  /** Why it does, where others might. */
+  stays?: LocalReason;
 }
 
 export interface Mode {
@@ -24,6 +28,9 @@ export interface Mode {
   /** What the candidates of the decision just made were judged by, in their order; absent where nothing is weighed. */
   table?(): CandidateCost[];
 }
+
+/** Where the prompt waits for those ahead of it. */
+export const prefillRank = ({ rank, prefill }: Choice): Rank => prefill?.rank ?? rank;
 
 /** A choice that looked at no cache. */
 export const blind = (rank: Rank): Choice => ({ rank, overlapBlocks: 0, cachedTokens: 0 });

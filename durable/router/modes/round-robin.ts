@@ -4,7 +4,8 @@ import { blind, type Mode } from './mode.ts';
 
 export const roundRobin: Mode = {
   name: 'round-robin',
-  choose(candidates, model) {
-    return blind(candidates[model.turn++ % candidates.length]!);
+  choose(candidates, model, { role }) {
+    const turns = role === 'prefill' ? model.prefill : model;
+    return blind(candidates[turns.turn++ % candidates.length]!);
   },
 };

@@ -9,7 +9,7 @@
  */
 
 import { LIMITS } from '../../runtime/limits.ts';
-import type { Choice } from '../modes/mode.ts';
+import { type Choice, prefillRank } from '../modes/mode.ts';
 import type { RouteRefusal, RouteRequest } from '../rpc.ts';
 import type { Model, Rank } from '../workers.ts';
 import { allBusy, waits } from './busy.ts';
@@ -52,8 +52,8 @@ export class Held implements Readiness {
     const model = this.#options.model(entry.modelName);
     if (model === undefined) return true;
     const choice = this.#options.choose(model, entry.request, nowMs);
-    if ('kind' in choice || !waits(choice.rank, policy, nowMs)) return true;
-    entry.wanted = choice.rank;
+    if ('kind' in choice || !waits(prefillRank(choice), policy, nowMs)) return true;
+    entry.wanted = prefillRank(choice);
     entry.judgedMs = nowMs;
     return false;
   }

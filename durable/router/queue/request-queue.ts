@@ -9,7 +9,7 @@
  */
 
 import { LIMITS } from '../../runtime/limits.ts';
-import type { Choice } from '../modes/mode.ts';
+import { type Choice, prefillRank } from '../modes/mode.ts';
 import type { QueueLimitKind, QueueStatus, RouteAnswer, RouteRefusal, RouteRequest } from '../rpc.ts';
 import type { Model, Rank } from '../workers.ts';
 import { allBusy, neverWaits, waits } from './busy.ts';
@@ -87,7 +87,7 @@ export class RequestQueue {
     if (choice !== null && 'kind' in choice) return null;
     const mustWait =
       !its.isEmpty ||
-      (choice !== null && waits(choice.rank, its.policy, nowMs)) ||
+      (choice !== null && waits(prefillRank(choice), its.policy, nowMs)) ||
       allBusy(ranks, its.policy, nowMs);
     // With others waiting it still goes through the ring, so that it does not pass by a class whose turn it is.
     if (!mustWait && (queue.size === 0 || neverWaits(its.policy))) return choice;

@@ -5,16 +5,16 @@ import type { HostArena } from './host-arena.ts';
 
 export class HostTier {
   readonly pool: BlockPool;
-  readonly #arena: HostArena;
+  readonly arena: HostArena;
 
   constructor(pool: BlockPool, arena: HostArena) {
     this.pool = pool;
-    this.#arena = arena;
+    this.arena = arena;
   }
 
   /** The bytes of a slot that the caller holds. */
   bytes({ slot }: { slot: number }): Uint8Array {
-    return this.#arena.block(slot);
+    return this.arena.block(slot);
   }
 
   /** Counts as a use of a block that is there. */
@@ -25,6 +25,6 @@ export class HostTier {
   }
 
   close(): void {
-    this.#arena.close();
+    this.arena.close();
   }
 }

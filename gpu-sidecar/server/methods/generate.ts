@@ -7,17 +7,21 @@
  * `keepAliveMs` shows the platform whether its client is still there. A reader that stalls until the buffer is
  * full, or goes away, ends the engine's work at once.
  *
+ * Where another worker computes the prompt (`disagg/remote-prefill.ts`), the engine hears of the request when the blocks are
+ * here or will not come; client, deadline and drain end that part like any other.
+ *
  * A response that the platform keeps is told to it first, whole or as far as it came; its end waits for that.
  */
 
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
+import type { Prefilled } from '../../disagg/remote-prefill.ts';
 import type { EngineSink, FinishReason, TokenLogprobs } from '../../engines/engine.ts';
 import type { GenerateRequest } from '../../proto/gen/stator/v1/worker_pb.js';
 import type { RecordedEnd } from '../../response/encoder.ts';
 import { openResponse, type ResponseFold } from '../../response/response-fold.ts';
 import type { OpenResponse } from '../admission.ts';
 import { compileGrammar, type WantedGrammar } from '../answer-constraint.ts';
-import type { ByteSink, SinkObserver } from '../byte-sink.ts';
+import type { ByteSink, ResponseHead, SinkObserver } from '../byte-sink.ts';
 import { type ParsedGenerate, parseGenerate } from '../generate-request.ts';
 import { RequestReport } from '../request-report.ts';
 import type { Worker } from '../worker.ts';
@@ -57,6 +61,8 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   /** Text that is not written yet. */
   #pending = '';
   #cachedTokens: number | null = null;
+  /** What became of the prompt at another worker. */
+  #prefilled: Prefilled | null = null;
   #headSent = false;
   #flushDue = false;
   /** The transport is full. */
@@ -89,7 +95,7 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     try {
       this.#admit();
       this.#open();
-      if (!this.#over) this.#submit();
+      if (!this.#over) this.#compute();
     } catch (thrown) {
       this.#fail(toStatorError(thrown));
     }
@@ -108,8 +114,10 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
 
   // What the engine says.
 
-  started(cachedTokens: number): void {
+  started(foundTokens: number): void {
     if (this.#over) return;
+    const cachedTokens = this.#cachedBefore(foundTokens);
+    this.#prefilled?.[Symbol.dispose]();
     this.#cachedTokens = cachedTokens;
     this.#report.started(cachedTokens);
     this.#request.facts.nvext?.started();
@@ -183,6 +191,50 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     if (this.#fold.done) this.#complete();
   }
 
+  #compute(): void {
+    const { remotePrefill, limits } = this.#worker;
+    const { engine, prefill: peer, routerBoot, resume } = this.#request;
+    if (peer === null || remotePrefill === null) {
+      this.#submit();
+      return;
+    }
+    this.#report.accepted();
+    this.#waitForHead(limits.headerWaitMs);
+    const gone = new AbortController();
+    this.#abort = () => gone.abort();
+    const { requestId, blockHashes, hashSeed, priority } = engine;
+    const tokenIds = engine.tokenIds.subarray(0, engine.promptTokens);
+    const endsThere = resume === null || resume.tokenIds.length === 0;
+    const prompt = { requestId, peer, routerBoot, tokenIds, blockHashes, hashSeed, priority, endsThere };
+    void remotePrefill
+      .run(prompt, gone.signal)
+      .then((prefilled) => this.#afterPrefill(prefilled, peer.dpRank));
+  }
+
+  #afterPrefill(prefilled: Prefilled, dpRank: number): void {
+    if (this.#over) {
+      prefilled[Symbol.dispose]();
+      return;
+    }
+    this.#prefilled = prefilled;
+    this.#abort = null;
+    const { by } = prefilled;
+    if (by !== null) this.#request.facts.nvext?.prefilledBy({ id: by.instanceId, dpRank });
+    try {
+      this.#submit();
+    } catch (thrown) {
+      this.#fail(toStatorError(thrown));
+    }
+  }
+
+  /** What the engine found less what came for this request: the prefill worker knows what it had (semantics §6). */
+  #cachedBefore(foundTokens: number): number {
+    if (this.#prefilled === null || this.#prefilled.blocks === 0) return foundTokens;
+    const { blocks, cachedTokens } = this.#prefilled;
+    const came = blocks * this.#worker.engine.info.blockSizeTokens;
+    return cachedTokens ?? Math.max(foundTokens - came, 0);
+  }
+
   #submit(): void {
     const running = this.#run();
     if (this.#over) {
@@ -191,7 +243,7 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     }
     this.#abort = () => running.abort();
     this.#report.accepted();
-    this.#waitForHead(this.#worker.limits.headerWaitMs);
+    if (this.#cancelTimer === null) this.#waitForHead(this.#worker.limits.headerWaitMs);
   }
 
   #run(): { abort(): void } {
@@ -248,7 +300,15 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
       requestId: this.#request.engine.requestId,
       cachedTokens: this.#cachedTokens,
       lengthBytes,
+      ...this.#prefillHead(),
     });
+  }
+
+  #prefillHead(): Pick<ResponseHead, 'prefilledBy' | 'prefillFailed'> {
+    if (this.#prefilled === null) return {};
+    const { by, why } = this.#prefilled;
+    if (by !== null) return { prefilledBy: by.instanceId };
+    return why === 'cached' ? {} : { prefillFailed: this.#request.prefill!.instanceId };
   }
 
   /** The response has its proper end, or the error that the fold has written in its place. */
@@ -308,6 +368,7 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
   #stop(): void {
     this.#over = true;
     this.#stopWaiting();
+    this.#prefilled?.[Symbol.dispose]();
     const abort = this.#abort;
     this.#abort = null;
     abort?.();

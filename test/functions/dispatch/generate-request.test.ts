@@ -56,6 +56,8 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
       dpRank: uint32,
       requestReceivedMs: fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }),
       elapsedMs: uint32,
+      prefillWorkerId: fc.stringMatching(/^[0-9a-f]{0,16}$/),
+      prefillDpRank: uint32,
     }),
   ),
   grammar: fc.option(
@@ -74,6 +76,14 @@ const fields: fc.Arbitrary<GenerateFields> = fc.record({
     }),
   ),
   priority: fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff }),
+  prefill: fc.option(
+    fc.record({
+      worker: fc.stringMatching(/^[0-9a-f]{0,16}$/),
+      grpcAddress: fc.string({ maxLength: 300 }),
+      reservation: uint32,
+      dpRank: uint32,
+    }),
+  ),
 });
 
 const packed = (ids: readonly number[]) => new Uint8Array(Uint32Array.from(ids).buffer);
@@ -114,8 +124,14 @@ function expected(from: GenerateFields) {
     ...(from.grammar ? { grammar: from.grammar } : {}),
     ...(from.resume ? { resume: resumeOf(from.resume) } : {}),
     priority: from.priority,
+    ...(from.prefill ? { prefill: prefillOf(from.prefill) } : {}),
   });
 }
+
+const prefillOf = ({ worker, ...rest }: NonNullable<GenerateFields['prefill']>) => ({
+  instanceId: worker,
+  ...rest,
+});
 
 function samplingOf({ sampling, seed }: GenerateFields) {
   const { n, topLogprobs, logitBias, ...rest } = sampling;

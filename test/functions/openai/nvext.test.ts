@@ -133,8 +133,17 @@ test('annotations that are events', () => {
   expect(annotations(['llm_metrics'])).toBeUndefined();
 });
 
+test('prefill and decode worker are named apart', () => {
+  expect(routing({ decode_worker_id: 'd1', prefill_worker_id: 'a1', prefill_dp_rank: 2 })).toEqual({
+    pinned: 'd1',
+    prefillPinned: 'a1',
+    prefillDpRank: 2,
+  });
+  expect(errorOf({ prefill_worker_id: 'not hex' }).param).toBe('nvext.prefill_worker_id');
+});
+
 test('fields without effect here are checked all the same', () => {
-  expect(routing({ router: { ttft_target: 200, itl_target: 20 }, prefill_worker_id: 'a1' })).toEqual({});
+  expect(routing({ router: { ttft_target: 200, itl_target: 20 }, use_raw_prompt: true })).toEqual({});
   expect(errorOf({ router: { ttft_target: -1 } }).param).toBe('nvext.router.ttft_target');
   expect(errorOf({ router: { tfft_target: 1 } }).param).toBe('nvext.router.tfft_target');
   expect(errorOf({ max_thinking_tokens: 'many' }).param).toBe('nvext.max_thinking_tokens');

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { engineKind } from '../../../gpu-sidecar/engines/registry.ts';
 import { registerFrame } from '../../../gpu-sidecar/fleet/register.ts';
 import { BUILT_IN_MODEL_PATH } from '../../../gpu-sidecar/models/built-in.ts';
+import { WorkerType } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 
 const identity = { instanceId: '1', epoch: 1, httpAddress: 'http://127.0.0.1:1', grpcAddress: '127.0.0.1:2' };
 
@@ -42,8 +43,25 @@ test.each(['mock', 'llama'] as const)('two copies of a model file make one model
 test('a worker says its taints', async () => {
   const options = { modelPath: BUILT_IN_MODEL_PATH, modelName: 'm', contextLengthTokens: 64, speedup: 0 };
   const started = await engineKind('mock').start({ ...options, blockSizeTokens: 16, extra: {} });
-  const { runtime } = registerFrame(identity, started.info, 'zone=a, gpu=h200,');
+  const { runtime } = registerFrame(identity, started.info, {
+    workerTaints: 'zone=a, gpu=h200,',
+    workerType: 'aggregated',
+  });
   expect(runtime?.taints).toEqual(['zone=a', 'gpu=h200']);
   expect(registerFrame(identity, started.info).runtime?.taints).toEqual([]);
+  await started.stop();
+});
+
+test.each([
+  ['prefill', WorkerType.PREFILL, 'prefill'],
+  ['decode', WorkerType.DECODE, 'backend'],
+  ['aggregated', WorkerType.AGGREGATED, 'backend'],
+] as const)('a %s worker says its role and its component', async (workerType, type, component) => {
+  const options = { modelPath: BUILT_IN_MODEL_PATH, modelName: 'm', contextLengthTokens: 64, speedup: 0 };
+  const started = await engineKind('mock').start({ ...options, blockSizeTokens: 16, extra: {} });
+  const said = registerFrame(identity, started.info, { workerTaints: '', workerType });
+  expect(said).toMatchObject({ workerType: type, component });
+  // One model, whatever the roles of its workers.
+  expect(said.cardChecksum).toBe(registerFrame(identity, started.info).cardChecksum);
   await started.stop();
 });

@@ -8,7 +8,7 @@ import { byteVocabulary } from '../../harness/byte-vocabulary.ts';
 import { factsOf, payloads, runFold } from './facts-of.ts';
 
 const usage = { promptTokens: 8, completionTokens: 1, reasoningTokens: 0, cachedTokens: 2 };
-const worker = { id: '00000000000000aa', dpRank: 1 };
+const worker = { id: '00000000000000aa', dpRank: 1, prefilledBy: null };
 const timing = { requestReceivedMs: 1_800_000_000_000, elapsedMs: 30 };
 
 /** Prefill begins 5 ms after the worker got the request, takes 20, and the answer ends 70 later. */
@@ -69,4 +69,21 @@ test('a stream says it in its last chunk, with the usage where that was asked fo
       expect(JSON.parse(document)).toMatchObject({ nvext: { worker_id: { decode_dp_rank: 1 } } });
     }
   }
+});
+
+test('a prompt that another worker computed names it, and an answer that is continued says what its beginning said', () => {
+  const peer = { id: '00000000000000bb', dpRank: 2 };
+  const begun = answered({ worker: { ...worker } });
+  begun.prefilledBy(peer);
+  const names = (answer: NvextAnswer) => JSON.parse(`{"model":"m"${answer.member(usage)}}`).nvext.worker_id;
+  const expected = {
+    prefill_worker_id: '00000000000000bb',
+    prefill_dp_rank: 2,
+    decode_worker_id: '00000000000000aa',
+    decode_dp_rank: 1,
+  };
+  expect(names(begun)).toEqual(expected);
+  const continued = answered({ worker: { ...worker, prefilledBy: peer }, continued: true });
+  continued.prefilledBy({ id: '00000000000000cc', dpRank: 0 });
+  expect(names(continued)).toEqual(expected);
 });

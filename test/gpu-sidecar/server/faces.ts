@@ -26,12 +26,19 @@ export interface HttpAnswer {
 export class Faces implements AsyncDisposable {
   readonly worker: TestWorker;
   readonly httpPort: number;
+  readonly grpcPort: number;
   readonly #close: () => Promise<void>;
   readonly #grpcClient: Client;
 
-  private constructor(worker: TestWorker, httpPort: number, grpcClient: Client, close: () => Promise<void>) {
+  private constructor(
+    worker: TestWorker,
+    { httpPort, grpcPort }: { httpPort: number; grpcPort: number },
+    grpcClient: Client,
+    close: () => Promise<void>,
+  ) {
     this.worker = worker;
     this.httpPort = httpPort;
+    this.grpcPort = grpcPort;
     this.#grpcClient = grpcClient;
     this.#close = close;
   }
@@ -48,7 +55,8 @@ export class Faces implements AsyncDisposable {
       );
     });
     const client = new Client(`127.0.0.1:${grpcPort}`, credentials.createInsecure());
-    return new Faces(worker, (httpServer.address() as AddressInfo).port, client, async () => {
+    const ports = { httpPort: (httpServer.address() as AddressInfo).port, grpcPort };
+    return new Faces(worker, ports, client, async () => {
       client.close();
       grpcServer.forceShutdown();
       httpServer.closeAllConnections();

@@ -32,9 +32,10 @@ export interface TestWorker extends Worker {
 export interface TestWorkerOptions {
   limits?: Partial<WorkerLimits>;
   timers?: Timers;
+  remotePrefill?: Worker['remotePrefill'];
 }
 
-export function workerOf({ limits, timers }: TestWorkerOptions = {}): TestWorker {
+export function workerOf({ limits, timers, remotePrefill = null }: TestWorkerOptions = {}): TestWorker {
   const time = new ManualTime();
   const reports: RequestProgress[] = [];
   const drains: number[] = [];
@@ -58,6 +59,7 @@ export function workerOf({ limits, timers }: TestWorkerOptions = {}): TestWorker
     drains,
     stored,
     storing: Promise.resolve(),
+    remotePrefill,
     records: {
       keep(responseId, record) {
         stored.push({ responseId, ...record });

@@ -10,6 +10,8 @@ const ROUTES: [string, string][] = [
   ['GET', '/metrics'],
   ['GET', '/stator/v1/status'],
   ['POST', '/stator/v1/clear_kv_blocks'],
+  ['GET', '/stator/v1/prefill_queue'],
+  ['POST', '/stator/v1/prefill_queue/dead_letters'],
   ['GET', '/router/queue_policy'],
   ['PUT', '/router/queue_policy'],
   ['POST', '/v1/chat/completions'],

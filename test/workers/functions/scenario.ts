@@ -5,7 +5,7 @@ import { exports } from 'cloudflare:workers';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { inject } from 'vitest';
 import type { RegisterSchema } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
-import { ModelInput, ModelType } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
+import { ModelInput, ModelType, WorkerType } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 import { batchFrame, dumpFrame, registerFrame } from '../../durable/router/fleet-worker.ts';
 import { FleetClient, routerStub, until } from '../durable/fleet-client.ts';
 import type { ScenarioLog, Script, Step } from './sidecar-script.ts';
@@ -63,6 +63,8 @@ export interface Scenario {
 export interface ScenarioOptions extends Partial<Script> {
   steps: Step[];
   workers?: number;
+  /** Of the first workers; the others are aggregated. */
+  roles?: WorkerType[];
   card?: Partial<Card>;
   /** Addresses instead of the scripted server's, by worker. */
   addresses?: string[];
@@ -71,11 +73,12 @@ export interface ScenarioOptions extends Partial<Script> {
 export async function scenario(options: ScenarioOptions): Promise<Scenario> {
   const id = `${hex(FILE)}${hex(++scenarios)}`;
   const model = `model-${id}`;
-  const { pieces = PIECES, steps, document = 'with-length', cachedTokens } = options;
+  const { pieces = PIECES, steps, document = 'with-length', cachedTokens, prefill } = options;
   const script: Omit<Script, 'steps'> = {
     pieces,
     document,
     ...(cachedTokens === undefined ? {} : { cachedTokens }),
+    ...(prefill === undefined ? {} : { prefill }),
   };
   const play = async (next: Step[]) => {
     const body = JSON.stringify({ ...script, steps: next });
@@ -85,13 +88,27 @@ export async function scenario(options: ScenarioOptions): Promise<Scenario> {
   const workers = Array.from({ length: options.workers ?? 1 }, (_, index) => `${id}0000${hex(index + 1)}`);
   const clients = await Promise.all(
     workers.map((worker, index) =>
-      join(worker, options.addresses?.[index] ?? `${sidecars.origin}/s/${id}/${worker}`, model, options.card),
+      join(
+        {
+          instanceId: worker,
+          httpAddress: options.addresses?.[index] ?? `${sidecars.origin}/s/${id}/${worker}`,
+          workerType: options.roles?.[index] ?? WorkerType.AGGREGATED,
+        },
+        model,
+        options.card,
+      ),
     ),
   );
-  await until(
-    () => platform(`/v1/models/${model}`).then((r) => r.json<{ workers?: number }>()),
-    (m) => m.workers === workers.length,
-  );
+  if (options.roles?.every((role) => role === WorkerType.PREFILL))
+    await until(
+      () => routerStub(NAMESPACE).status(),
+      (s) => workers.every((id) => s.workers.some(({ instanceId }) => instanceId === id)),
+    );
+  else
+    await until(
+      () => platform(`/v1/models/${model}`).then((r) => r.json<{ workers?: number }>()),
+      (m) => m.workers === workers.length,
+    );
   const log = async () => (await (await fetch(`${sidecars.origin}/log/${id}`)).json()) as ScenarioLog;
   return {
     model,
@@ -111,8 +128,11 @@ export async function scenario(options: ScenarioOptions): Promise<Scenario> {
 }
 
 async function join(
-  worker: string,
-  httpAddress: string,
+  {
+    instanceId,
+    httpAddress,
+    workerType,
+  }: { instanceId: string; httpAddress: string; workerType: WorkerType },
   model: string,
   card: Partial<Card> = {},
 ): Promise<FleetClient> {
@@ -127,8 +147,9 @@ async function join(
   const client = new FleetClient(response.webSocket);
   client.send(
     registerFrame({
-      instanceId: worker,
+      instanceId,
       httpAddress,
+      workerType,
       card: {
         name: model,
         contextLengthTokens: 256,

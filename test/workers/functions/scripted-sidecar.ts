@@ -174,12 +174,19 @@ async function generate(
     'content-type': stream ? 'text/event-stream' : 'application/json',
     ...(script.cachedTokens === undefined ? {} : { 'x-stator-cached-tokens': String(script.cachedTokens) }),
     ...(withLength ? { 'content-length': String(whole.length) } : {}),
+    ...prefillHead(script, request),
   });
   response.flushHeaders();
   const lead = !stream && !withLength ? Buffer.from('  ') : Buffer.alloc(0);
   await write(response, Buffer.concat([lead, whole.subarray(from, Math.max(at, from))]));
   if (step.kind === 'trickle') return trickle(response, stream ? ': keep-alive\n\n' : ' ');
   act(step, response, finish);
+}
+
+function prefillHead({ prefill }: Script, request: GenerateRequest): Record<string, string> {
+  if (prefill === undefined || request.prefill === undefined) return {};
+  const name = prefill === 'computed' ? 'x-stator-prefill-worker' : 'x-stator-prefill-failed';
+  return { [name]: request.prefill.instanceId };
 }
 
 function act(step: Step, response: ServerResponse, finish: (act: () => void) => void): void {
@@ -278,6 +285,8 @@ function logEntry(worker: string, http: IncomingMessage, request: GenerateReques
     created: Number(request.output!.created),
     stop: request.stop!.stop,
     temperature: request.sampling!.temperature,
+    prefill: request.prefill === undefined ? null : prefillOf(request.prefill),
+    nvextPrefillWorker: request.output!.nvext?.prefillWorkerId ?? '',
     resume:
       resume === undefined
         ? null
@@ -291,6 +300,12 @@ function logEntry(worker: string, http: IncomingMessage, request: GenerateReques
     aborted: false,
   };
 }
+
+const prefillOf = ({ instanceId, grpcAddress, reservation }: NonNullable<GenerateRequest['prefill']>) => ({
+  instanceId,
+  grpcAddress,
+  reservation,
+});
 
 const words = (bytes: Uint8Array): number[] => [...new Uint32Array(new Uint8Array(bytes).buffer)];
 

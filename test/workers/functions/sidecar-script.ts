@@ -33,6 +33,8 @@ export interface Script {
   /** An answer that is not streamed says its length, or is sent after white space. */
   document?: 'with-length' | 'chunked';
   cachedTokens?: number;
+  /** What became of prompts that another worker was to compute, as the answer's head says. */
+  prefill?: 'computed' | 'failed';
 }
 
 export interface GenerateLog {
@@ -53,6 +55,8 @@ export interface GenerateLog {
   created: number;
   stop: string[];
   temperature: number;
+  prefill: { instanceId: string; grpcAddress: string; reservation: number } | null;
+  nvextPrefillWorker: string;
   resume: { tokenIds: number[]; partialEvent: string; events: number; cachedTokens: number | null } | null;
   /** The resume fitted the answer: ids, events and the piece of an event are what was sent. */
   fits: boolean;

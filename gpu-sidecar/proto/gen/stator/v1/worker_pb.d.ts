@@ -109,6 +109,13 @@ export declare type GenerateRequest = Message<"stator.v1.GenerateRequest"> & {
    * @generated from field: stator.v1.Grammar grammar = 13;
    */
   grammar?: Grammar | undefined;
+
+  /**
+   * Who computes the prompt's complete blocks; absent: this worker.
+   *
+   * @generated from field: stator.v1.PrefillPeer prefill = 14;
+   */
+  prefill?: PrefillPeer | undefined;
 };
 
 /**
@@ -116,6 +123,127 @@ export declare type GenerateRequest = Message<"stator.v1.GenerateRequest"> & {
  * Use `create(GenerateRequestSchema)` to create a new message.
  */
 export declare const GenerateRequestSchema: GenMessage<GenerateRequest>;
+
+/**
+ * The prefill worker that the router chose with this one.
+ *
+ * @generated from message stator.v1.PrefillPeer
+ */
+export declare type PrefillPeer = Message<"stator.v1.PrefillPeer"> & {
+  /**
+   * 16 hex digits.
+   *
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+
+  /**
+   * `host:port` of native gRPC.
+   *
+   * @generated from field: string grpc_address = 2;
+   */
+  grpcAddress: string;
+
+  /**
+   * The router's number for the prompt on that worker; same boot as the request's own.
+   *
+   * @generated from field: uint32 reservation = 3;
+   */
+  reservation: number;
+
+  /**
+   * @generated from field: uint32 dp_rank = 4;
+   */
+  dpRank: number;
+};
+
+/**
+ * Describes the message stator.v1.PrefillPeer.
+ * Use `create(PrefillPeerSchema)` to create a new message.
+ */
+export declare const PrefillPeerSchema: GenMessage<PrefillPeer>;
+
+/**
+ * @generated from message stator.v1.PrefillRequest
+ */
+export declare type PrefillRequest = Message<"stator.v1.PrefillRequest"> & {
+  /**
+   * As in GenerateRequest.
+   *
+   * @generated from field: string request_id = 1;
+   */
+  requestId: string;
+
+  /**
+   * Whole blocks of the prompt: packed little-endian u32.
+   *
+   * @generated from field: bytes token_ids = 2;
+   */
+  tokenIds: Uint8Array;
+
+  /**
+   * Their local hashes: packed little-endian u64, or empty.
+   *
+   * @generated from field: bytes block_hashes = 3;
+   */
+  blockHashes: Uint8Array;
+
+  /**
+   * @generated from field: fixed64 hash_seed = 4;
+   */
+  hashSeed: bigint;
+
+  /**
+   * @generated from field: uint32 reservation = 5;
+   */
+  reservation: number;
+
+  /**
+   * @generated from field: uint32 router_boot = 6;
+   */
+  routerBoot: number;
+
+  /**
+   * @generated from field: sint32 priority = 7;
+   */
+  priority: number;
+
+  /**
+   * Who asks, for logs and leases.
+   *
+   * @generated from field: string decode_instance_id = 8;
+   */
+  decodeInstanceId: string;
+};
+
+/**
+ * Describes the message stator.v1.PrefillRequest.
+ * Use `create(PrefillRequestSchema)` to create a new message.
+ */
+export declare const PrefillRequestSchema: GenMessage<PrefillRequest>;
+
+/**
+ * @generated from message stator.v1.PrefillProgress
+ */
+export declare type PrefillProgress = Message<"stator.v1.PrefillProgress"> & {
+  /**
+   * @generated from field: stator.v1.PrefillPhase phase = 1;
+   */
+  phase: PrefillPhase;
+
+  /**
+   * Tokens that this worker found in its cache; set at COMPUTED.
+   *
+   * @generated from field: uint32 cached_tokens = 2;
+   */
+  cachedTokens: number;
+};
+
+/**
+ * Describes the message stator.v1.PrefillProgress.
+ * Use `create(PrefillProgressSchema)` to create a new message.
+ */
+export declare const PrefillProgressSchema: GenMessage<PrefillProgress>;
 
 /**
  * @generated from message stator.v1.Grammar
@@ -386,6 +514,18 @@ export declare type Nvext = Message<"stator.v1.Nvext"> & {
    * @generated from field: uint32 elapsed_ms = 4;
    */
   elapsedMs: number;
+
+  /**
+   * The worker that computed the prompt, where it was another one.
+   *
+   * @generated from field: string prefill_worker_id = 5;
+   */
+  prefillWorkerId: string;
+
+  /**
+   * @generated from field: uint32 prefill_dp_rank = 6;
+   */
+  prefillDpRank: number;
 };
 
 /**
@@ -729,6 +869,37 @@ export declare type DrainResponse = Message<"stator.v1.DrainResponse"> & {
 export declare const DrainResponseSchema: GenMessage<DrainResponse>;
 
 /**
+ * Phases only move forward. The stream ends in order after COMPUTED; any other end is a failure.
+ *
+ * @generated from enum stator.v1.PrefillPhase
+ */
+export enum PrefillPhase {
+  /**
+   * @generated from enum value: PREFILL_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The engine has the prompt in its queue.
+   *
+   * @generated from enum value: PREFILL_PHASE_ACCEPTED = 1;
+   */
+  ACCEPTED = 1,
+
+  /**
+   * All blocks are in the engine's cache or below.
+   *
+   * @generated from enum value: PREFILL_PHASE_COMPUTED = 2;
+   */
+  COMPUTED = 2,
+}
+
+/**
+ * Describes the enum stator.v1.PrefillPhase.
+ */
+export declare const PrefillPhaseSchema: GenEnum<PrefillPhase>;
+
+/**
  * @generated from enum stator.v1.GrammarKind
  */
 export enum GrammarKind {
@@ -833,6 +1004,17 @@ export declare const Worker: GenService<{
     methodKind: "server_streaming";
     input: typeof GenerateRequestSchema;
     output: typeof HttpBodySchema;
+  },
+  /**
+   * Native gRPC only. Computes the complete blocks of a prompt for another worker, which fetches them meanwhile from this one's
+   * host memory (kv.proto) and generates. A caller that leaves ends the computation.
+   *
+   * @generated from rpc stator.v1.Worker.Prefill
+   */
+  prefill: {
+    methodKind: "server_streaming";
+    input: typeof PrefillRequestSchema;
+    output: typeof PrefillProgressSchema;
   },
   /**
    * Token ids of a text, for models whose tokenizer does not run in an isolate (`model_input: text`).

@@ -19,7 +19,7 @@ import { file_google_api_httpbody } from "../../google/api/httpbody_pb.js";
  * Describes the file stator/v1/worker.proto.
  */
 export const file_stator_v1_worker = /*@__PURE__*/
-  fileDesc("ChZzdGF0b3IvdjEvd29ya2VyLnByb3RvEglzdGF0b3IudjEi5wIKD0dlbmVyYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhEKCXRva2VuX2lkcxgDIAEoDBIUCgxibG9ja19oYXNoZXMYBCABKAwSEwoLcmVzZXJ2YXRpb24YBSABKA0SEwoLcm91dGVyX2Jvb3QYBiABKA0SJQoIc2FtcGxpbmcYByABKAsyEy5zdGF0b3IudjEuU2FtcGxpbmcSJwoEc3RvcBgIIAEoCzIZLnN0YXRvci52MS5TdG9wQ29uZGl0aW9ucxIhCgZvdXRwdXQYCSABKAsyES5zdGF0b3IudjEuT3V0cHV0EiEKBnJlc3VtZRgKIAEoCzIRLnN0YXRvci52MS5SZXN1bWUSEQoJaGFzaF9zZWVkGAsgASgGEhAKCHByaW9yaXR5GAwgASgREiMKB2dyYW1tYXIYDSABKAsyEi5zdGF0b3IudjEuR3JhbW1hciJMCgdHcmFtbWFyEiQKBGtpbmQYASABKA4yFi5zdGF0b3IudjEuR3JhbW1hcktpbmQSDAoEdGV4dBgCIAEoCRINCgVwYXJhbRgDIAEoCSLMAgoIU2FtcGxpbmcSEwoLdGVtcGVyYXR1cmUYASABKAISDQoFdG9wX3AYAiABKAISDQoFdG9wX2sYAyABKA0SDQoFbWluX3AYBCABKAISDAoEc2VlZBgFIAEoBhIYChBwcmVzZW5jZV9wZW5hbHR5GAYgASgCEhkKEWZyZXF1ZW5jeV9wZW5hbHR5GAcgASgCEhoKEnJlcGV0aXRpb25fcGVuYWx0eRgIIAEoAhI2Cgpsb2dpdF9iaWFzGAkgAygLMiIuc3RhdG9yLnYxLlNhbXBsaW5nLkxvZ2l0Qmlhc0VudHJ5EgkKAW4YCiABKA0SGQoMdG9wX2xvZ3Byb2JzGAsgASgNSACIAQEaMAoOTG9naXRCaWFzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgCOgI4AUIPCg1fdG9wX2xvZ3Byb2JzInIKDlN0b3BDb25kaXRpb25zEhIKCm1heF90b2tlbnMYASABKA0SEgoKbWluX3Rva2VucxgCIAEoDRIMCgRzdG9wGAMgAygJEhYKDnN0b3BfdG9rZW5faWRzGAQgASgMEhIKCmlnbm9yZV9lb3MYBSABKAgi7wEKBk91dHB1dBIjCgdkaWFsZWN0GAEgASgOMhIuc3RhdG9yLnYxLkRpYWxlY3QSDgoGc3RyZWFtGAIgASgIEhUKDWluY2x1ZGVfdXNhZ2UYAyABKAgSEwoLcmVzcG9uc2VfaWQYBCABKAkSDwoHY3JlYXRlZBgFIAEoBBIMCgRlY2hvGAYgASgIEg0KBXRvb2xzGAcgASgJEhUKDW9uZV90b29sX2NhbGwYCCABKAgSEAoIZW52ZWxvcGUYCSABKAkSDAoEa2VlcBgKIAEoCBIfCgVudmV4dBgLIAEoCzIQLnN0YXRvci52MS5OdmV4dCJcCgVOdmV4dBIRCgl3b3JrZXJfaWQYASABKAkSDwoHZHBfcmFuaxgCIAEoDRIbChNyZXF1ZXN0X3JlY2VpdmVkX21zGAMgASgEEhIKCmVsYXBzZWRfbXMYBCABKA0icAoGUmVzdW1lEhEKCXRva2VuX2lkcxgBIAEoDBIVCg1wYXJ0aWFsX2V2ZW50GAIgASgMEg4KBmV2ZW50cxgDIAEoDRIaCg1jYWNoZWRfdG9rZW5zGAQgASgNSACIAQFCEAoOX2NhY2hlZF90b2tlbnMiRQoPVG9rZW5pemVSZXF1ZXN0EgwKBHRleHQYASABKAkSFQoNcGFyc2Vfc3BlY2lhbBgCIAEoCBINCgVndWFyZBgDIAEoCSIlChBUb2tlbml6ZVJlc3BvbnNlEhEKCXRva2VuX2lkcxgBIAEoDCImChFEZXRva2VuaXplUmVxdWVzdBIRCgl0b2tlbl9pZHMYASABKAwiJAoSRGV0b2tlbml6ZVJlc3BvbnNlEg4KBnBpZWNlcxgBIAMoDCJcCgxFbWJlZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgtyZXNlcnZhdGlvbhgCIAEoDRITCgtyb3V0ZXJfYm9vdBgDIAEoDRIOCgZpbnB1dHMYBCADKAwiNAoNRW1iZWRSZXNwb25zZRIPCgd2ZWN0b3JzGAEgASgMEhIKCmRpbWVuc2lvbnMYAiABKA0iJAoSR2V0QXJ0aWZhY3RSZXF1ZXN0Eg4KBnNoYTI1NhgBIAEoCSIjChNHZXRBcnRpZmFjdFJlc3BvbnNlEgwKBGRhdGEYASABKAwiFgoUQ2xlYXJLdkJsb2Nrc1JlcXVlc3QiJwoVQ2xlYXJLdkJsb2Nrc1Jlc3BvbnNlEg4KBmJsb2NrcxgBIAEoDSIPCg1IZWFsdGhSZXF1ZXN0IngKDkhlYWx0aFJlc3BvbnNlEg0KBXBoYXNlGAEgASgJEg8KB3J1bm5pbmcYAiABKA0SDwoHd2FpdGluZxgDIAEoDRIRCgl1cHRpbWVfbXMYBCABKAQSEwoLaW5zdGFuY2VfaWQYBSABKAkSDQoFbW9kZWwYBiABKAkiIwoMRHJhaW5SZXF1ZXN0EhMKC2RlYWRsaW5lX21zGAEgASgNIg8KDURyYWluUmVzcG9uc2Uq0wEKC0dyYW1tYXJLaW5kEhwKGEdSQU1NQVJfS0lORF9VTlNQRUNJRklFRBAAEhwKGEdSQU1NQVJfS0lORF9KU09OX09CSkVDVBABEhwKGEdSQU1NQVJfS0lORF9KU09OX1NDSEVNQRACEhoKFkdSQU1NQVJfS0lORF9UT09MX0NBTEwQAxIWChJHUkFNTUFSX0tJTkRfUkVHRVgQBBIXChNHUkFNTUFSX0tJTkRfQ0hPSUNFEAUSHQoZR1JBTU1BUl9LSU5EX0NPTlRFWFRfRlJFRRAGKpgBCgdEaWFsZWN0EhcKE0RJQUxFQ1RfVU5TUEVDSUZJRUQQABIXChNESUFMRUNUX09QRU5BSV9DSEFUEAESHQoZRElBTEVDVF9PUEVOQUlfQ09NUExFVElPThACEh4KGkRJQUxFQ1RfQU5USFJPUElDX01FU1NBR0VTEAMSHAoYRElBTEVDVF9PUEVOQUlfUkVTUE9OU0VTEAQysQQKBldvcmtlchI+CghHZW5lcmF0ZRIaLnN0YXRvci52MS5HZW5lcmF0ZVJlcXVlc3QaFC5nb29nbGUuYXBpLkh0dHBCb2R5MAESQwoIVG9rZW5pemUSGi5zdGF0b3IudjEuVG9rZW5pemVSZXF1ZXN0Ghsuc3RhdG9yLnYxLlRva2VuaXplUmVzcG9uc2USSQoKRGV0b2tlbml6ZRIcLnN0YXRvci52MS5EZXRva2VuaXplUmVxdWVzdBodLnN0YXRvci52MS5EZXRva2VuaXplUmVzcG9uc2USOgoFRW1iZWQSFy5zdGF0b3IudjEuRW1iZWRSZXF1ZXN0Ghguc3RhdG9yLnYxLkVtYmVkUmVzcG9uc2USTAoLR2V0QXJ0aWZhY3QSHS5zdGF0b3IudjEuR2V0QXJ0aWZhY3RSZXF1ZXN0Gh4uc3RhdG9yLnYxLkdldEFydGlmYWN0UmVzcG9uc2USUgoNQ2xlYXJLdkJsb2NrcxIfLnN0YXRvci52MS5DbGVhckt2QmxvY2tzUmVxdWVzdBogLnN0YXRvci52MS5DbGVhckt2QmxvY2tzUmVzcG9uc2USPQoGSGVhbHRoEhguc3RhdG9yLnYxLkhlYWx0aFJlcXVlc3QaGS5zdGF0b3IudjEuSGVhbHRoUmVzcG9uc2USOgoFRHJhaW4SFy5zdGF0b3IudjEuRHJhaW5SZXF1ZXN0Ghguc3RhdG9yLnYxLkRyYWluUmVzcG9uc2ViBnByb3RvMw", [file_google_api_httpbody]);
+  fileDesc("ChZzdGF0b3IvdjEvd29ya2VyLnByb3RvEglzdGF0b3IudjEikAMKD0dlbmVyYXRlUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEg0KBW1vZGVsGAIgASgJEhEKCXRva2VuX2lkcxgDIAEoDBIUCgxibG9ja19oYXNoZXMYBCABKAwSEwoLcmVzZXJ2YXRpb24YBSABKA0SEwoLcm91dGVyX2Jvb3QYBiABKA0SJQoIc2FtcGxpbmcYByABKAsyEy5zdGF0b3IudjEuU2FtcGxpbmcSJwoEc3RvcBgIIAEoCzIZLnN0YXRvci52MS5TdG9wQ29uZGl0aW9ucxIhCgZvdXRwdXQYCSABKAsyES5zdGF0b3IudjEuT3V0cHV0EiEKBnJlc3VtZRgKIAEoCzIRLnN0YXRvci52MS5SZXN1bWUSEQoJaGFzaF9zZWVkGAsgASgGEhAKCHByaW9yaXR5GAwgASgREiMKB2dyYW1tYXIYDSABKAsyEi5zdGF0b3IudjEuR3JhbW1hchInCgdwcmVmaWxsGA4gASgLMhYuc3RhdG9yLnYxLlByZWZpbGxQZWVyIl4KC1ByZWZpbGxQZWVyEhMKC2luc3RhbmNlX2lkGAEgASgJEhQKDGdycGNfYWRkcmVzcxgCIAEoCRITCgtyZXNlcnZhdGlvbhgDIAEoDRIPCgdkcF9yYW5rGAQgASgNIrgBCg5QcmVmaWxsUmVxdWVzdBISCgpyZXF1ZXN0X2lkGAEgASgJEhEKCXRva2VuX2lkcxgCIAEoDBIUCgxibG9ja19oYXNoZXMYAyABKAwSEQoJaGFzaF9zZWVkGAQgASgGEhMKC3Jlc2VydmF0aW9uGAUgASgNEhMKC3JvdXRlcl9ib290GAYgASgNEhAKCHByaW9yaXR5GAcgASgREhoKEmRlY29kZV9pbnN0YW5jZV9pZBgIIAEoCSJQCg9QcmVmaWxsUHJvZ3Jlc3MSJgoFcGhhc2UYASABKA4yFy5zdGF0b3IudjEuUHJlZmlsbFBoYXNlEhUKDWNhY2hlZF90b2tlbnMYAiABKA0iTAoHR3JhbW1hchIkCgRraW5kGAEgASgOMhYuc3RhdG9yLnYxLkdyYW1tYXJLaW5kEgwKBHRleHQYAiABKAkSDQoFcGFyYW0YAyABKAkizAIKCFNhbXBsaW5nEhMKC3RlbXBlcmF0dXJlGAEgASgCEg0KBXRvcF9wGAIgASgCEg0KBXRvcF9rGAMgASgNEg0KBW1pbl9wGAQgASgCEgwKBHNlZWQYBSABKAYSGAoQcHJlc2VuY2VfcGVuYWx0eRgGIAEoAhIZChFmcmVxdWVuY3lfcGVuYWx0eRgHIAEoAhIaChJyZXBldGl0aW9uX3BlbmFsdHkYCCABKAISNgoKbG9naXRfYmlhcxgJIAMoCzIiLnN0YXRvci52MS5TYW1wbGluZy5Mb2dpdEJpYXNFbnRyeRIJCgFuGAogASgNEhkKDHRvcF9sb2dwcm9icxgLIAEoDUgAiAEBGjAKDkxvZ2l0Qmlhc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoAjoCOAFCDwoNX3RvcF9sb2dwcm9icyJyCg5TdG9wQ29uZGl0aW9ucxISCgptYXhfdG9rZW5zGAEgASgNEhIKCm1pbl90b2tlbnMYAiABKA0SDAoEc3RvcBgDIAMoCRIWCg5zdG9wX3Rva2VuX2lkcxgEIAEoDBISCgppZ25vcmVfZW9zGAUgASgIIu8BCgZPdXRwdXQSIwoHZGlhbGVjdBgBIAEoDjISLnN0YXRvci52MS5EaWFsZWN0Eg4KBnN0cmVhbRgCIAEoCBIVCg1pbmNsdWRlX3VzYWdlGAMgASgIEhMKC3Jlc3BvbnNlX2lkGAQgASgJEg8KB2NyZWF0ZWQYBSABKAQSDAoEZWNobxgGIAEoCBINCgV0b29scxgHIAEoCRIVCg1vbmVfdG9vbF9jYWxsGAggASgIEhAKCGVudmVsb3BlGAkgASgJEgwKBGtlZXAYCiABKAgSHwoFbnZleHQYCyABKAsyEC5zdGF0b3IudjEuTnZleHQikAEKBU52ZXh0EhEKCXdvcmtlcl9pZBgBIAEoCRIPCgdkcF9yYW5rGAIgASgNEhsKE3JlcXVlc3RfcmVjZWl2ZWRfbXMYAyABKAQSEgoKZWxhcHNlZF9tcxgEIAEoDRIZChFwcmVmaWxsX3dvcmtlcl9pZBgFIAEoCRIXCg9wcmVmaWxsX2RwX3JhbmsYBiABKA0icAoGUmVzdW1lEhEKCXRva2VuX2lkcxgBIAEoDBIVCg1wYXJ0aWFsX2V2ZW50GAIgASgMEg4KBmV2ZW50cxgDIAEoDRIaCg1jYWNoZWRfdG9rZW5zGAQgASgNSACIAQFCEAoOX2NhY2hlZF90b2tlbnMiRQoPVG9rZW5pemVSZXF1ZXN0EgwKBHRleHQYASABKAkSFQoNcGFyc2Vfc3BlY2lhbBgCIAEoCBINCgVndWFyZBgDIAEoCSIlChBUb2tlbml6ZVJlc3BvbnNlEhEKCXRva2VuX2lkcxgBIAEoDCImChFEZXRva2VuaXplUmVxdWVzdBIRCgl0b2tlbl9pZHMYASABKAwiJAoSRGV0b2tlbml6ZVJlc3BvbnNlEg4KBnBpZWNlcxgBIAMoDCJcCgxFbWJlZFJlcXVlc3QSEgoKcmVxdWVzdF9pZBgBIAEoCRITCgtyZXNlcnZhdGlvbhgCIAEoDRITCgtyb3V0ZXJfYm9vdBgDIAEoDRIOCgZpbnB1dHMYBCADKAwiNAoNRW1iZWRSZXNwb25zZRIPCgd2ZWN0b3JzGAEgASgMEhIKCmRpbWVuc2lvbnMYAiABKA0iJAoSR2V0QXJ0aWZhY3RSZXF1ZXN0Eg4KBnNoYTI1NhgBIAEoCSIjChNHZXRBcnRpZmFjdFJlc3BvbnNlEgwKBGRhdGEYASABKAwiFgoUQ2xlYXJLdkJsb2Nrc1JlcXVlc3QiJwoVQ2xlYXJLdkJsb2Nrc1Jlc3BvbnNlEg4KBmJsb2NrcxgBIAEoDSIPCg1IZWFsdGhSZXF1ZXN0IngKDkhlYWx0aFJlc3BvbnNlEg0KBXBoYXNlGAEgASgJEg8KB3J1bm5pbmcYAiABKA0SDwoHd2FpdGluZxgDIAEoDRIRCgl1cHRpbWVfbXMYBCABKAQSEwoLaW5zdGFuY2VfaWQYBSABKAkSDQoFbW9kZWwYBiABKAkiIwoMRHJhaW5SZXF1ZXN0EhMKC2RlYWRsaW5lX21zGAEgASgNIg8KDURyYWluUmVzcG9uc2UqZQoMUHJlZmlsbFBoYXNlEh0KGVBSRUZJTExfUEhBU0VfVU5TUEVDSUZJRUQQABIaChZQUkVGSUxMX1BIQVNFX0FDQ0VQVEVEEAESGgoWUFJFRklMTF9QSEFTRV9DT01QVVRFRBACKtMBCgtHcmFtbWFyS2luZBIcChhHUkFNTUFSX0tJTkRfVU5TUEVDSUZJRUQQABIcChhHUkFNTUFSX0tJTkRfSlNPTl9PQkpFQ1QQARIcChhHUkFNTUFSX0tJTkRfSlNPTl9TQ0hFTUEQAhIaChZHUkFNTUFSX0tJTkRfVE9PTF9DQUxMEAMSFgoSR1JBTU1BUl9LSU5EX1JFR0VYEAQSFwoTR1JBTU1BUl9LSU5EX0NIT0lDRRAFEh0KGUdSQU1NQVJfS0lORF9DT05URVhUX0ZSRUUQBiqYAQoHRGlhbGVjdBIXChNESUFMRUNUX1VOU1BFQ0lGSUVEEAASFwoTRElBTEVDVF9PUEVOQUlfQ0hBVBABEh0KGURJQUxFQ1RfT1BFTkFJX0NPTVBMRVRJT04QAhIeChpESUFMRUNUX0FOVEhST1BJQ19NRVNTQUdFUxADEhwKGERJQUxFQ1RfT1BFTkFJX1JFU1BPTlNFUxAEMvUECgZXb3JrZXISPgoIR2VuZXJhdGUSGi5zdGF0b3IudjEuR2VuZXJhdGVSZXF1ZXN0GhQuZ29vZ2xlLmFwaS5IdHRwQm9keTABEkIKB1ByZWZpbGwSGS5zdGF0b3IudjEuUHJlZmlsbFJlcXVlc3QaGi5zdGF0b3IudjEuUHJlZmlsbFByb2dyZXNzMAESQwoIVG9rZW5pemUSGi5zdGF0b3IudjEuVG9rZW5pemVSZXF1ZXN0Ghsuc3RhdG9yLnYxLlRva2VuaXplUmVzcG9uc2USSQoKRGV0b2tlbml6ZRIcLnN0YXRvci52MS5EZXRva2VuaXplUmVxdWVzdBodLnN0YXRvci52MS5EZXRva2VuaXplUmVzcG9uc2USOgoFRW1iZWQSFy5zdGF0b3IudjEuRW1iZWRSZXF1ZXN0Ghguc3RhdG9yLnYxLkVtYmVkUmVzcG9uc2USTAoLR2V0QXJ0aWZhY3QSHS5zdGF0b3IudjEuR2V0QXJ0aWZhY3RSZXF1ZXN0Gh4uc3RhdG9yLnYxLkdldEFydGlmYWN0UmVzcG9uc2USUgoNQ2xlYXJLdkJsb2NrcxIfLnN0YXRvci52MS5DbGVhckt2QmxvY2tzUmVxdWVzdBogLnN0YXRvci52MS5DbGVhckt2QmxvY2tzUmVzcG9uc2USPQoGSGVhbHRoEhguc3RhdG9yLnYxLkhlYWx0aFJlcXVlc3QaGS5zdGF0b3IudjEuSGVhbHRoUmVzcG9uc2USOgoFRHJhaW4SFy5zdGF0b3IudjEuRHJhaW5SZXF1ZXN0Ghguc3RhdG9yLnYxLkRyYWluUmVzcG9uc2ViBnByb3RvMw", [file_google_api_httpbody]);
 
 /**
  * Describes the message stator.v1.GenerateRequest.
@@ -29,150 +29,185 @@ export const GenerateRequestSchema = /*@__PURE__*/
   messageDesc(file_stator_v1_worker, 0);
 
 /**
+ * Describes the message stator.v1.PrefillPeer.
+ * Use `create(PrefillPeerSchema)` to create a new message.
+ */
+export const PrefillPeerSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_worker, 1);
+
+/**
+ * Describes the message stator.v1.PrefillRequest.
+ * Use `create(PrefillRequestSchema)` to create a new message.
+ */
+export const PrefillRequestSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_worker, 2);
+
+/**
+ * Describes the message stator.v1.PrefillProgress.
+ * Use `create(PrefillProgressSchema)` to create a new message.
+ */
+export const PrefillProgressSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_worker, 3);
+
+/**
  * Describes the message stator.v1.Grammar.
  * Use `create(GrammarSchema)` to create a new message.
  */
 export const GrammarSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 1);
+  messageDesc(file_stator_v1_worker, 4);
 
 /**
  * Describes the message stator.v1.Sampling.
  * Use `create(SamplingSchema)` to create a new message.
  */
 export const SamplingSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 2);
+  messageDesc(file_stator_v1_worker, 5);
 
 /**
  * Describes the message stator.v1.StopConditions.
  * Use `create(StopConditionsSchema)` to create a new message.
  */
 export const StopConditionsSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 3);
+  messageDesc(file_stator_v1_worker, 6);
 
 /**
  * Describes the message stator.v1.Output.
  * Use `create(OutputSchema)` to create a new message.
  */
 export const OutputSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 4);
+  messageDesc(file_stator_v1_worker, 7);
 
 /**
  * Describes the message stator.v1.Nvext.
  * Use `create(NvextSchema)` to create a new message.
  */
 export const NvextSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 5);
+  messageDesc(file_stator_v1_worker, 8);
 
 /**
  * Describes the message stator.v1.Resume.
  * Use `create(ResumeSchema)` to create a new message.
  */
 export const ResumeSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 6);
+  messageDesc(file_stator_v1_worker, 9);
 
 /**
  * Describes the message stator.v1.TokenizeRequest.
  * Use `create(TokenizeRequestSchema)` to create a new message.
  */
 export const TokenizeRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 7);
+  messageDesc(file_stator_v1_worker, 10);
 
 /**
  * Describes the message stator.v1.TokenizeResponse.
  * Use `create(TokenizeResponseSchema)` to create a new message.
  */
 export const TokenizeResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 8);
+  messageDesc(file_stator_v1_worker, 11);
 
 /**
  * Describes the message stator.v1.DetokenizeRequest.
  * Use `create(DetokenizeRequestSchema)` to create a new message.
  */
 export const DetokenizeRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 9);
+  messageDesc(file_stator_v1_worker, 12);
 
 /**
  * Describes the message stator.v1.DetokenizeResponse.
  * Use `create(DetokenizeResponseSchema)` to create a new message.
  */
 export const DetokenizeResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 10);
+  messageDesc(file_stator_v1_worker, 13);
 
 /**
  * Describes the message stator.v1.EmbedRequest.
  * Use `create(EmbedRequestSchema)` to create a new message.
  */
 export const EmbedRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 11);
+  messageDesc(file_stator_v1_worker, 14);
 
 /**
  * Describes the message stator.v1.EmbedResponse.
  * Use `create(EmbedResponseSchema)` to create a new message.
  */
 export const EmbedResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 12);
+  messageDesc(file_stator_v1_worker, 15);
 
 /**
  * Describes the message stator.v1.GetArtifactRequest.
  * Use `create(GetArtifactRequestSchema)` to create a new message.
  */
 export const GetArtifactRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 13);
+  messageDesc(file_stator_v1_worker, 16);
 
 /**
  * Describes the message stator.v1.GetArtifactResponse.
  * Use `create(GetArtifactResponseSchema)` to create a new message.
  */
 export const GetArtifactResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 14);
+  messageDesc(file_stator_v1_worker, 17);
 
 /**
  * Describes the message stator.v1.ClearKvBlocksRequest.
  * Use `create(ClearKvBlocksRequestSchema)` to create a new message.
  */
 export const ClearKvBlocksRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 15);
+  messageDesc(file_stator_v1_worker, 18);
 
 /**
  * Describes the message stator.v1.ClearKvBlocksResponse.
  * Use `create(ClearKvBlocksResponseSchema)` to create a new message.
  */
 export const ClearKvBlocksResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 16);
+  messageDesc(file_stator_v1_worker, 19);
 
 /**
  * Describes the message stator.v1.HealthRequest.
  * Use `create(HealthRequestSchema)` to create a new message.
  */
 export const HealthRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 17);
+  messageDesc(file_stator_v1_worker, 20);
 
 /**
  * Describes the message stator.v1.HealthResponse.
  * Use `create(HealthResponseSchema)` to create a new message.
  */
 export const HealthResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 18);
+  messageDesc(file_stator_v1_worker, 21);
 
 /**
  * Describes the message stator.v1.DrainRequest.
  * Use `create(DrainRequestSchema)` to create a new message.
  */
 export const DrainRequestSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 19);
+  messageDesc(file_stator_v1_worker, 22);
 
 /**
  * Describes the message stator.v1.DrainResponse.
  * Use `create(DrainResponseSchema)` to create a new message.
  */
 export const DrainResponseSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_worker, 20);
+  messageDesc(file_stator_v1_worker, 23);
+
+/**
+ * Describes the enum stator.v1.PrefillPhase.
+ */
+export const PrefillPhaseSchema = /*@__PURE__*/
+  enumDesc(file_stator_v1_worker, 0);
+
+/**
+ * Phases only move forward. The stream ends in order after COMPUTED; any other end is a failure.
+ *
+ * @generated from enum stator.v1.PrefillPhase
+ */
+export const PrefillPhase = /*@__PURE__*/
+  tsEnum(PrefillPhaseSchema);
 
 /**
  * Describes the enum stator.v1.GrammarKind.
  */
 export const GrammarKindSchema = /*@__PURE__*/
-  enumDesc(file_stator_v1_worker, 0);
+  enumDesc(file_stator_v1_worker, 1);
 
 /**
  * @generated from enum stator.v1.GrammarKind
@@ -184,7 +219,7 @@ export const GrammarKind = /*@__PURE__*/
  * Describes the enum stator.v1.Dialect.
  */
 export const DialectSchema = /*@__PURE__*/
-  enumDesc(file_stator_v1_worker, 1);
+  enumDesc(file_stator_v1_worker, 2);
 
 /**
  * @generated from enum stator.v1.Dialect
