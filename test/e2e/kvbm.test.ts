@@ -224,13 +224,13 @@ describe('KV memory under a working set of four times the cache', () => {
     // The worker dies: what is on disk is known again before anybody asks for it, to the router as well.
     const dead = running.instanceId;
     process.kill(deployment.sidecars[0]!.pid!, 'SIGKILL');
-    await eventually('another worker', async () => {
+    const reborn = async (): Promise<true | null> => {
       const [worker] = (await statusOf(deployment).catch(() => null))?.workers ?? [];
       return worker && worker.instanceId !== dead && worker.phase === 'serving' ? true : null;
-    });
+    };
+    await eventually('another worker', reborn, 60_000);
     await workersServing(deployment, 1);
-    const reborn = await idleStatus(deployment);
-    const onDisk = reborn.tiers.find(({ tier }) => tier === 'disk')!.blocks;
+    const onDisk = (await idleStatus(deployment)).tiers.find(({ tier }) => tier === 'disk')!.blocks;
     expect(onDisk).toBeGreaterThan(cacheBlocks);
     // Blocks whose beginnings are in the object store alone are found when a prompt asks.
     const index = await eventually('the index to hear of the disk', async () => {
