@@ -161,7 +161,9 @@ export class Pull {
         this.#stopped();
         const { fault, message } = answer.value;
         const name = isTransferFault(fault) ? fault : 'protocol';
-        if (fault !== '') this.#fail(new TransferFault(name, `told by the peer: ${message}`));
+        const told = new TransferFault(name, `told by the peer: ${message}`);
+        // What it said had arrived before that counts.
+        if (fault !== '') void Promise.allSettled(this.#checks).then(() => this.#fail(told));
       } else if (answer.case === 'arrived') {
         for (const { index, checksum } of answer.value.blocks) {
           if (begun.window === null)

@@ -17,7 +17,7 @@ const source = await SourceEnd.open({
   capacityBlocks: Number(count),
   // Elsewhere memory has huge pages.
   shared: backend === 'shm',
-  open: openOnly(backend, library),
+  open: openOnly(backend, library || undefined),
 });
 const blocks = blocksOfWord('b'.repeat(Number(count)));
 source.blocks.putRandom(blocks);

@@ -217,7 +217,7 @@ async function main(): Promise<void> {
   });
   const checksums = nativeXxh3 ? 'libxxhash' : 'wasm';
   if (args.json) {
-    const command = `npm run bench:transfer -- ${process.argv.slice(2).join(' ')}`.trim();
+    const command = 'npm run bench:transfer -- --json';
     const date = new Date().toISOString().slice(0, 10);
     console.log(JSON.stringify({ command, date, versions: versions(), checksums, sizes, disk }, null, 2));
     return;
