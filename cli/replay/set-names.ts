@@ -51,6 +51,7 @@ const NOT_HERE: ReadonlySet<string> = new Set<SettingName>([
   'disaggPolicy',
   'disaggIslTokens',
   'disaggIslRatio',
+  'remotePrefillTimeoutMs',
   'prefillBusyThreshold',
   'decodeBusyThreshold',
   'maxLocalPrefillLength',

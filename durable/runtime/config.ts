@@ -220,6 +220,11 @@ export const SETTINGS = {
     'isl_bounding: with fewer tokens to compute, and below disagg_isl_ratio, a prompt stays with its decode worker.',
   ),
   disaggIslRatio: setting(weight, 0.7, 'The share of the prompt that goes with disagg_isl_tokens.'),
+  remotePrefillTimeoutMs: setting(
+    count,
+    LIMITS.remotePrefillStallMs,
+    'A decode worker computes a prompt itself when its prefill worker has shown no progress for so long.',
+  ),
   prefillBusyThreshold: setting(
     orOff(weight),
     'off',

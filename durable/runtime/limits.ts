@@ -292,11 +292,12 @@ export const LIMITS = {
   kvbmTrimmedObjects: 10_000,
   kvbmLookupBlocks: 16,
 
-  /** Transfers between workers: blocks of one pull, blocks that a reader has asked for and not got, those that a source prepares
+  /** Transfers between workers: blocks of one pull, blocks (and their bytes) that a reader has asked for and not got, those that a source prepares
       ahead of the one it pushes, bytes pushed at once, readers at once, peers that connections are kept to. */
   transferBlocks: 65_536,
-  transferAskedBlocks: 64,
-  transferAheadBlocks: 16,
+  transferAskedBlocks: 512,
+  transferAskedBytes: 64 * 1024 * 1024,
+  transferAheadBlocks: 64,
   transferPushBytes: 4 * 1024 * 1024,
   transferGrants: 256,
   transferPeers: 64,
@@ -312,9 +313,11 @@ export const LIMITS = {
   transferQuarantineMs: 60_000,
   /** What a backend says of itself or of a window. */
   transferMetadataBytes: 256 * 1024,
+  /** Read from a connection at once: longer reads hold up what comes meanwhile. */
+  transferReadBytes: 512 * 1024,
   /** Mapped windows of other processes; blocks up to this size are copied and summed where the loop runs. */
   transferMappings: 64,
-  transferSyncBytes: 256 * 1024,
+  transferSyncBytes: 1024 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,

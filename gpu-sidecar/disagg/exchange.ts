@@ -4,7 +4,6 @@
  */
 
 import type { Settings } from '../../durable/runtime/config.ts';
-import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Metrics } from '../../durable/runtime/metrics.ts';
 import { wasmBlockHasher } from '../engines/wasm-hasher.ts';
 import type { KvBlockManager } from '../kvbm/manager.ts';
@@ -89,7 +88,7 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
     hasher: wasmBlockHasher,
     blockSizeTokens: settings.blockSize,
     timers,
-    stallMs: LIMITS.remotePrefillStallMs,
+    stallMs: settings.remotePrefillTimeoutMs,
     metrics: remotePrefillMetrics(metrics),
   });
   return {

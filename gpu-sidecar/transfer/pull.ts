@@ -11,6 +11,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { BlockIdentity } from '../kvbm/block.ts';
+import { blockBytes } from '../kvbm/layout.ts';
 import { blockChecksumAside } from '../kvbm/tiers/checksum.ts';
 import { type PullAnswer, type PullRequest, PullRequestSchema } from '../proto/gen/stator/v1/kv_pb.js';
 import type { Timers } from '../timers.ts';
@@ -46,6 +47,8 @@ export class Pull {
   readonly #ending = Promise.withResolvers<never>();
   /** The next block to ask for. */
   #next = 0;
+  /** Blocks that may be on their way at once. */
+  readonly #mostAsked: number;
   /** Blocks that are being compared. */
   readonly #checks = new Set<Promise<void>>();
   #noRoom = false;
@@ -59,6 +62,8 @@ export class Pull {
 
   constructor(parts: PullParts) {
     this.#parts = parts;
+    const fit = Math.floor(LIMITS.transferAskedBytes / blockBytes(parts.receiver.layout));
+    this.#mostAsked = Math.min(Math.max(fit, 2), LIMITS.transferAskedBlocks);
     this.#ending.promise.catch(() => {});
     parts.signal.addEventListener('abort', this.#abort, { once: true });
   }
@@ -144,8 +149,8 @@ export class Pull {
     heard();
     const advance = () => {
       if (over) return;
-      const wanted = this.#reserve();
-      this.#ask(wanted, begun);
+      // Many at a time: a message for each would cost more than the block.
+      if (this.#receiving.size <= this.#mostAsked / 2) this.#ask(this.#reserve(), begun);
       if (this.#receiving.size === 0 && this.#checks.size === 0) all.resolve();
     };
     stream.on('data', ({ answer }: PullAnswer) => {
@@ -156,7 +161,9 @@ export class Pull {
         this.#stopped();
         const { fault, message } = answer.value;
         const name = isTransferFault(fault) ? fault : 'protocol';
-        if (fault !== '') this.#fail(new TransferFault(name, `told by the peer: ${message}`));
+        const told = new TransferFault(name, `told by the peer: ${message}`);
+        // What it said had arrived before that counts.
+        if (fault !== '') void Promise.allSettled(this.#checks).then(() => this.#fail(told));
       } else if (answer.case === 'arrived') {
         for (const { index, checksum } of answer.value.blocks) {
           if (begun.window === null)
@@ -215,7 +222,7 @@ export class Pull {
   #reserve(): Wanted[] {
     const { blocks, receiver } = this.#parts;
     const wanted: Wanted[] = [];
-    while (this.#next < blocks.length && this.#receiving.size < LIMITS.transferAskedBlocks && !this.#noRoom) {
+    while (this.#next < blocks.length && this.#receiving.size < this.#mostAsked && !this.#noRoom) {
       const receiving = receiver.receive(blocks[this.#next]!);
       if (receiving === null) this.#noRoom = true;
       else {

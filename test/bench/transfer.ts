@@ -2,12 +2,14 @@
  * `npm run bench:transfer`: how fast KV blocks move from one process to another, per backend and block size, against copying the same
  * blocks inside one process (memcpy) in the same run.
  *
- * A pull is whole: metadata, grant, every block written by the source into the reader's slots, compared with its checksum there and
- * taken. Rounds of memcpy and of each backend take turns; the median counts. `raw` is the best round. The source is a process of
- * its own, on this machine; the event loop's longest turn is the reader's. Then the disk tier against a plain file (transfer-disk.ts).
+ * `gb_per_s` is the backend alone: the source writes every block into the reader's slots. The whole pull adds metadata, grant, what
+ * is said over gRPC, and comparing each block with its checksum. Rounds of memcpy and of each backend take turns; the median counts. The source is a process of its own, on this machine;
+ * CPU is that of both processes, the longest turn that of the reader's event loop. Then the disk tier against a plain file
+ * (transfer-disk.ts).
  */
 
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -15,10 +17,12 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { HostArena } from '../../gpu-sidecar/kvbm/tiers/host-arena.ts';
 import { nativeXxh3 } from '../../gpu-sidecar/kvbm/tiers/native-xxh3.ts';
+import { CAPABILITY_BYTES } from '../../gpu-sidecar/transfer/backend.ts';
 import { blocksOfWord } from '../gpu-sidecar/kvbm/named-blocks.ts';
 import { layoutOfBytes } from '../gpu-sidecar/transfer/memory-blocks.ts';
 import { openOnly } from '../gpu-sidecar/transfer/open-only.ts';
 import { ReaderEnd } from '../gpu-sidecar/transfer/transfer-ends.ts';
+import { cpuSum } from './process-cpu.ts';
 import { measureDisk } from './transfer-disk.ts';
 import { versions } from './versions.ts';
 
@@ -60,20 +64,23 @@ async function openPair(backend: string, blockBytes: number, count: number) {
     child.stdin.end();
     if (child.exitCode === null) await once(child, 'exit');
   };
-  const said = await Promise.race([
-    once(createInterface({ input: child.stdout }), 'line'),
-    once(child, 'exit').then(() => [null]),
-  ]);
-  if (said[0] === null) throw new Error(`the source for ${backend} does not start`);
-  const { address } = JSON.parse(String(said[0])) as { address: string };
+  const lines = createInterface({ input: child.stdout });
+  const hear = async <T>(): Promise<T> => {
+    const [line] = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => [null])]);
+    if (line === null) throw new Error(`the source for ${backend} has ended`);
+    return JSON.parse(String(line)) as T;
+  };
+  const { address, announced } = await hear<{ address: string; announced: string }>();
   try {
     const reader = await ReaderEnd.open({
       layout: layoutOfBytes(blockBytes),
       capacityBlocks: count,
       open: openOnly(backend, library),
+      shared: backend === 'shm',
     });
     const blocks = blocksOfWord('b'.repeat(count));
     return {
+      pid: child.pid!,
       /** Milliseconds of one whole pull. */
       async pull(): Promise<number> {
         reader.blocks.clear();
@@ -83,6 +90,29 @@ async function openPair(backend: string, blockBytes: number, count: number) {
         if (result.fault || result.backend !== backend || result.bytes !== blockBytes * count)
           throw new Error(`a pull by ${backend} ended with ${result.blocks} blocks: ${result.message}`);
         return ms;
+      },
+      /** Milliseconds of the backend alone: the source writes every block, nothing is said or compared. */
+      async push(): Promise<number> {
+        const window = await reader.backend.offer(Buffer.from(announced, 'base64'));
+        if (window === null) throw new Error(`${backend} does not lead to its own machine`);
+        const capability = randomBytes(CAPABILITY_BYTES);
+        for (let index = 0; index < count; index++) {
+          window.expect(index, { slot: index, bytes: reader.blocks.arena.block(index) });
+        }
+        const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+        const line = { window: base64(window.description), capability: base64(capability) };
+        const answer = hear<{ ms: number }>();
+        child.stdin.write(`${JSON.stringify(line)}\n`);
+        // The source must know the capability before it is shown.
+        if (backend === 'tcp') await new Promise((resolve) => setTimeout(resolve, 20));
+        const fromMs = performance.now();
+        await window.begin(capability, NEVER);
+        const { ms } = await answer;
+        for (let index = 0; index < count; index++) await window.arrived(index);
+        const arrivedMs = performance.now() - fromMs;
+        await window.close(true);
+        // tcp has the source wait for the reader, and buffers at the end: there the reader's time counts.
+        return backend === 'tcp' ? arrivedMs : ms;
       },
       async close() {
         await reader[Symbol.asyncDispose]();
@@ -118,7 +148,7 @@ function memcpyOf(blockBytes: number, count: number) {
 }
 
 async function measureSize(blockBytes: number, names: readonly string[]) {
-  const count = Math.max(4, Math.floor(Number(args.total) / blockBytes));
+  const count = Math.max(8, Math.floor(Number(args.total) / blockBytes));
   const bytes = count * blockBytes;
   const memcpy = memcpyOf(blockBytes, count);
   const copies: number[] = [];
@@ -133,15 +163,25 @@ async function measureSize(blockBytes: number, names: readonly string[]) {
   }
   const rounds = new Map([...pairs.keys()].map((name) => [name, [] as number[]]));
   const longestTurns = new Map<string, number>();
-  for (const { pull } of pairs.values()) await pull();
+  const cpuSeconds = new Map<string, number>();
+  const pushes = new Map([...pairs.keys()].map((name) => [name, [] as number[]]));
+  for (const { pull, push } of pairs.values()) {
+    await pull();
+    await push();
+  }
   memcpy.copy();
   for (let i = 0; i < Number(args.rounds); i++) {
-    for (const [name, { pull }] of pairs) {
+    for (const [name, { pid, pull, push }] of pairs) {
+      pushes.get(name)!.push(gbPerS(bytes, await push()));
       copies.push(gbPerS(bytes, memcpy.copy()));
       const delay = monitorEventLoopDelay({ resolution: 1 });
       delay.enable();
+      const before = cpuSum([process.pid, pid]);
       rounds.get(name)!.push(gbPerS(bytes, await pull()));
+      const { user, system } = cpuSum([process.pid, pid]);
       delay.disable();
+      const cpu = user + system - before.user - before.system;
+      cpuSeconds.set(name, (cpuSeconds.get(name) ?? 0) + cpu);
       longestTurns.set(name, Math.max(longestTurns.get(name) ?? 0, delay.max / 1e6));
     }
   }
@@ -152,9 +192,11 @@ async function measureSize(blockBytes: number, names: readonly string[]) {
     [...rounds].map(([name, each]) => [
       name,
       {
-        gb_per_s: round(median(each)),
-        best_gb_per_s: round(Math.max(...each)),
-        of_memcpy: round(median(each) / memcpyGbPerS),
+        gb_per_s: round(median(pushes.get(name)!)),
+        of_memcpy: round(median(pushes.get(name)!) / memcpyGbPerS),
+        whole_pull_gb_per_s: round(median(each)),
+        whole_pull_of_memcpy: round(median(each) / memcpyGbPerS),
+        cpu_s_per_gb: round(cpuSeconds.get(name)! / ((each.length * bytes) / 1e9)),
         longest_turn_ms: round(longestTurns.get(name)!),
       },
     ]),
@@ -175,7 +217,7 @@ async function main(): Promise<void> {
   });
   const checksums = nativeXxh3 ? 'libxxhash' : 'wasm';
   if (args.json) {
-    const command = `npm run bench:transfer -- ${process.argv.slice(2).join(' ')}`.trim();
+    const command = 'npm run bench:transfer -- --json';
     const date = new Date().toISOString().slice(0, 10);
     console.log(JSON.stringify({ command, date, versions: versions(), checksums, sizes, disk }, null, 2));
     return;

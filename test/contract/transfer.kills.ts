@@ -33,7 +33,9 @@ function start(script: string, ...args: string[]): ChildProcess {
 }
 
 async function firstLine(child: ChildProcess): Promise<string> {
-  const [line] = await once(createInterface({ input: child.stdout! }), 'line');
+  const lines = createInterface({ input: child.stdout! });
+  const [line] = await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => [null])]);
+  if (line === null) throw new Error('the other process does not start');
   return String(line);
 }
 

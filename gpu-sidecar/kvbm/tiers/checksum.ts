@@ -21,7 +21,7 @@ let turn = 0;
  */
 export function blockChecksumAside(hash: bigint, bytes: Uint8Array): Promise<bigint> {
   const native = nativeXxh3;
-  if (native === null || bytes.length <= LIMITS.transferSyncBytes)
+  if (native === null || bytes.length < LIMITS.transferSyncBytes)
     return Promise.resolve(blockChecksum(hash, bytes));
   const lane = turn++ % LANES.length;
   const sum = LANES[lane]!.then(() => native.sumAside(bytes, hash));

@@ -9,7 +9,7 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeRecord, encodeRecord, RECORD_BYTES } from './block-record.ts';
-import { blockChecksum } from './checksum.ts';
+import { blockChecksumAside } from './checksum.ts';
 import { FolderLock } from './folder-lock.ts';
 import { preallocate } from './preallocate.ts';
 import { type BlockDescription, TierFault, type TierStore } from './tier-store.ts';
@@ -80,7 +80,7 @@ export class DiskStore implements TierStore {
       if (bytesRead === 0) throw new TierFault('short_read', `slot ${slot} has ${at} bytes`);
       at += bytesRead;
     }
-    if (blockChecksum(described.identity.hash, into) !== described.checksum)
+    if ((await blockChecksumAside(described.identity.hash, into)) !== described.checksum)
       throw new TierFault('checksum', `the bytes in slot ${slot} are not those that were written`);
     return described.checksum;
   }

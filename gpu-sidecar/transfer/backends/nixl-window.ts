@@ -21,6 +21,7 @@ export class NixlWindow implements Window {
   readonly #heard = new Set<number>();
   #key: string | null = null;
   #closed = false;
+  #listening: Promise<void> | null = null;
 
   constructor(parts: Parts) {
     this.description = parts.description;
@@ -41,11 +42,9 @@ export class NixlWindow implements Window {
   }
 
   async arrived(index: number): Promise<void> {
-    for (;;) {
-      if (this.#heard.delete(index)) return;
+    while (!this.#heard.delete(index)) {
       if (this.#closed) throw new TransferFault('aborted');
-      this.#parts.hear();
-      if (!this.#heard.has(index)) await new Promise((resolve) => setImmediate(resolve));
+      await this.#listen();
     }
   }
 
@@ -53,5 +52,14 @@ export class NixlWindow implements Window {
     this.#closed = true;
     if (this.#key) this.#parts.windows.delete(this.#key);
     return acknowledged ? Promise.resolve() : this.#parts.writersGone();
+  }
+
+  /** Looks once in a turn of the event loop, however many wait. */
+  #listen(): Promise<void> {
+    this.#listening ??= new Promise((resolve) => setImmediate(resolve)).then(() => {
+      this.#listening = null;
+      if (!this.#closed) this.#parts.hear();
+    });
+    return this.#listening;
   }
 }

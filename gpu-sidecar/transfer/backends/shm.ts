@@ -88,38 +88,44 @@ class ShmPusher implements Pusher {
     this.#copy = copy;
   }
 
-  async push(blocks: readonly OutgoingBlock[]): Promise<void> {
-    const copies = blocks.map(async ({ served, slot }) => {
-      if (this.#signal.aborted) return;
-      const start = slot * this.#blockBytes;
-      if (served.bytes.length !== this.#blockBytes || start + this.#blockBytes > this.#window.bytes.length)
-        throw new TransferFault('protocol', `slot ${slot} is not in the window`);
-      await this.#copy(this.#window.bytes.subarray(start, start + this.#blockBytes), served.bytes);
-    });
-    this.#writing = Promise.allSettled(copies);
-    await this.#writing;
-    // Every copy has ended: now it may be told that one was not made.
-    await Promise.all(copies);
-    if (this.#signal.aborted) throw this.#signal.reason ?? new TransferFault('aborted');
+  push(blocks: readonly OutgoingBlock[]): Promise<void> {
+    const writing = this.#push(blocks);
+    this.#writing = writing.catch(() => {});
+    return writing;
   }
 
   async close(): Promise<void> {
     await this.#writing;
     this.#window[Symbol.dispose]();
   }
+
+  /** One after the other: small ones are copied here, and others get their turn of the event loop now and then. */
+  async #push(blocks: readonly OutgoingBlock[]): Promise<void> {
+    let copied = 0;
+    for (const { served, slot } of blocks) {
+      if (this.#signal.aborted) throw this.#signal.reason ?? new TransferFault('aborted');
+      const start = slot * this.#blockBytes;
+      if (served.bytes.length !== this.#blockBytes || start + this.#blockBytes > this.#window.bytes.length)
+        throw new TransferFault('protocol', `slot ${slot} is not in the window`);
+      const to = this.#window.bytes.subarray(start, start + this.#blockBytes);
+      copied += to.length;
+      if (to.length > LIMITS.transferSyncBytes) await this.#copy(to, served.bytes);
+      else {
+        to.set(served.bytes);
+        if (copied % LIMITS.transferSyncBytes < to.length)
+          await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+    if (this.#signal.aborted) throw this.#signal.reason ?? new TransferFault('aborted');
+  }
 }
 
-/** Small blocks at once, large ones on a thread of libuv's pool, where the event loop does not wait for them. */
+/** On a thread of libuv's pool, where the event loop does not wait for it. */
 function copyAside(): Copy {
   const pointer = koffi.pointer('uint8');
   const memcpy = koffi.load('libc.so.6').func('memcpy', pointer, [pointer, pointer, 'size_t']);
-  return (to, from) => {
-    if (from.length <= LIMITS.transferSyncBytes) {
-      to.set(from);
-      return Promise.resolve();
-    }
-    return new Promise((resolve, reject) => {
+  return (to, from) =>
+    new Promise((resolve, reject) => {
       memcpy.async(to, from, from.length, (error: Error | null) => (error ? reject(error) : resolve()));
     });
-  };
 }

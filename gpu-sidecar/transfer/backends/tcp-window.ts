@@ -3,7 +3,7 @@
  * its slot (`onread` with a buffer chosen per read). A slow reader stops reading, and TCP stops the source.
  */
 
-import { connect, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import type { FleetTls } from '../../tls/fleet-tls.ts';
@@ -36,11 +36,13 @@ export class TcpWindow implements Window {
 
   begin(capability: Uint8Array, signal: AbortSignal): Promise<void> {
     const onread = {
-      buffer: () => this.#filling.subarray(this.#filled),
+      buffer: () => this.#filling.subarray(this.#filled, this.#filled + LIMITS.transferReadBytes),
       callback: (count: number) => this.#read(count),
     };
     return new Promise((resolve, reject) => {
+      let there = false;
       const connected = () => {
+        there = true;
         socket.setTimeout(0);
         socket.write(encodeHello(capability));
         resolve();
@@ -54,7 +56,7 @@ export class TcpWindow implements Window {
       const socket =
         tls === null
           ? connect(where, connected)
-          : connectTls({ ...where, ca: tls.ca, cert: tls.cert, key: tls.key }, connected);
+          : connectTls({ ...where, servername: isIP(where.host) ? '' : where.host, ...tls }, connected);
       this.#socket = socket;
       socket.setTimeout(LIMITS.transferConnectMs, () =>
         lose(
@@ -62,7 +64,7 @@ export class TcpWindow implements Window {
         ),
       );
       socket.on('error', (error) =>
-        lose(new TransferFault(socket.connecting ? 'unreachable' : 'reset', error.message, error)),
+        lose(new TransferFault(there ? 'reset' : 'unreachable', error.message, error)),
       );
       socket.on('end', () => lose(this.#endedEarly()));
       socket.on('close', () => lose(this.#endedEarly()));

@@ -16,8 +16,8 @@ import type {
 } from '../../../gpu-sidecar/transfer/blocks.ts';
 import { bytesOf } from '../kvbm/named-blocks.ts';
 
-const arenaOf = (layout: BlockLayout, capacityBlocks: number) =>
-  new HostArena({ capacityBlocks, blockBytes: blockBytes(layout), shared: true });
+const arenaOf = (layout: BlockLayout, capacityBlocks: number, shared: boolean) =>
+  new HostArena({ capacityBlocks, blockBytes: blockBytes(layout), shared });
 
 /** A layout whose blocks have this many bytes. */
 export const layoutOfBytes = (bytes: number): BlockLayout => ({
@@ -46,9 +46,9 @@ export class MemoryServer implements BlockServer {
   readonly #never = new Set<bigint>();
   #changed: (() => void)[] = [];
 
-  constructor(layout: BlockLayout, capacityBlocks: number) {
+  constructor(layout: BlockLayout, capacityBlocks: number, shared = true) {
     this.layout = layout;
-    this.arena = arenaOf(layout, capacityBlocks);
+    this.arena = arenaOf(layout, capacityBlocks, shared);
   }
 
   /** These are in host memory now. */
@@ -131,9 +131,9 @@ export class MemoryReceiver implements BlockReceiver {
   readonly #free: number[];
   readonly #there = new Map<bigint, number>();
 
-  constructor(layout: BlockLayout, capacityBlocks: number) {
+  constructor(layout: BlockLayout, capacityBlocks: number, shared = true) {
     this.layout = layout;
-    this.arena = arenaOf(layout, capacityBlocks);
+    this.arena = arenaOf(layout, capacityBlocks, shared);
     this.#free = Array.from({ length: capacityBlocks }, (_, i) => capacityBlocks - 1 - i);
   }
 

@@ -23,6 +23,8 @@ export interface EndOptions {
   /** The way that blocks move. */
   open: (arena: HostArena, timers: Timers) => Promise<TransferBackend>;
   timers?: Timers;
+  /** Memory that other processes may map; true unless said otherwise. */
+  shared?: boolean;
   tls?: FleetTls | null;
 }
 
@@ -50,14 +52,14 @@ export class SourceEnd implements AsyncDisposable {
   readonly grants: GrantBook;
   readonly counted: (line: string) => number;
   readonly #server: Server;
-  readonly #backend: TransferBackend;
+  readonly backend: TransferBackend;
   address = '';
 
   private constructor(blocks: MemoryServer, backend: TransferBackend, options: SourceOptions) {
     const { metrics, counted } = metricsOf();
     const timers = options.timers ?? systemTimers;
     this.blocks = blocks;
-    this.#backend = backend;
+    this.backend = backend;
     this.counted = counted;
     this.grants = new GrantBook(timers, metrics);
     const source = new BlockSource({
@@ -74,7 +76,7 @@ export class SourceEnd implements AsyncDisposable {
   }
 
   static async open(options: SourceOptions): Promise<SourceEnd> {
-    const blocks = new MemoryServer(options.layout, options.capacityBlocks);
+    const blocks = new MemoryServer(options.layout, options.capacityBlocks, options.shared);
     const backend = await options.open(blocks.arena, options.timers ?? systemTimers);
     const end = new SourceEnd(blocks, backend, options);
     const { tls = null } = options;
@@ -95,7 +97,7 @@ export class SourceEnd implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.grants.endAll();
     this.#server.forceShutdown();
-    await this.#backend[Symbol.asyncDispose]();
+    await this.backend[Symbol.asyncDispose]();
   }
 }
 
@@ -103,7 +105,7 @@ export class ReaderEnd implements AsyncDisposable {
   readonly blocks: MemoryReceiver;
   readonly puller: PeerPuller;
   readonly counted: (line: string) => number;
-  readonly #backend: TransferBackend;
+  readonly backend: TransferBackend;
 
   private constructor(
     blocks: MemoryReceiver,
@@ -113,7 +115,7 @@ export class ReaderEnd implements AsyncDisposable {
     const { metrics, counted } = metricsOf();
     this.blocks = blocks;
     this.counted = counted;
-    this.#backend = backend;
+    this.backend = backend;
     this.puller = new PeerPuller({
       instanceId: '00000000000000b2',
       receiver: blocks,
@@ -126,12 +128,12 @@ export class ReaderEnd implements AsyncDisposable {
   }
 
   static async open(options: EndOptions & { fleetToken?: string }): Promise<ReaderEnd> {
-    const blocks = new MemoryReceiver(options.layout, options.capacityBlocks);
+    const blocks = new MemoryReceiver(options.layout, options.capacityBlocks, options.shared);
     return new ReaderEnd(blocks, await options.open(blocks.arena, options.timers ?? systemTimers), options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.puller.close();
-    await this.#backend[Symbol.asyncDispose]();
+    await this.backend[Symbol.asyncDispose]();
   }
 }
