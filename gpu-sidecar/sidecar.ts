@@ -13,6 +13,7 @@ import { StatorError } from '../durable/runtime/errors.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
 import { Metrics } from '../durable/runtime/metrics.ts';
+import { gpuMetrics } from './cuda/gpu-metrics.ts';
 import type { Engine } from './engines/engine.ts';
 import { FleetClient } from './fleet/client.ts';
 import { Outbox } from './fleet/outbox.ts';
@@ -154,6 +155,8 @@ export class Sidecar {
 
   #makeWorker(events: WorkerEvents, progress: ProgressBook): Worker {
     const metrics = new Metrics({ prefix: this.#settings.settings.metricsPrefix });
+    const counted = workerMetrics(metrics);
+    gpuMetrics(metrics, { library: this.#settings.settings.nvmlLibrary, clock: preciseClock });
     return {
       instanceId: this.#addresses.instance,
       engine: this.#engine,
@@ -164,7 +167,7 @@ export class Sidecar {
       clock: preciseClock,
       timers: systemTimers,
       limits: workerLimits,
-      metrics: workerMetrics(metrics),
+      metrics: counted,
       records: platformRecords({
         platformUrl: this.#settings.platformUrl,
         fleetToken: this.#settings.settings.fleetToken,

@@ -257,6 +257,12 @@ export const LIMITS = {
   kvbmTrimmedObjects: 10_000,
   kvbmLookupBlocks: 16,
 
+  /** GPUs: how often in turn after turn the driver is asked whether work has ended, and the pause between questions after that. */
+  gpuQuickPolls: 256,
+  gpuPollMs: 1,
+  /** How long figures of GPUs are told again before NVML is asked anew. */
+  gpuFiguresMs: 1_000,
+
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,

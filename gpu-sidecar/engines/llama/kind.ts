@@ -37,8 +37,9 @@ const count = z.coerce.number().int().min(1);
 const EXTRA = z.object({
   /** More than one is slower on a busy host. */
   threads: count.max(256).default(1),
-  /** Layers on the GPU; needs a library with a GPU backend. */
+  /** Layers on the GPU: `library-place.ts` says what that needs. */
   gpuLayers: z.coerce.number().int().min(0).default(0),
+  cudaLibrary: z.string().default(''),
   maxNumSeqs: count.max(128).default(32),
   maxNumBatchedTokens: count.max(4_096).default(512),
   /** Blocks of the KV cache; default: four contexts, at most 3,072 tokens, and one context at least (attention spans the whole cache). */
@@ -60,7 +61,7 @@ export const llamaKind: EngineKind = {
     const path = options.modelPath || BUILT_IN_MODEL_PATH;
     const header = await readGgufHeader(path);
     const facts = modelFacts(header);
-    const llama = loadLlama();
+    const llama = loadLlama(extra);
     const floats = floatKind(header);
     const expand = floats === 'f16' && header.fileBytes <= LIMITS.ggufExpandBytes;
     const { gpuLayers } = extra;
@@ -68,7 +69,9 @@ export const llamaKind: EngineKind = {
       ? await loadExpanded(llama, { header, gpuLayers })
       : await LlamaModel.load(llama, { path, gpuLayers });
     try {
-      return build({ options, extra, header, facts, model, exact: expand || floats === 'f32' });
+      // On a GPU nobody has measured whether tokens depend on the batch.
+      const exact = gpuLayers === 0 && (expand || floats === 'f32');
+      return build({ options, extra, header, facts, model, exact });
     } catch (thrown) {
       model.free();
       throw thrown;
