@@ -262,6 +262,32 @@ export const LIMITS = {
   gpuPollMs: 1,
   /** How long figures of GPUs are told again before NVML is asked anew. */
   gpuFiguresMs: 1_000,
+  /** Windows of device memory that a worker has for pulls by cuda-ipc, those included whose source fell silent. */
+  gpuWindows: 16,
+
+  /** Transfers between workers: blocks of one pull, blocks that a reader has asked for and not got, those that a source prepares
+      ahead of the one it pushes, bytes pushed at once, readers at once, peers that connections are kept to. */
+  transferBlocks: 65_536,
+  transferAskedBlocks: 64,
+  transferAheadBlocks: 16,
+  transferPushBytes: 4 * 1024 * 1024,
+  transferGrants: 256,
+  transferPeers: 64,
+  /** A grant whose reader is silent; a silent source; how often a waiting source says that it lives; a call or connection to be made. */
+  transferLeaseMs: 10_000,
+  transferSilenceMs: 5_000,
+  transferBeatMs: 1_000,
+  transferConnectMs: 3_000,
+  /** How long a reader waits to be told that nothing is written any more, and how often it looks whether a silent source has died;
+      over a network, when a slot that a lost source might have written is given back all the same. */
+  transferStopMs: 1_000,
+  transferDeadCheckMs: 250,
+  transferQuarantineMs: 60_000,
+  /** What a backend says of itself or of a window. */
+  transferMetadataBytes: 256 * 1024,
+  /** Mapped windows of other processes; blocks up to this size are copied and summed where the loop runs. */
+  transferMappings: 64,
+  transferSyncBytes: 256 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,

@@ -1,25 +1,42 @@
 /**
- * The native gRPC face (HTTP/2): the Worker service on the same methods as HTTP/1.1, and KvIndex.
+ * The native gRPC face (HTTP/2): the Worker service on the same methods as HTTP/1.1, KvIndex, and KvTransfer where the engine
+ * has KV memory.
  * Every call wants the fleet token in `authorization`.
  */
 
 import type { DescMessage, MessageShape } from '@bufbuild/protobuf';
-import { Server, type ServerUnaryCall, type ServerWritableStream, type sendUnaryData } from '@grpc/grpc-js';
+import {
+  Server,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type sendUnaryData,
+} from '@grpc/grpc-js';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { HttpBodySchema } from '../proto/gen/google/api/httpbody_pb.js';
-import { KvIndexAnswerSchema, KvIndexQuerySchema } from '../proto/gen/stator/v1/kv_pb.js';
+import {
+  KvIndexAnswerSchema,
+  KvIndexQuerySchema,
+  PullAnswerSchema,
+  PullRequestSchema,
+  TransferMetadataRequestSchema,
+  TransferMetadataResponseSchema,
+} from '../proto/gen/stator/v1/kv_pb.js';
 import { GenerateRequestSchema } from '../proto/gen/stator/v1/worker_pb.js';
+import type { BlockSource } from '../transfer/source.ts';
 import type { Bearer } from './bearer.ts';
 import { decoder, encoder } from './grpc-codec.ts';
 import { grpcStatus } from './grpc-error.ts';
 import { type GenerateStream, GrpcSink } from './grpc-sink.ts';
 import { generate } from './methods/generate.ts';
 import { queryKvIndex } from './methods/kv-index.ts';
+import { servePull } from './methods/kv-transfer.ts';
 import { UNARY_METHODS, type UnaryMethod } from './methods/unary.ts';
 import type { Worker } from './worker.ts';
 
 const WORKER = '/stator.v1.Worker/';
 const KV_INDEX = '/stator.v1.KvIndex/';
+const KV_TRANSFER = '/stator.v1.KvTransfer/';
 
 /** Not listening yet: the caller binds it. */
 export function createGrpcServer(worker: Worker, bearer: Bearer): Server {
@@ -37,6 +54,20 @@ export function createGrpcServer(worker: Worker, bearer: Bearer): Server {
     sendAll(stream, queryKvIndex(worker, stream.request)),
   );
   return server;
+}
+
+/** Other workers may have blocks of this one. */
+export function serveKvTransfer(server: Server, bearer: Bearer, source: BlockSource): void {
+  const register = registrar(server, bearer);
+  const metadata = {
+    input: TransferMetadataRequestSchema,
+    output: TransferMetadataResponseSchema,
+    run: () => source.metadata(),
+  };
+  register.unary(`${KV_TRANSFER}Metadata`, metadata, null);
+  register.duplex(`${KV_TRANSFER}Pull`, PullRequestSchema, PullAnswerSchema, (stream) =>
+    servePull(source, stream),
+  );
 }
 
 function serveGenerate(worker: Worker, stream: GenerateStream): void {
@@ -80,7 +111,13 @@ function registrar(server: Server, bearer: Bearer) {
     return new StatorError('invalid_api_key', 'the fleet token is missing or wrong');
   };
   return {
-    unary(path: string, method: UnaryMethod, worker: Worker): void {
+    unary<Context>(
+      path: string,
+      method: Pick<UnaryMethod, 'input' | 'output'> & {
+        run(context: Context, request: never, gone: AbortSignal): ReturnType<UnaryMethod['run']>;
+      },
+      context: Context,
+    ): void {
       const handler = async (
         call: ServerUnaryCall<never, MessageShape<DescMessage>>,
         done: sendUnaryData<MessageShape<DescMessage>>,
@@ -90,7 +127,7 @@ function registrar(server: Server, bearer: Bearer) {
         try {
           const refusal = unauthenticated(call);
           if (refusal !== null) throw refusal;
-          done(null, await method.run(worker, call.request, gone.signal));
+          done(null, await method.run(context, call.request, gone.signal));
         } catch (thrown) {
           done(grpcStatus(toStatorError(thrown)));
         }
@@ -115,6 +152,25 @@ function registrar(server: Server, bearer: Bearer) {
         }
       };
       server.register(path, handler, encoder(output), decoder(input), 'serverStream');
+    },
+    duplex<In extends DescMessage, Out extends DescMessage>(
+      path: string,
+      input: In,
+      output: Out,
+      serve: (stream: ServerDuplexStream<MessageShape<In>, MessageShape<Out>>) => Promise<void>,
+    ): void {
+      const handler = async (
+        stream: ServerDuplexStream<MessageShape<In>, MessageShape<Out>>,
+      ): Promise<void> => {
+        try {
+          const refusal = unauthenticated(stream);
+          if (refusal !== null) throw refusal;
+          await serve(stream);
+        } catch (thrown) {
+          stream.emit('error', grpcStatus(toStatorError(thrown)));
+        }
+      };
+      server.register(path, handler, encoder(output), decoder(input), 'bidi');
     },
   };
 }

@@ -1,8 +1,30 @@
 /**
  * XXH3-64 of a block's bytes, seeded with its sequence hash: right bytes under a wrong name are found out as surely as flipped
- * bits. By the wasm module that names blocks; native crc32 of node:zlib was measured slower (docs/decisions/0014).
+ * bits. By the system's libxxhash where there is one, else by the wasm module that names blocks; native crc32 of node:zlib was
+ * measured slower than either (docs/decisions/0014, 0016).
  */
 
 import { xxh3 } from '#wasm/tokens';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
+import { nativeXxh3 } from './native-xxh3.ts';
 
-export const blockChecksum = (hash: bigint, bytes: Uint8Array): bigint => xxh3(bytes, hash);
+export const blockChecksum = (hash: bigint, bytes: Uint8Array): bigint =>
+  nativeXxh3 === null ? xxh3(bytes, hash) : nativeXxh3.sum(bytes, hash);
+
+/** Threads of libuv's pool that sum at a time; the others are the engine's and the disk's. */
+const LANES: Promise<unknown>[] = [Promise.resolve(), Promise.resolve()];
+let turn = 0;
+
+/**
+ * The same without standing in the way of the event loop, where the block is large and the system can. The bytes must stay as
+ * they are until it has settled.
+ */
+export function blockChecksumAside(hash: bigint, bytes: Uint8Array): Promise<bigint> {
+  const native = nativeXxh3;
+  if (native === null || bytes.length <= LIMITS.transferSyncBytes)
+    return Promise.resolve(blockChecksum(hash, bytes));
+  const lane = turn++ % LANES.length;
+  const sum = LANES[lane]!.then(() => native.sumAside(bytes, hash));
+  LANES[lane] = sum.catch(() => {});
+  return sum;
+}
