@@ -6,7 +6,16 @@ import { defineCommand } from 'citty';
 import { PROJECT_ROOT } from '../paths.ts';
 
 /** What is measured: `test/bench/<name>.ts`. The first is the default. */
-const PROGRAMS = ['serving', 'index', 'parsers', 'grammar', 'router', 'policy', 'kvbm-eviction'] as const;
+const PROGRAMS = [
+  'serving',
+  'index',
+  'parsers',
+  'grammar',
+  'router',
+  'policy',
+  'kvbm-eviction',
+  'transfer',
+] as const;
 
 export const bench = defineCommand({
   meta: {

@@ -114,6 +114,16 @@ export const SETTINGS = {
     'Transfers between two tiers at a time.',
   ),
   kvbmMaxTransferBatchSize: setting(count.max(1024), LIMITS.kvbmBatchBlocks, 'KV blocks in one transfer.'),
+  transferBackends: setting(
+    z.string().regex(/^$|^[a-z-]+(,[a-z-]+)*$/, 'wants names with commas between them'),
+    '',
+    'How KV blocks move between workers, in order of preference: cuda-ipc, shm, nixl, tcp; empty: all there are.',
+  ),
+  nixlLibrary: setting(
+    text,
+    '',
+    'libnixl_capi.so or its folder; empty: the usual places and the Python package nixl-cu12 or nixl-cu13.',
+  ),
   engineSpeedup: setting(weight, 1, 'Divides the simulated time of the mock engine; 0 = no delay.'),
   mockDecodeMs: setting(
     weight,

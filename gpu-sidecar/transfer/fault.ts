@@ -2,7 +2,7 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 
-export const TRANSFER_FAULTS = {
+const TRANSFER_FAULTS = {
   /** No connection to the peer, or it broke. */
   unreachable: 'the peer cannot be reached',
   /** The peer is there and will not: token, no KV memory, too many readers. */

@@ -5,6 +5,8 @@
 
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
+import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Timers } from '../timers.ts';
 
 export const HostProcess = z.strictObject({
   boot: z.string().length(36),
@@ -24,6 +26,24 @@ export const onThisHost = (other: HostProcess, own: HostProcess): boolean => oth
 
 /** Of a process of this host. A zombie has no memory any more, and so does not live. */
 export const isAlive = ({ pid, started }: HostProcess): boolean => startOf(pid) === started;
+
+/**
+ * When this process is sure to write nothing more. On this host: when it is dead. On another: after a time in which a write that
+ * nobody acknowledges has failed.
+ */
+export function whenGone(other: HostProcess | null, own: HostProcess | null, timers: Timers): Promise<void> {
+  return new Promise((resolve) => {
+    if (other === null || own === null || !onThisHost(other, own)) {
+      timers.after(LIMITS.transferQuarantineMs, resolve);
+      return;
+    }
+    const look = () => {
+      if (isAlive(other)) timers.after(LIMITS.transferDeadCheckMs, look);
+      else resolve();
+    };
+    look();
+  });
+}
 
 function startOf(pid: number): string | null {
   const text = readOrNull(`/proc/${pid}/stat`);

@@ -16,21 +16,25 @@ export interface NativeXxh3 {
 export const nativeXxh3: NativeXxh3 | null = open();
 
 function open(): NativeXxh3 | null {
+  const call = load();
+  if (call === null) return null;
+  const native: NativeXxh3 = {
+    sum: (bytes, seed) => BigInt(call(bytes, bytes.length, seed) as bigint | number),
+    sumAside: (bytes, seed) =>
+      new Promise((resolve, reject) => {
+        call.async(bytes, bytes.length, seed, (error: Error | null, sum: bigint | number) =>
+          error ? reject(error) : resolve(BigInt(sum)),
+        );
+      }),
+  };
+  return agrees(native) ? native : null;
+}
+
+function load() {
   for (const name of ['libxxhash.so.0', 'libxxhash.dylib']) {
     try {
-      const call = koffi
-        .load(name)
-        .func('XXH3_64bits_withSeed', 'uint64', [koffi.pointer('uint8'), 'size_t', 'uint64']);
-      const native: NativeXxh3 = {
-        sum: (bytes, seed) => BigInt(call(bytes, bytes.length, seed) as bigint | number),
-        sumAside: (bytes, seed) =>
-          new Promise((resolve, reject) => {
-            call.async(bytes, bytes.length, seed, (error: Error | null, sum: bigint | number) =>
-              error ? reject(error) : resolve(BigInt(sum)),
-            );
-          }),
-      };
-      return agrees(native) ? native : null;
+      const bytes = koffi.pointer('uint8');
+      return koffi.load(name).func('XXH3_64bits_withSeed', 'uint64', [bytes, 'size_t', 'uint64']);
     } catch {
       // Not on this machine.
     }
@@ -39,9 +43,10 @@ function open(): NativeXxh3 | null {
 }
 
 /** Each way of XXH3 by length, seeded. */
-const agrees = (native: NativeXxh3): boolean =>
-  [0, 3, 8, 16, 100, 200, 5_000].every((length) => {
+function agrees(native: NativeXxh3): boolean {
+  return [0, 3, 8, 16, 100, 200, 5_000].every((length) => {
     const bytes = Uint8Array.from({ length }, (_, i) => (i * 31) & 0xff);
     const seed = 0x9e37_79b9_7f4a_7c15n;
     return native.sum(bytes, seed) === xxh3(bytes, seed);
   });
+}

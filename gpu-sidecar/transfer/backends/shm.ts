@@ -13,7 +13,7 @@ import type { HostArena } from '../../kvbm/tiers/host-arena.ts';
 import type { Timers } from '../../timers.ts';
 import type { OutgoingBlock, Pusher, PushGrant, TransferBackend, Window } from '../backend.ts';
 import { TransferFault } from '../fault.ts';
-import { HostProcess, isAlive, onThisHost, ownProcess } from '../host-process.ts';
+import { HostProcess, isAlive, onThisHost, ownProcess, whenGone } from '../host-process.ts';
 import { readOpaque, writeOpaque } from '../opaque.ts';
 import { SlotWindow } from '../slot-window.ts';
 import { type MappedWindow, MappedWindows } from './mapped-window.ts';
@@ -59,7 +59,7 @@ export class ShmBackend implements TransferBackend {
     const { fd, name } = this.#arena.shared!;
     const { blockBytes, bytes } = this.#arena;
     const description = { process: this.#own, fd, name, bytes: bytes.length, blockBytes };
-    return new SlotWindow(writeOpaque(description), () => this.#whenDead(source));
+    return new SlotWindow(writeOpaque(description), () => whenGone(source, this.#own, this.#timers));
   }
 
   async open(description: Uint8Array, grant: PushGrant): Promise<Pusher> {
@@ -71,16 +71,6 @@ export class ShmBackend implements TransferBackend {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#windows.close();
-  }
-
-  #whenDead(source: HostProcess): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => {
-        if (isAlive(source)) this.#timers.after(LIMITS.transferDeadCheckMs, look);
-        else resolve();
-      };
-      look();
-    });
   }
 }
 

@@ -1,0 +1,94 @@
+/**
+ * The disk half of `bench:transfer`: blocks written to and read from the disk tier's store, through the tier (checksums,
+ * records), against a plain copy of as many bytes by the same calls (FileHandle write and read) in the same folder, in turns.
+ */
+
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { BlockIdentity } from '../../gpu-sidecar/kvbm/block.ts';
+import { blockChecksum } from '../../gpu-sidecar/kvbm/tiers/checksum.ts';
+import { DiskStore } from '../../gpu-sidecar/kvbm/tiers/disk-store.ts';
+import { HostArena } from '../../gpu-sidecar/kvbm/tiers/host-arena.ts';
+import type { BlockDescription } from '../../gpu-sidecar/kvbm/tiers/tier-store.ts';
+
+/** As the manager moves them. */
+const AT_ONCE = 4;
+
+export interface DiskFigures {
+  block_bytes: number;
+  blocks: number;
+  rounds: number;
+  tier_gb_per_s: { write: number; read: number };
+  file_gb_per_s: { write: number; read: number };
+  /** Of the medians. */
+  ratio: { write: number; read: number };
+}
+
+type Step = (slot: number) => Promise<unknown>;
+
+export async function measureDisk(options: {
+  blockBytes: number;
+  blocks: number;
+  rounds: number;
+}): Promise<DiskFigures> {
+  const { blockBytes, blocks, rounds } = options;
+  const folder = await mkdtemp(join(tmpdir(), 'stator-bench-'));
+  const arena = new HostArena({ capacityBlocks: 2 * blocks, blockBytes });
+  try {
+    arena.bytes.fill(7);
+    const described = Array.from({ length: blocks }, (_, i) => describe(i, arena.block(i)));
+    const tier = { folder: join(folder, 'tier'), capacityBlocks: blocks, blockBytes, layout: '0'.repeat(16) };
+    const { store } = await DiskStore.open(tier);
+    const file = await open(join(folder, 'plain'), 'w+');
+    const steps: Record<string, Step> = {
+      tierWrite: (i) => store.write(i, described[i]!, arena.block(i)),
+      fileWrite: (i) => file.write(arena.block(i), 0, blockBytes, i * blockBytes),
+      tierRead: (i) => store.read(i, described[i]!, arena.block(blocks + i)),
+      fileRead: (i) => file.read(arena.block(blocks + i), 0, blockBytes, i * blockBytes),
+    };
+    const times: Record<string, number[]> = Object.fromEntries(Object.keys(steps).map((name) => [name, []]));
+    for (let round = 0; round <= rounds; round++) {
+      for (const [name, step] of Object.entries(steps)) {
+        const gbPerS = (blocks * blockBytes) / 1e6 / (await timed(blocks, step));
+        // The first round makes the files and touches the memory.
+        if (round > 0) times[name]!.push(gbPerS);
+      }
+    }
+    await store.close();
+    await file.close();
+    const median = (name: string) => times[name]!.sort((a, b) => a - b)[Math.floor(rounds / 2)]!;
+    const of = (kind: string) => ({
+      write: Number(median(`${kind}Write`).toFixed(2)),
+      read: Number(median(`${kind}Read`).toFixed(2)),
+    });
+    const ratio = (what: string) => Number((median(`tier${what}`) / median(`file${what}`)).toFixed(2));
+    return {
+      block_bytes: blockBytes,
+      blocks,
+      rounds,
+      tier_gb_per_s: of('tier'),
+      file_gb_per_s: of('file'),
+      ratio: { write: ratio('Write'), read: ratio('Read') },
+    };
+  } finally {
+    arena.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function describe(i: number, bytes: Uint8Array): BlockDescription {
+  const identity: BlockIdentity = { hash: BigInt(i + 1), parent: null, tokensHash: 1n, position: i };
+  return { identity, checksum: blockChecksum(identity.hash, bytes) };
+}
+
+/** Milliseconds for all slots, a few at once. */
+async function timed(blocks: number, step: Step): Promise<number> {
+  const fromMs = performance.now();
+  let next = 0;
+  const worker = async () => {
+    while (next < blocks) await step(next++);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return performance.now() - fromMs;
+}
