@@ -65,6 +65,7 @@ export const DRIVER_CALLS = {
   cuMemcpyDtoDAsync_v2: 'CUdeviceptr dstDevice, CUdeviceptr srcDevice, size_t ByteCount, CUstream hStream',
   cuStreamCreate: 'CUstream *phStream, unsigned int Flags',
   cuStreamDestroy_v2: 'CUstream hStream',
+  cuStreamSynchronize: 'CUstream hStream',
   cuStreamWaitEvent: 'CUstream hStream, CUevent hEvent, unsigned int Flags',
   cuEventCreate: 'CUevent *phEvent, unsigned int Flags',
   cuEventRecord: 'CUevent hEvent, CUstream hStream',

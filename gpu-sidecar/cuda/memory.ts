@@ -11,6 +11,8 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import type { CudaContext } from './context.ts';
 import { DRIVER_CONSTANTS } from './driver-declarations.ts';
 
+const NULL_STREAM = 0;
+
 /** A range on the device: what copies and kernels take. */
 export interface DeviceRange {
   readonly bytes: number;
@@ -43,12 +45,16 @@ export class DeviceMemory implements DeviceRange, Disposable {
     return part(this.#address, this.bytes, offset, length);
   }
 
-  /** Copies at once; the process waits (64 KiB: microseconds; the time of the bus for more). */
+  /**
+   * Copies at once; the process waits (microseconds for 64 KiB, the time of the bus for more). The driver returns when it has
+   * taken the bytes and would let streams of our own overtake them, so the null stream, on which it writes them, is waited for.
+   */
   write(from: Uint8Array, offset = 0): void {
     this.context.call('cuMemcpyHtoD_v2', this.addressOf(offset, from.length), from, from.length);
+    this.context.call('cuStreamSynchronize', NULL_STREAM);
   }
 
-  /** Copies at once, after what was queued on no stream of its own; other streams are waited for by their events. */
+  /** Copies at once; what streams are to write first is waited for by their events. */
   read(into: Uint8Array, offset = 0): void {
     this.context.call('cuMemcpyDtoH_v2', into, this.addressOf(offset, into.length), into.length);
   }

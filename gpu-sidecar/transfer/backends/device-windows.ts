@@ -18,6 +18,9 @@ interface WindowShape {
   blockBytes: number;
 }
 
+/** The driver cuts smaller allocations out of pages, and a handle opens the whole page: other memory of ours would be shared. */
+const PAGE_BYTES = 2 * 1024 * 1024;
+
 /** CUDA does not open a handle in the process that made it; there the memory is found here. */
 const exported = new Map<string, DeviceMemory>();
 
@@ -32,7 +35,7 @@ export class DeviceWindow implements WindowShape, Disposable {
   constructor(context: CudaContext, { places, blockBytes }: WindowShape) {
     this.places = places;
     this.blockBytes = blockBytes;
-    this.#memory = new DeviceMemory(context, places * blockBytes);
+    this.#memory = new DeviceMemory(context, Math.ceil((places * blockBytes) / PAGE_BYTES) * PAGE_BYTES);
     this.handle = exportMemory(this.#memory);
     exported.set(nameOf(this.handle), this.#memory);
   }

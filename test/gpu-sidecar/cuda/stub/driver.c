@@ -1,6 +1,8 @@
 // A CUDA driver without a GPU: the calls that Stator makes, on host memory, for tests. It is stricter than the real one where that
 // finds mistakes, and follows it where code could rely on the wrong thing:
 //
+// - A copy from ordinary host memory has taken its bytes when it returns and not yet written them to the device; that happens when
+//   the null stream is waited for or copied back from. Streams of our own do not wait for it.
 // - Streams do nothing until somebody asks: each cuEventQuery runs one queued operation of each stream. Code that does not wait
 //   reads old bytes.
 // - Device memory is a memfd, so that another process really opens it by its IPC handle (not its own, as with the real one).
@@ -248,7 +250,9 @@ CUresult CUDAAPI cuMemAlloc_v2(CUdeviceptr *dptr, size_t bytesize) {
   return OK;
 }
 
-CUresult CUDAAPI cuMemFree_v2(CUdeviceptr dptr) { IN_CONTEXT(); return drop_range((void *)(uintptr_t)dptr, DEVICE_MEMORY); }
+static void write_staged(void);
+
+CUresult CUDAAPI cuMemFree_v2(CUdeviceptr dptr) { IN_CONTEXT(); write_staged(); return drop_range((void *)(uintptr_t)dptr, DEVICE_MEMORY); }
 
 CUresult CUDAAPI cuMemHostAlloc(void **pp, size_t bytesize, unsigned int Flags) {
   IN_CONTEXT();
@@ -279,16 +283,42 @@ CUresult CUDAAPI cuMemHostGetDevicePointer_v2(CUdeviceptr *pdptr, void *p, unsig
   return OK;
 }
 
+struct Staged { char *to, *bytes; size_t length; struct Staged *next; };
+static struct Staged *staged = NULL, **staged_end = &staged;
+
+static void write_staged(void) {
+  while (staged != NULL) {
+    struct Staged *s = staged;
+    memcpy(s->to, s->bytes, s->length);
+    staged = s->next;
+    free(s->bytes);
+    free(s);
+  }
+  staged_end = &staged;
+}
+
 CUresult CUDAAPI cuMemcpyHtoD_v2(CUdeviceptr dstDevice, const void *srcHost, size_t ByteCount) {
   IN_CONTEXT();
   if (range_of((void *)(uintptr_t)dstDevice, ByteCount, 1) == NULL) return INVALID_VALUE;
-  memcpy((void *)(uintptr_t)dstDevice, srcHost, ByteCount);
+  struct Staged *s = malloc(sizeof *s);
+  *s = (struct Staged){(char *)(uintptr_t)dstDevice, malloc(ByteCount + 1), ByteCount, NULL};
+  memcpy(s->bytes, srcHost, ByteCount);
+  *staged_end = s;
+  staged_end = &s->next;
+  return OK;
+}
+
+CUresult CUDAAPI cuStreamSynchronize(CUstream hStream) {
+  IN_CONTEXT();
+  if (hStream != NULL) return INVALID_HANDLE;
+  write_staged();
   return OK;
 }
 
 CUresult CUDAAPI cuMemcpyDtoH_v2(void *dstHost, CUdeviceptr srcDevice, size_t ByteCount) {
   IN_CONTEXT();
   if (range_of((void *)(uintptr_t)srcDevice, ByteCount, 1) == NULL) return INVALID_VALUE;
+  write_staged();
   memcpy(dstHost, (void *)(uintptr_t)srcDevice, ByteCount);
   return OK;
 }
