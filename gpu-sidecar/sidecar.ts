@@ -33,7 +33,7 @@ import { platformRecords } from './server/response-records.ts';
 import { serveRouter } from './server/router-front.ts';
 import type { Worker } from './server/worker.ts';
 import { workerLimits } from './server/worker-limits.ts';
-import { workerMetrics } from './server/worker-metrics.ts';
+import { type WorkerMetrics, workerMetrics } from './server/worker-metrics.ts';
 import type { SidecarSettings } from './settings.ts';
 import { systemTimers } from './timers.ts';
 import type { FleetTls } from './tls/fleet-tls.ts';
@@ -155,8 +155,6 @@ export class Sidecar {
 
   #makeWorker(events: WorkerEvents, progress: ProgressBook): Worker {
     const metrics = new Metrics({ prefix: this.#settings.settings.metricsPrefix });
-    const counted = workerMetrics(metrics);
-    gpuMetrics(metrics, { library: this.#settings.settings.nvmlLibrary, clock: preciseClock });
     return {
       instanceId: this.#addresses.instance,
       engine: this.#engine,
@@ -167,7 +165,7 @@ export class Sidecar {
       clock: preciseClock,
       timers: systemTimers,
       limits: workerLimits,
-      metrics: counted,
+      metrics: countedBy(metrics, this.#settings.settings.nvmlLibrary),
       records: platformRecords({
         platformUrl: this.#settings.platformUrl,
         fleetToken: this.#settings.settings.fleetToken,
@@ -201,6 +199,13 @@ export class Sidecar {
     this.#grpc.forceShutdown();
     this.#lifecycle.advance('gone');
   }
+}
+
+/** What the worker counts, and beside it what its GPUs do. */
+function countedBy(metrics: Metrics, nvmlLibrary: string): WorkerMetrics {
+  const counted = workerMetrics(metrics);
+  gpuMetrics(metrics, { library: nvmlLibrary, clock: preciseClock });
+  return counted;
 }
 
 function listenHttp(server: HttpServer, host: string, port: number): Promise<number> {

@@ -62,16 +62,15 @@ export const llamaKind: EngineKind = {
     const header = await readGgufHeader(path);
     const facts = modelFacts(header);
     const llama = loadLlama(extra);
-    const floats = floatKind(header);
+    // On a GPU nobody has measured whether tokens depend on the batch: no model counts as exact there, and none is expanded.
+    const floats = extra.gpuLayers > 0 ? 'other' : floatKind(header);
     const expand = floats === 'f16' && header.fileBytes <= LIMITS.ggufExpandBytes;
     const { gpuLayers } = extra;
     const model = expand
       ? await loadExpanded(llama, { header, gpuLayers })
       : await LlamaModel.load(llama, { path, gpuLayers });
     try {
-      // On a GPU nobody has measured whether tokens depend on the batch.
-      const exact = gpuLayers === 0 && (expand || floats === 'f32');
-      return build({ options, extra, header, facts, model, exact });
+      return build({ options, extra, header, facts, model, exact: expand || floats === 'f32' });
     } catch (thrown) {
       model.free();
       throw thrown;
