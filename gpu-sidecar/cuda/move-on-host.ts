@@ -1,6 +1,7 @@
 /**
  * Blocks out of and into a paged KV cache in host memory: what is done where there is no GPU, and what the kernels are compared
- * with. One `set` a run of vectors that lie together in the cache; 64 KiB blocks of whole tokens move at memory speed.
+ * with. One `set` a run of vectors that lie together in the cache: half the speed of one copy for runs of 2 KiB, a third and less for
+ * single vectors of 256 bytes (docs/decisions/0019).
  */
 
 import { type CacheLayout, gatheredBytes, requireCells } from './planes.ts';

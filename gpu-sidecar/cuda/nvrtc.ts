@@ -1,6 +1,6 @@
 /**
  * NVIDIA's compiler as a library (`libnvrtc`, of CUDA 12 or 13): a kernel's source becomes machine code for one architecture. It
- * needs no GPU and no driver. Takes tens of milliseconds on the event loop, once a kernel and machine (`kernel-cache.ts`).
+ * needs no GPU and no driver. Takes 140 ms of CPU on the event loop, so before a worker serves, and once a machine (`kernel-cache.ts`).
  *
  * Machine code and not PTX: a driver loads machine code of its own major version however old it is, while PTX of a newer
  * minor version than its own is refused.
