@@ -5,8 +5,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { PROJECT_ROOT, STATE_DIR } from '../../../cli/paths.ts';
 
 const STUB = join(import.meta.dirname, 'stub');
@@ -43,11 +43,7 @@ export function stubLibrary(): { path: string } | { problem: string } {
   return { path };
 }
 
-let links = 0;
+let names = 0;
 
 /** The same stub under a name that was never opened: the driver's first answer is kept by name. */
-export function unopenedStub(path: string): string {
-  const link = join(FOLDER, `link-${process.pid}-${++links}.so`);
-  if (!existsSync(link)) symlinkSync(path, link);
-  return link;
-}
+export const unopenedStub = (path: string): string => `${FOLDER}/${'./'.repeat(++names)}${basename(path)}`;
