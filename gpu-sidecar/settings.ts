@@ -56,7 +56,9 @@ function engineOptions(settings: Settings): EngineOptions {
     contextLengthTokens: settings.context || null,
     blockSizeTokens: settings.blockSize,
     speedup: settings.engineSpeedup,
-    extra: mock ? { decodeMs: String(settings.mockDecodeMs), dictation: String(settings.mockDictation) } : {},
+    extra: mock
+      ? { decodeMs: String(settings.mockDecodeMs), dictation: String(settings.mockDictation) }
+      : { gpuLayers: String(settings.gpuLayers), cudaLibrary: settings.cudaLibrary },
   };
 }
 

@@ -13,6 +13,7 @@ import { StatorError } from '../durable/runtime/errors.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
 import type { Metrics } from '../durable/runtime/metrics.ts';
+import { gpuMetrics } from './cuda/gpu-metrics.ts';
 import { type Exchange, openExchange } from './disagg/exchange.ts';
 import { HttpQueueClient } from './disagg/queue-client.ts';
 import { computeOn } from './disagg/queue-compute.ts';
@@ -37,7 +38,7 @@ import { platformRecords } from './server/response-records.ts';
 import { serveRouter } from './server/router-front.ts';
 import type { Worker } from './server/worker.ts';
 import { workerLimits } from './server/worker-limits.ts';
-import { workerMetrics } from './server/worker-metrics.ts';
+import { type WorkerMetrics, workerMetrics } from './server/worker-metrics.ts';
 import type { SidecarSettings } from './settings.ts';
 import { systemTimers } from './timers.ts';
 import type { FleetTls } from './tls/fleet-tls.ts';
@@ -235,7 +236,7 @@ export class Sidecar {
       clock: preciseClock,
       timers: systemTimers,
       limits: workerLimits,
-      metrics: workerMetrics(metrics),
+      metrics: countedBy(metrics, this.#settings.settings.nvmlLibrary),
       records: platformRecords({
         platformUrl: this.#settings.platformUrl,
         fleetToken: this.#settings.settings.fleetToken,
@@ -279,6 +280,13 @@ export class Sidecar {
     this.#grpc.forceShutdown();
     this.#lifecycle.advance('gone');
   }
+}
+
+/** What the worker counts, and beside it what its GPUs do. */
+function countedBy(metrics: Metrics, nvmlLibrary: string): WorkerMetrics {
+  const counted = workerMetrics(metrics);
+  gpuMetrics(metrics, { library: nvmlLibrary, clock: preciseClock });
+  return counted;
 }
 
 function listenHttp(server: HttpServer, host: string, port: number): Promise<number> {

@@ -82,6 +82,22 @@ export const SETTINGS = {
   tokenizer: setting(text, '', 'tokenizer.json for the mock engine; empty: that of the built-in model.'),
   context: setting(z.coerce.number().int().min(0), 0, 'Context length in tokens; 0: what the model has.'),
   blockSize: setting(count.max(1024), 16, 'Tokens per KV block.'),
+  gpuLayers: setting(
+    blocks,
+    0,
+    'Layers of a llama model on an NVIDIA GPU (999: all); wants the package @node-llama-cpp/linux-x64-cuda. 0: the CPU.',
+  ),
+  cudaLibrary: setting(text, '', 'Path of libcuda.so.1; empty: where the system has it.'),
+  nvmlLibrary: setting(
+    text,
+    '',
+    'Path of libnvidia-ml.so.1, for the metrics gpu_*; empty: where the system has it.',
+  ),
+  nvrtcLibrary: setting(
+    text,
+    '',
+    "Path of libnvrtc, which compiles our kernels; empty: the system's, the CUDA toolkit's or a Python package's.",
+  ),
   kvbmHostCacheGb: setting(weight, 0, 'KV memory: size of the host tier (G2) in GB; 0: none.'),
   kvbmHostCacheBlocks: setting(blocks, 0, 'The same as a number of KV blocks, which wins; 0: by size.'),
   kvbmDiskCacheGb: setting(weight, 0, 'KV memory: size of the disk tier (G3) in GB; 0: none.'),

@@ -292,6 +292,14 @@ export const LIMITS = {
   kvbmTrimmedObjects: 10_000,
   kvbmLookupBlocks: 16,
 
+  /** GPUs: how often in turn after turn the driver is asked whether work has ended, and the pause between questions after that. */
+  gpuQuickPolls: 256,
+  gpuPollMs: 1,
+  /** How long figures of GPUs are told again before NVML is asked anew. */
+  gpuFiguresMs: 1_000,
+  /** Windows of device memory that a worker has for pulls by cuda-ipc, those included whose source fell silent. */
+  gpuWindows: 16,
+
   /** Transfers between workers: blocks of one pull, blocks (and their bytes) that a reader has asked for and not got, those that a source prepares
       ahead of the one it pushes, bytes pushed at once, readers at once, peers that connections are kept to. */
   transferBlocks: 65_536,

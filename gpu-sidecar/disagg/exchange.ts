@@ -53,6 +53,7 @@ export async function openExchange(options: ExchangeOptions): Promise<Exchange> 
   const opened = await openBackends({
     wanted: settings.transferBackends,
     nixlLibrary: settings.nixlLibrary,
+    cudaLibrary: settings.cudaLibrary,
     arena: memory.arena,
     host,
     tls,
@@ -109,5 +110,5 @@ function dispatcherOf({ settings, instanceId, tls, timers, queue }: ExchangeOpti
   if (settings.prefillHandoff === 'push') {
     return new PushDispatcher({ fleetToken: settings.fleetToken, tls, instanceId });
   }
-  return new QueueDispatcher({ ...queue, instanceId, timers, timeoutMs: 2 * LIMITS.remotePrefillStallMs });
+  return new QueueDispatcher({ ...queue, instanceId, timers, timeoutMs: 2 * settings.remotePrefillTimeoutMs });
 }

@@ -10,6 +10,7 @@ import type { HostArena } from '../kvbm/tiers/host-arena.ts';
 import type { Timers } from '../timers.ts';
 import type { FleetTls } from '../tls/fleet-tls.ts';
 import { BACKEND_NAMES, type BackendName, type TransferBackend } from './backend.ts';
+import { CudaIpcBackend } from './backends/cuda-ipc.ts';
 import { NixlBackend } from './backends/nixl.ts';
 import { ShmBackend } from './backends/shm.ts';
 import { TcpBackend } from './backends/tcp.ts';
@@ -20,6 +21,8 @@ export interface BackendsOptions {
   wanted: string;
   /** The setting: file or folder of libnixl_capi; empty: where it usually is. */
   nixlLibrary: string;
+  /** The setting: the CUDA driver, for cuda-ipc. */
+  cudaLibrary?: string;
   /** Where blocks leave and arrive. */
   arena: HostArena;
   /** Address that peers reach this process at. */
@@ -38,8 +41,11 @@ type Open = (options: BackendsOptions) => TransferBackend | Promise<TransferBack
 
 /** Each throws, saying what it lacks. */
 const OPENERS: Readonly<Record<BackendName, Open>> = {
-  'cuda-ipc': () => {
-    throw new Error('no GPU: this worker keeps its blocks in host memory');
+  // Without being asked for by name it would come before shm, which needs one way over the bus less.
+  'cuda-ipc': ({ arena, cudaLibrary = '', timers, wanted }) => {
+    if (wanted.trim() === '')
+      throw new Error('used only where transfer_backends names it: blocks are in host memory');
+    return new CudaIpcBackend({ arena, library: cudaLibrary, timers });
   },
   nixl: ({ arena, nixlLibrary, timers }) => new NixlBackend({ arena, library: nixlLibrary, timers }),
   shm: ({ arena, timers }) => new ShmBackend(arena, timers),

@@ -12,7 +12,7 @@ import { PROJECT_ROOT, STATE_DIR } from '../../cli/paths.ts';
 
 const run = promisify(execFile);
 const REQUIREMENTS = join(PROJECT_ROOT, 'test', 'servers', 'requirements.txt');
-const INSTALL_TIMEOUT_MS = 300_000;
+const INSTALL_TIMEOUT_MS = 500_000;
 const SCRIPT_TIMEOUT_MS = 120_000;
 
 /** Path of a python that has the packages of requirements.txt. Throws saying what the machine lacks. */

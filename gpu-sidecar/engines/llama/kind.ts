@@ -40,8 +40,9 @@ const count = z.coerce.number().int().min(1);
 const EXTRA = z.object({
   /** More than one is slower on a busy host. */
   threads: count.max(256).default(1),
-  /** Layers on the GPU; needs a library with a GPU backend. */
+  /** Layers on the GPU: `library-place.ts` says what that needs. */
   gpuLayers: z.coerce.number().int().min(0).default(0),
+  cudaLibrary: z.string().default(''),
   maxNumSeqs: count.max(128).default(32),
   maxNumBatchedTokens: count.max(4_096).default(512),
   /** Blocks of the KV cache; default: four contexts, at most 3,072 tokens, and one context at least (attention spans the whole cache). */
@@ -63,8 +64,9 @@ export const llamaKind: EngineKind = {
     const path = options.modelPath || BUILT_IN_MODEL_PATH;
     const header = await readGgufHeader(path);
     const facts = modelFacts(header);
-    const llama = loadLlama();
-    const floats = floatKind(header);
+    const llama = loadLlama(extra);
+    // On a GPU nobody has measured whether tokens depend on the batch: no model counts as exact there, and none is expanded.
+    const floats = extra.gpuLayers > 0 ? 'other' : floatKind(header);
     const expand = floats === 'f16' && header.fileBytes <= LIMITS.ggufExpandBytes;
     const { gpuLayers } = extra;
     const model = expand

@@ -1,6 +1,6 @@
 /**
- * llama.cpp as a shared library: finds the prebuilt npm package of this platform, loads it through koffi and declares
- * the functions that Stator calls.
+ * llama.cpp as a shared library: loads the prebuilt package (`library-place.ts`) through koffi and declares the functions
+ * that Stator calls.
  *
  * Struct layouts belong to an exact llama.cpp version, so the version and known defaults are checked before any
  * struct is written. Loaded once a process. Functions with an `async` form run on the libuv pool; nothing here
@@ -8,18 +8,11 @@
  */
 
 import { readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import koffi, { type TypeObject } from 'koffi';
 import { StatorError } from '../../../durable/runtime/errors.ts';
+import { type GpuWish, libraryPlace } from './library-place.ts';
 import { CONTEXT_DEFAULTS, contextParams, LLAMA_VERSIONS, llamaBatch, modelParams } from './structs.ts';
-
-/** npm package by platform and processor. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  'linux-x64': 'linux-x64',
-  'linux-arm64': 'linux-arm64',
-  'darwin-arm64': 'mac-arm64-metal',
-};
 
 type Type = string | TypeObject;
 
@@ -32,31 +25,38 @@ export type Llama = ReturnType<typeof declare> & {
   takeErrors(): string;
 };
 
-let loaded: Llama | null = null;
+let loaded: { llama: Llama; folder: string } | null = null;
 
-/** Throws StatorError `engine_error` when there is no library for this machine, or not the one that is known. */
-export function loadLlama(): Llama {
-  loaded ??= load(libraryFolder());
-  return loaded;
+/**
+ * Throws StatorError `engine_error` when there is no library for this machine, or not the one that is known, or not the GPU
+ * that is wished for. A process has one of them.
+ */
+export function loadLlama(wish: GpuWish): Llama {
+  const { folder, cuda } = libraryPlace(wish);
+  if (loaded !== null && loaded.folder !== folder) {
+    throw new StatorError('engine_error', `this process has loaded llama.cpp from ${loaded.folder} already`);
+  }
+  loaded ??= { llama: load(folder), folder };
+  if (cuda) requireOffload(loaded.llama, folder);
+  return loaded.llama;
 }
 
-/** The folder with the shared libraries. */
-function libraryFolder(): string {
-  const machine = `${process.platform}-${process.arch}`;
-  const name = PACKAGES[machine];
-  if (name === undefined) {
-    throw new StatorError('engine_error', `there is no prebuilt llama.cpp for ${machine}; use --engine mock`);
-  }
+/** llama.cpp goes on without a backend whose library does not load; loading it once more says why. */
+function requireOffload(llama: Llama, folder: string): void {
+  if (llama.supportsGpuOffload()) return;
+  const library = 'libggml-cuda.so';
+  let reason = 'no device';
   try {
-    const main = createRequire(import.meta.url).resolve(`@node-llama-cpp/${name}`);
-    return join(dirname(dirname(main)), 'bins', name);
-  } catch (cause) {
-    throw new StatorError(
-      'engine_error',
-      `the package @node-llama-cpp/${name} is not installed (npm install --include=optional)`,
-      { cause },
-    );
+    koffi.load(join(folder, library));
+  } catch (thrown) {
+    reason = (thrown as Error).message;
   }
+  throw new StatorError(
+    'engine_error',
+    `llama.cpp's ${library} does not work (${reason}): it wants libcudart.so.13 and libcublas.so.13 of CUDA 13 in ` +
+      'LD_LIBRARY_PATH (the CUDA toolkit, or the Python packages nvidia-cuda-runtime and nvidia-cublas)',
+    { param: 'gpuLayers' },
+  );
 }
 
 function load(folder: string): Llama {
@@ -116,6 +116,7 @@ function declare(library: ReturnType<typeof koffi.load>) {
     version: of('version', 'str', []),
     logSet: of('log_set', 'void', ['void*', 'void*']),
     backendInit: of('backend_init', 'void', []),
+    supportsGpuOffload: of('supports_gpu_offload', 'bool', []),
     maxSequences: of('max_parallel_sequences', 'size_t', []),
     modelDefaultParams: of('model_default_params', modelParams, []),
     contextDefaultParams: of('context_default_params', contextParams, []),

@@ -9,6 +9,7 @@ export const openOnly =
     const opened = await openBackends({
       wanted: name,
       nixlLibrary,
+      cudaLibrary: process.env['STATOR_CUDA_LIBRARY'] ?? '',
       arena,
       host: '127.0.0.1',
       tls: null,
