@@ -110,5 +110,10 @@ function dispatcherOf({ settings, instanceId, tls, timers, queue }: ExchangeOpti
   if (settings.prefillHandoff === 'push') {
     return new PushDispatcher({ fleetToken: settings.fleetToken, tls, instanceId });
   }
-  return new QueueDispatcher({ ...queue, instanceId, timers, timeoutMs: 2 * settings.remotePrefillTimeoutMs });
+  return new QueueDispatcher({
+    ...queue,
+    instanceId,
+    timers,
+    timeoutMs: 2 * settings.remotePrefillTimeoutMs,
+  });
 }
