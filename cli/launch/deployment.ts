@@ -241,7 +241,8 @@ export class Deployment {
 
   /** Workers beside each other have a folder each for KV blocks, the same after a restart. */
   #ownDisk(settings: Settings, index: number): Settings {
-    if (settings.kvbmDiskFolder === '' || settings.workers < 2) return settings;
+    const beside = rolesOf(this.settings).reduce((sum, { count }) => sum + count, 0);
+    if (settings.kvbmDiskFolder === '' || beside < 2) return settings;
     return { ...settings, kvbmDiskFolder: join(settings.kvbmDiskFolder, String(index)) };
   }
 

@@ -44,10 +44,10 @@ export interface Window {
   /** When the block's bytes are all in its slot; rejects when they never will be. */
   arrived(index: number): Promise<void>;
   /**
-   * Resolves when nothing can write into the slots any more: before that none may be given back. `acknowledged`: the
-   * source has said that it has stopped.
+   * Resolves when nothing can write into the slots any more: before that none may be given back. `stopped`
+   * aborts when the source has said that it writes no more, which may be long ago, later, or never.
    */
-  close(acknowledged: boolean): Promise<void>;
+  close(stopped: AbortSignal): Promise<void>;
 }
 
 export interface OutgoingBlock {

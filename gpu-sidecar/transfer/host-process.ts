@@ -28,18 +28,29 @@ export const onThisHost = (other: HostProcess, own: HostProcess): boolean => oth
 export const isAlive = ({ pid, started }: HostProcess): boolean => startOf(pid) === started;
 
 /**
- * When this process is sure to write nothing more. On this host: when it is dead. On another: after a time in which a write that
- * nobody acknowledges has failed.
+ * When this process is sure to write nothing more: once it has said so (`stopped`); on this host, when it is dead; on another,
+ * after a time in which a write that nobody acknowledges has failed.
  */
-export function whenGone(other: HostProcess | null, own: HostProcess | null, timers: Timers): Promise<void> {
+export function whenGone(
+  other: HostProcess | null,
+  { own, stopped, timers }: { own: HostProcess | null; stopped: AbortSignal; timers: Timers },
+): Promise<void> {
+  if (stopped.aborted) return Promise.resolve();
   return new Promise((resolve) => {
+    let cancel = () => {};
+    const gone = () => {
+      cancel();
+      stopped.removeEventListener('abort', gone);
+      resolve();
+    };
+    stopped.addEventListener('abort', gone, { once: true });
     if (other === null || own === null || !onThisHost(other, own)) {
-      timers.after(LIMITS.transferQuarantineMs, resolve);
+      cancel = timers.after(LIMITS.transferQuarantineMs, gone);
       return;
     }
     const look = () => {
-      if (isAlive(other)) timers.after(LIMITS.transferDeadCheckMs, look);
-      else resolve();
+      if (isAlive(other)) cancel = timers.after(LIMITS.transferDeadCheckMs, look);
+      else gone();
     };
     look();
   });

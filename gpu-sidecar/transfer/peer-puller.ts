@@ -138,8 +138,13 @@ export class PeerPuller {
     for (const backend of backends) {
       const theirs = metadata.backends.find(({ name }) => name === backend.name);
       if (theirs === undefined || theirs.metadata.length > LIMITS.transferMetadataBytes) continue;
-      const window = await backend.offer(theirs.metadata);
-      if (window) offers.push({ backend: backend.name, window });
+      try {
+        const window = await backend.offer(theirs.metadata);
+        if (window) offers.push({ backend: backend.name, window });
+      } catch (thrown) {
+        for (const { window } of offers) await window.close(AbortSignal.abort());
+        throw thrown;
+      }
     }
     if (offers.length === 0) {
       const names = (list: readonly { name: string }[]) => list.map(({ name }) => name).join(', ') || 'none';

@@ -52,10 +52,12 @@ export class Pull {
   /** Blocks that are being compared. */
   readonly #checks = new Set<Promise<void>>();
   #noRoom = false;
-  #acknowledged = false;
+  /** Aborts when the source has said that it writes no more. */
+  readonly #sourceStopped = new AbortController();
   /** Nothing more is heard of the source. */
   #deaf = false;
-  #stopped: () => void = () => {};
+  /** Called when the source has stopped, or nothing more will be heard of it. */
+  #settled: () => void = () => {};
   backend: BackendName | null = null;
   leading = 0;
   bytes = 0;
@@ -157,8 +159,8 @@ export class Pull {
       heard();
       if (answer.case === 'granted') granted.resolve(answer.value);
       else if (answer.case === 'ended') {
-        this.#acknowledged = true;
-        this.#stopped();
+        this.#sourceStopped.abort();
+        this.#settled();
         const { fault, message } = answer.value;
         const name = isTransferFault(fault) ? fault : 'protocol';
         const told = new TransferFault(name, `told by the peer: ${message}`);
@@ -181,12 +183,12 @@ export class Pull {
     });
     stream.on('error', (error: ServiceError) => {
       this.#deaf = true;
-      this.#stopped();
+      this.#settled();
       this.#fail(callFault(error));
     });
     stream.on('end', () => {
       this.#deaf = true;
-      this.#stopped();
+      this.#settled();
       this.#fail(new TransferFault('unreachable', 'the peer hung up'));
     });
     return {
@@ -291,22 +293,27 @@ export class Pull {
     const { metrics, timers } = this.#parts;
     const left = [...this.#receiving.values()];
     this.#receiving.clear();
-    if (!this.#acknowledged && !this.#deaf) {
-      const stopped = new Promise<void>((resolve) => {
-        this.#stopped = resolve;
+    const stopped = this.#sourceStopped.signal;
+    if (!stopped.aborted && !this.#deaf) {
+      const settled = new Promise<void>((resolve) => {
+        this.#settled = resolve;
       });
       release();
-      const cancel = timers.after(LIMITS.transferStopMs, () => this.#stopped());
-      await stopped;
+      const cancel = timers.after(LIMITS.transferStopMs, () => this.#settled());
+      await settled;
       cancel();
     }
-    stream.cancel();
-    for (const { window } of offers) if (window !== used) await window.close(true);
-    // Before blocks were asked for, the source knew no slot to write.
-    const closed = (used?.close(this.#acknowledged) ?? Promise.resolve()).then(() =>
-      Promise.allSettled(this.#checks),
-    );
-    if (left.length === 0 || this.#acknowledged) {
+    for (const { window } of offers) if (window !== used) await window.close(AbortSignal.abort());
+    // Before blocks were asked for, the source knew no slot to write. A source that is slow to stop is listened to until then.
+    const closed = (used?.close(stopped) ?? Promise.resolve()).then(() => {
+      stream.cancel();
+      return Promise.allSettled(this.#checks);
+    });
+    if (left.length === 0) {
+      await Promise.allSettled(this.#checks);
+      return;
+    }
+    if (stopped.aborted) {
       await closed;
       for (const receiving of left) receiving[Symbol.dispose]();
       return;

@@ -8,9 +8,9 @@ import type { Window } from './backend.ts';
 
 export class SlotWindow implements Window {
   readonly description: Uint8Array;
-  readonly #writersGone: () => Promise<void>;
+  readonly #writersGone: (stopped: AbortSignal) => Promise<void>;
 
-  constructor(description: Uint8Array, writersGone: () => Promise<void>) {
+  constructor(description: Uint8Array, writersGone: (stopped: AbortSignal) => Promise<void>) {
     this.description = description;
     this.#writersGone = writersGone;
   }
@@ -25,7 +25,7 @@ export class SlotWindow implements Window {
     return Promise.resolve();
   }
 
-  close(acknowledged: boolean): Promise<void> {
-    return acknowledged ? Promise.resolve() : this.#writersGone();
+  close(stopped: AbortSignal): Promise<void> {
+    return this.#writersGone(stopped);
   }
 }

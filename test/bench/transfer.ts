@@ -110,7 +110,7 @@ async function openPair(backend: string, blockBytes: number, count: number) {
         const { ms } = await answer;
         for (let index = 0; index < count; index++) await window.arrived(index);
         const arrivedMs = performance.now() - fromMs;
-        await window.close(true);
+        await window.close(AbortSignal.abort());
         // tcp has the source wait for the reader, and buffers at the end: there the reader's time counts.
         return backend === 'tcp' ? arrivedMs : ms;
       },

@@ -26,6 +26,23 @@ const BLOCKS = 100;
 const WORD = 'abcdefghijklmnopqrstuvwxyz';
 const NEVER = new AbortController().signal;
 
+/** What it pushed is there, but it does not get to say so, nor to hear anything, until `released`. */
+function stuckAfterPush(open: EndOptions['open'], released: Promise<void>): EndOptions['open'] {
+  return async (...options) => {
+    const backend = await open(...options);
+    const openPusher = backend.open.bind(backend);
+    backend.open = async (description, grant) => {
+      const pusher = await openPusher(description, grant);
+      const push = pusher.push.bind(pusher);
+      pusher.push = async (blocks) => {
+        await push(blocks).finally(() => released);
+      };
+      return pusher;
+    };
+    return backend;
+  };
+}
+
 export function transferContract({ name, open }: TransferSubject): void {
   const options = { layout: LAYOUT, capacityBlocks: BLOCKS, open };
   const sourceEnd = (more: Partial<SourceOptions> = {}) => SourceEnd.open({ ...options, ...more });
@@ -252,6 +269,30 @@ export function transferContract({ name, open }: TransferSubject): void {
       await soon(() => expect(reader.blocks.has(blocks[0]!)).toBe(true));
       atReader.advance(5_000);
       expect(await pull).toMatchObject({ blocks: 1, fault: 'stalled' });
+      await nothingLeft(source, reader, blocks);
+    });
+
+    test('a source that is slow to stop is listened to until it has', async () => {
+      const atReader = new ManualTime();
+      const stuck = Promise.withResolvers<void>();
+      await using source = await sourceEnd({ open: stuckAfterPush(open, stuck.promise) });
+      await using reader = await readerEnd({ timers: atReader });
+      const blocks = blocksOfWord('ab');
+      source.blocks.put(blocks);
+      const leave = new AbortController();
+      const pull = reader.puller.pull({ address: source.address, blocks, signal: leave.signal });
+      await soon(() => expect(source.blocks.held).toBe(2));
+      leave.abort();
+      let over = false;
+      void pull.then(() => {
+        over = true;
+      });
+      await soon(() => {
+        atReader.advance(1_000);
+        expect(over).toBe(true);
+      });
+      expect(await pull).toMatchObject({ fault: 'aborted' });
+      stuck.resolve();
       await nothingLeft(source, reader, blocks);
     });
 

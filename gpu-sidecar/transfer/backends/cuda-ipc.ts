@@ -190,8 +190,8 @@ class IpcWindow implements Window {
     await stream.done();
   }
 
-  close(acknowledged: boolean): Promise<void> {
-    this.#closed ??= this.#close(acknowledged);
+  close(stopped: AbortSignal): Promise<void> {
+    this.#closed ??= this.#close(stopped.aborted);
     return this.#closed;
   }
 

@@ -12,7 +12,7 @@ interface Parts {
   windows: Map<string, NixlWindow>;
   /** Takes in the notifications that have come. */
   hear: () => void;
-  writersGone: () => Promise<void>;
+  writersGone: (stopped: AbortSignal) => Promise<void>;
 }
 
 export class NixlWindow implements Window {
@@ -48,10 +48,10 @@ export class NixlWindow implements Window {
     }
   }
 
-  close(acknowledged: boolean): Promise<void> {
+  close(stopped: AbortSignal): Promise<void> {
     this.#closed = true;
     if (this.#key) this.#parts.windows.delete(this.#key);
-    return acknowledged ? Promise.resolve() : this.#parts.writersGone();
+    return this.#parts.writersGone(stopped);
   }
 
   /** Looks once in a turn of the event loop, however many wait. */

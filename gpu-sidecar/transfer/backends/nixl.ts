@@ -69,7 +69,7 @@ export class NixlBackend implements TransferBackend {
       description: writeOpaque(description),
       windows: this.#windows,
       hear: () => this.#hear(),
-      writersGone: () => whenGone(process, this.#own, this.#timers),
+      writersGone: (stopped) => whenGone(process, { own: this.#own, stopped, timers: this.#timers }),
     });
   }
 

@@ -59,7 +59,9 @@ export class ShmBackend implements TransferBackend {
     const { fd, name } = this.#arena.shared!;
     const { blockBytes, bytes } = this.#arena;
     const description = { process: this.#own, fd, name, bytes: bytes.length, blockBytes };
-    return new SlotWindow(writeOpaque(description), () => whenGone(source, this.#own, this.#timers));
+    return new SlotWindow(writeOpaque(description), (stopped) =>
+      whenGone(source, { own: this.#own, stopped, timers: this.#timers }),
+    );
   }
 
   async open(description: Uint8Array, grant: PushGrant): Promise<Pusher> {

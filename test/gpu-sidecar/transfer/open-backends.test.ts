@@ -17,7 +17,7 @@ test('without a setting: all that there are, and why not the others', async () =
   await using opened = await openBackends({ ...options, wanted: '' });
   expect(opened.available.map(({ name }) => name)).toEqual(['shm', 'tcp']);
   expect(opened.missing).toEqual([
-    { name: 'cuda-ipc', reason: expect.stringContaining('no GPU') },
+    { name: 'cuda-ipc', reason: expect.stringContaining('only where transfer_backends names it') },
     { name: 'nixl', reason: expect.stringContaining('there is no libnixl_capi.so at /nowhere/at/all') },
   ]);
 });

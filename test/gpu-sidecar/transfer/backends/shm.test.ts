@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { HostArena } from '../../../../gpu-sidecar/kvbm/tiers/host-arena.ts';
 import { systemTimers } from '../../../../gpu-sidecar/timers.ts';
 import { ShmBackend } from '../../../../gpu-sidecar/transfer/backends/shm.ts';
-import { whenGone } from '../../../../gpu-sidecar/transfer/host-process.ts';
+import { ownProcess, whenGone } from '../../../../gpu-sidecar/transfer/host-process.ts';
 import { ManualTime } from '../../../harness/manual-time.ts';
 
 const GRANT = { capability: new Uint8Array(16), signal: new AbortController().signal };
@@ -64,7 +64,9 @@ test('a source on another host is given up after a time, one on this host when i
   const time = new ManualTime();
   let gone = 0;
   const own = { boot: 'a'.repeat(36), pid: 1, started: '1' };
-  void whenGone({ ...own, boot: 'b'.repeat(36) }, own, time).then(() => gone++);
+  const never = new AbortController().signal;
+  const waiting = { own, stopped: never, timers: time };
+  void whenGone({ ...own, boot: 'b'.repeat(36) }, waiting).then(() => gone++);
   time.advance(59_000);
   await Promise.resolve();
   expect(gone).toBe(0);
@@ -72,5 +74,11 @@ test('a source on another host is given up after a time, one on this host when i
   await Promise.resolve();
   expect(gone).toBe(1);
   // No process has this start time.
-  await whenGone({ ...own, pid: process.pid, started: '1' }, own, time);
+  await whenGone({ ...own, pid: process.pid, started: '1' }, waiting);
+  // What lives and says that it has stopped is waited for no longer.
+  const stopped = new AbortController();
+  const alive = whenGone(ownProcess(), { own: ownProcess(), stopped: stopped.signal, timers: time });
+  stopped.abort();
+  await alive;
+  expect(time.waiting).toBe(0);
 });
