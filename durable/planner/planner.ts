@@ -15,7 +15,7 @@ import type { PlannerState } from './planner-state.ts';
 import { predictDemand } from './predict/demand.ts';
 import type { Profile } from './profile.ts';
 import { calibrate } from './propose/calibration.ts';
-import { type LoadWindow, proposeByLoad, rememberLoad } from './propose/load.ts';
+import { proposeByLoad, rememberLoad } from './propose/load.ts';
 import { type Demand, hold, type Proposal } from './propose/proposal.ts';
 import { correctFactors, NO_CORRECTION, proposeDisaggregated } from './propose/sla-disaggregated.ts';
 import { proposeWorkers } from './propose/sla-workers.ts';
@@ -61,8 +61,7 @@ export function look(
   const state: PlannerState = { ...before, looks: before.looks + 1 };
   const isInterval = before.looks % looksPerInterval === 0;
   const observation = isInterval ? takeIn(state, input, parts) : null;
-  if (config.mode !== 'sla')
-    rememberEngines(state, input, { readings: looksPerInterval, readingMs: lookMsOf(config) });
+  if (config.mode !== 'sla') rememberEngines(state, input, looksPerInterval);
   const demand = isInterval ? predictDemand(state, config) : null;
   const proposal = propose(state, { demand, observation, fleet: input.fleet }, parts);
   const decision = settle(state, proposal, { input, config, looksPerInterval });
@@ -101,10 +100,10 @@ function correct(
   else state.factors = NO_CORRECTION;
 }
 
-function rememberEngines(state: PlannerState, { reading }: PlannerInput, window: LoadWindow): void {
+function rememberEngines(state: PlannerState, { reading }: PlannerInput, windowReadings: number): void {
   const { observation, baseline } = observe(null, reading, 1);
   const isSound = observation.kind === 'held' && observation.why === 'first';
-  if (isSound) state.load = rememberLoad(state.load, (baseline as Metrics).engines, window);
+  if (isSound) state.load = rememberLoad(state.load, (baseline as Metrics).engines, windowReadings);
 }
 
 /** Both modes: the load mode's counts, at least the SLA mode's. */

@@ -3,8 +3,8 @@
  * its passes. One worker more when every engine is over a target, one less when every engine would keep both with room
  * to spare after its share of the leaving one's work is added.
  *
- * An engine's queue at one moment says little where requests come in bursts: what counts is its mean over the time of a
- * window of readings, which is what a request finds that comes at any time. Memory in use is the most of the window.
+ * An engine's queue at one moment, or on average over time, says little where requests come in bursts: what counts is what
+ * waits while a prompt is computed, on average of a window of readings. Memory in use is the most of the window.
  */
 
 import * as z from 'zod';
@@ -33,27 +33,21 @@ type RoleMemory = NonNullable<LoadMemory[PlannedRole]>;
 /** Scaling down must leave this share of a target unused. */
 const ROOM = 0.8;
 
-export interface LoadWindow {
-  /** How many are remembered, and the time from one to the next. */
-  readings: number;
-  readingMs: number;
-}
-
-/** With what the engines said last. */
+/** With what the engines said last. `windowReadings`: how many readings are remembered. */
 export function rememberLoad(
   before: LoadMemory,
   engines: Metrics['engines'],
-  window: LoadWindow,
+  windowReadings: number,
 ): LoadMemory {
   const after: LoadMemory = {};
   for (const role of rolesOf(engines)) {
     const kept = before[role] ?? { engines: [], prefill: [], decode: [] };
-    after[role] = rememberRole(kept, engines[role]!, window);
+    after[role] = rememberRole(kept, engines[role]!, windowReadings);
   }
   return after;
 }
 
-function rememberRole(kept: RoleMemory, readings: readonly EngineReading[], window: LoadWindow): RoleMemory {
+function rememberRole(kept: RoleMemory, readings: readonly EngineReading[], window: number): RoleMemory {
   const passes = readings.flatMap((reading) => reading.passes).filter(({ wallMs }) => wallMs > 0);
   const prefills = passes.filter(({ prefillTokens }) => prefillTokens > 0);
   const decodes = passes.filter(
@@ -62,16 +56,16 @@ function rememberRole(kept: RoleMemory, readings: readonly EngineReading[], wind
   return {
     engines: readings.map((reading) => {
       const seen = kept.engines.find(({ id }) => id === reading.id);
-      const queued =
-        reading.passes.reduce((sum, pass) => sum + pass.queuedTokens * pass.wallMs, 0) / window.readingMs;
+      const busy = reading.passes.filter(({ prefillTokens }) => prefillTokens > 0);
+      const queued = busy.reduce((sum, pass) => sum + pass.queuedTokens, 0) / Math.max(1, busy.length);
       const decoding = reading.passes.reduce(
         (most, pass) => Math.max(most, pass.decodeKvTokens),
         reading.decodeKvTokens,
       );
       return {
         id: reading.id,
-        queuedTokens: [...(seen?.queuedTokens ?? []), Math.max(0, queued)].slice(-window.readings),
-        decodeKvTokens: [...(seen?.decodeKvTokens ?? []), decoding].slice(-window.readings),
+        queuedTokens: [...(seen?.queuedTokens ?? []), Math.max(0, queued)].slice(-window),
+        decodeKvTokens: [...(seen?.decodeKvTokens ?? []), decoding].slice(-window),
         maxKvTokens: reading.maxKvTokens,
       };
     }),

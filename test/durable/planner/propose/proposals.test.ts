@@ -143,7 +143,7 @@ test('a share above a limit is cut within its bucket', () => {
   expect(shareAbove(histogram, 200)).toBeCloseTo(1 / 5);
 });
 
-const WINDOW = { readings: 3, readingMs: 1_000 };
+const WINDOW = 3;
 
 describe('by load', () => {
   const passes = [1_000, 2_000, 3_000, 4_000, 5_000, 6_000].map((prefillTokens) => ({
@@ -162,8 +162,8 @@ describe('by load', () => {
     id,
     decodeKvTokens: 1_000,
     maxKvTokens: 200_000,
-    // The queue is there for all of the reading's second.
-    passes: [...passes, ...steps, { prefillTokens: 0, decodeKvTokens: 0, queuedTokens, wallMs: 1_000 }],
+    // The queue is there at every prompt.
+    passes: [...passes.map((pass) => ({ ...pass, queuedTokens })), ...steps],
   });
   const memoryAfter = (...queues: number[]): LoadMemory => {
     let memory: LoadMemory = {};
