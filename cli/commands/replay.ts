@@ -4,8 +4,10 @@ import { parseArgs } from 'node:util';
 import { type ArgsDef, defineCommand, showUsage } from 'citty';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Cell } from '../replay/plan.ts';
+import { type PlannedOptions, plannedReplay } from '../replay/planner/planned-replay.ts';
 import { progressBar } from '../replay/progress-bar.ts';
 import { replayThroughObjects, replay as run } from '../replay/replay.ts';
+import type { Report } from '../replay/report.ts';
 import { reportText } from '../replay/report-text.ts';
 import { setNames } from '../replay/set-names.ts';
 import { readTrace, TRACE_BLOCK_TOKENS } from '../replay/trace.ts';
@@ -25,6 +27,24 @@ const ARGS = {
   'host-gbps': { type: 'string', description: 'GB/s between device and host. [32]' },
   seed: { type: 'string', description: 'Of all chance; the same seed gives the same bytes. [1]' },
   set: { type: 'string', description: 'name=value: a setting of router or engine, see below; repeatable.' },
+  planner: {
+    type: 'string',
+    description:
+      'sla or load: the planner sizes the fleet; the result is compared with a fixed fleet and an oracle.',
+  },
+  ttft: { type: 'string', description: 'With --planner: target of the first token, ms. [500]' },
+  itl: { type: 'string', description: 'With --planner: target of the mean time between tokens, ms. [50]' },
+  startup: { type: 'string', description: 'With --planner: seconds until an ordered worker is ready. [0]' },
+  interval: { type: 'string', description: 'With --planner: seconds between two looks at demand. [60]' },
+  min: { type: 'string', description: 'With --planner: fewest workers. [1]' },
+  max: {
+    type: 'string',
+    description: 'With --planner: most workers; --workers are there at the start. [16]',
+  },
+  predictor: {
+    type: 'string',
+    description: 'With --planner: constant, moving-average, arima, kalman or seasonal. [moving-average]',
+  },
   direct: {
     type: 'boolean',
     description: "Call the router's core without its object, sockets and timers: faster, the same result.",
@@ -49,6 +69,9 @@ const CELL_FLAGS = {
   seed: 'seed',
 } as const;
 
+/** Options of the planner that are numbers. */
+const PLANNER_FLAGS = ['ttft', 'itl', 'startup', 'interval', 'min', 'max'] as const;
+
 export const replay = defineCommand({
   meta: {
     name: 'replay',
@@ -65,11 +88,14 @@ export const replay = defineCommand({
       if (values[flag] !== undefined) cell[field] = values[flag];
     }
     cell['set'] = pairs([...((values.set as string[] | undefined) ?? []), ...positionals]);
+    const planned = plannerOptions(values);
     const bar = progressBar(trace.requests.length);
-    let report: ReturnType<typeof run>;
+    let report: Report;
     try {
-      const through = values.direct === true ? run : replayThroughObjects;
-      report = await through(cell as unknown as Cell, { progress: bar.at });
+      const hooks = { progress: bar.at };
+      const asked = cell as unknown as Cell;
+      if (planned !== null) report = plannedReplay(asked, planned, hooks);
+      else report = await (values.direct === true ? run : replayThroughObjects)(asked, hooks);
     } finally {
       bar.end();
     }
@@ -98,6 +124,28 @@ function parse(rawArgs: string[]) {
     if (thrown instanceof StatorError) throw thrown;
     throw invalid(`${(thrown as Error).message.split('. ')[0]}; see --help`);
   }
+}
+
+/** Null without --planner. */
+function plannerOptions(values: Record<string, unknown>): PlannedOptions | null {
+  const given = [...PLANNER_FLAGS, 'predictor'].filter((flag) => values[flag] !== undefined);
+  if (values['planner'] === undefined) {
+    if (given.length > 0) throw invalid(`--${given[0]} goes with --planner`);
+    return null;
+  }
+  if (values['planner'] !== 'sla' && values['planner'] !== 'load') {
+    throw invalid(`--planner wants sla or load, not "${values['planner']}"`);
+  }
+  const options: PlannedOptions = { planner: values['planner'] };
+  for (const flag of PLANNER_FLAGS) {
+    if (values[flag] === undefined) continue;
+    const number = Number(values[flag]);
+    if (values[flag] === '' || !Number.isFinite(number))
+      throw invalid(`--${flag}: "${values[flag]}" is not a number`);
+    options[flag] = number;
+  }
+  if (values['predictor'] !== undefined) options.predictor = values['predictor'] as string;
+  return options;
 }
 
 /** `a=1 b=2` as a record; `--set` may be given once before several. */

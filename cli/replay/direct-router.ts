@@ -3,7 +3,7 @@
  * `object-router.ts` is the same with the whole Router object around it; both give the same results.
  */
 
-import { FleetConnection } from '../../durable/router/fleet-connection.ts';
+import { CLOSE, FleetConnection } from '../../durable/router/fleet-connection.ts';
 import { policyOf } from '../../durable/router/policy.ts';
 import { configuredPolicy } from '../../durable/router/queue/configured-policy.ts';
 import { RouterCore } from '../../durable/router/router.ts';
@@ -13,7 +13,7 @@ import { ManualClock } from '../../durable/runtime/clock.ts';
 import type { Settings } from '../../durable/runtime/config.ts';
 import { Logger } from '../../durable/runtime/log.ts';
 import { emptyDumpFrame, registerFrame, type SimWorkerCard } from './fleet-hello.ts';
-import type { Decided, SimRouter } from './sim-router.ts';
+import type { Decided, SimLink, SimRouter } from './sim-router.ts';
 
 export class DirectRouter implements SimRouter {
   readonly #clock = new ManualClock();
@@ -32,17 +32,20 @@ export class DirectRouter implements SimRouter {
     });
   }
 
-  join(worker: SimWorkerCard): (frame: Uint8Array, nowMs: number) => void {
-    const connection = new FleetConnection(
-      this.#core,
-      { send: () => {}, close: refuse },
-      this.#clock.nowMs(),
-    );
-    connection.receive(registerFrame(worker), this.#clock.nowMs());
-    if (worker.publishesKvEvents) connection.receive(emptyDumpFrame(), this.#clock.nowMs());
-    return (frame, nowMs) => {
-      this.#now(nowMs);
-      connection.receive(frame, nowMs);
+  join(worker: SimWorkerCard, nowMs: number): SimLink {
+    this.#now(nowMs);
+    const connection = new FleetConnection(this.#core, { send: () => {}, close: refuse }, nowMs);
+    connection.receive(registerFrame(worker), nowMs);
+    if (worker.publishesKvEvents) connection.receive(emptyDumpFrame(), nowMs);
+    return {
+      send: (frame, sentMs) => {
+        this.#now(sentMs);
+        connection.receive(frame, sentMs);
+      },
+      leave: (leftMs) => {
+        this.#now(leftMs);
+        connection.closed(CLOSE.normal, leftMs);
+      },
     };
   }
 

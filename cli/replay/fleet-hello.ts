@@ -1,4 +1,4 @@
-/** The first two things that a simulated worker says: who it is, and that its cache is empty. */
+/** What a simulated worker says of itself: who it is, that its cache is empty, and at last that it drains. */
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import {
@@ -53,6 +53,10 @@ export function registerFrame(worker: SimWorkerCard): Uint8Array {
   });
   return toBinary(WorkerFrameSchema, create(WorkerFrameSchema, { frame: { case: 'register', value } }));
 }
+
+/** The worker takes no new requests. */
+export const drainingFrame = (): Uint8Array =>
+  toBinary(WorkerFrameSchema, create(WorkerFrameSchema, { frame: { case: 'draining', value: {} } }));
 
 export function emptyDumpFrame(): Uint8Array {
   const value = create(KvDumpSchema, { dpRank: 0, first: true, last: true });

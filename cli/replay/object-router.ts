@@ -8,13 +8,14 @@ import { Directory } from '../../durable/directory/directory-object.ts';
 import { ObjectNamespace, type ObjectStub } from '../../durable/polyfill/object-namespace.ts';
 import type { PairedSocket } from '../../durable/polyfill/socket-pair.ts';
 import type { VirtualHost } from '../../durable/polyfill/virtual-host.ts';
+import { CLOSE } from '../../durable/router/fleet-connection.ts';
 import { Router } from '../../durable/router/router-object.ts';
 import type { RouteAnswer, RouteRequest } from '../../durable/router/rpc.ts';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { emptyDumpFrame, registerFrame, type SimWorkerCard } from './fleet-hello.ts';
 import { batchFrame } from './fleet-line.ts';
-import type { Decided, SimRouter } from './sim-router.ts';
+import type { Decided, SimLink, SimRouter } from './sim-router.ts';
 
 const UPGRADE = { upgrade: 'websocket', 'sec-websocket-protocol': 'stator.fleet.v1' };
 
@@ -44,7 +45,7 @@ export class ObjectRouter implements SimRouter {
     await Promise.all(this.#joined);
   }
 
-  join(worker: SimWorkerCard): (frame: Uint8Array) => void {
+  join(worker: SimWorkerCard): SimLink {
     let socket: PairedSocket | null = null;
     const connect = async () => {
       const url = `http://router/fleet/v1/${this.#namespace}`;
@@ -58,7 +59,7 @@ export class ObjectRouter implements SimRouter {
     // Another router's failure may end the simulation before anybody asks for this one.
     joined.catch(() => {});
     this.#joined.push(joined);
-    return (frame) => socket!.send(frame);
+    return { send: (frame) => socket!.send(frame), leave: () => socket!.close(CLOSE.normal, 'left') };
   }
 
   route(request: RouteRequest, _nowMs: number, decided: Decided): void {

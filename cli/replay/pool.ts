@@ -7,11 +7,11 @@ import type { RouteRequest } from '../../durable/router/rpc.ts';
 import type { EngineSink } from '../../gpu-sidecar/engines/engine.ts';
 import { KvEventLog } from '../../gpu-sidecar/engines/kv-event-log.ts';
 import type { PassCoreOptions } from '../../gpu-sidecar/engines/mock/pass-core.ts';
-import { instanceId, SIM_MODEL } from './fleet-hello.ts';
+import { drainingFrame, instanceId, SIM_MODEL } from './fleet-hello.ts';
 import { FleetLine } from './fleet-line.ts';
 import { FreshHashes, type PlannedSequence, planSequence } from './planned-sequence.ts';
 import type { Prompt } from './prompts.ts';
-import type { SimRouter } from './sim-router.ts';
+import type { SimLink, SimRouter } from './sim-router.ts';
 import { SimWorker } from './sim-worker.ts';
 import type { Histogram } from './statistics.ts';
 import type { TraceRequest } from './trace.ts';
@@ -50,13 +50,46 @@ export class Pool {
   readonly #router: SimRouter;
   readonly #fresh = new FreshHashes();
   readonly #lines: FleetLine[] = [];
+  readonly #links: SimLink[] = [];
   readonly #byInstance = new Map<string, number>();
   #toldMs = 0;
 
   constructor(options: PoolOptions, router: SimRouter) {
     this.#options = options;
     this.#router = router;
-    for (let number = 0; number < options.workers; number++) this.#add(number);
+    for (let number = 0; number < options.workers; number++) this.grow(0);
+  }
+
+  /** One more worker, ready now, with an empty cache; returns its number. */
+  grow(nowMs: number): number {
+    const number = this.workers.length;
+    const { engine, publishesKvEvents, interTokenMs, skipsSteps } = this.#options;
+    const { blockSizeTokens, totalBlocks, maxNumSeqs, maxNumBatchedTokens } = engine;
+    const line = new FleetLine((frame) => this.#links[number]!.send(frame, this.#toldMs));
+    const events = new KvEventLog();
+    const core: PassCoreOptions = { ...engine, events };
+    if (publishesKvEvents) {
+      events.listen(line);
+      if (engine.host) core.host = { ...engine.host, events: line.host };
+    }
+    this.#lines.push(line);
+    this.#byInstance.set(instanceId(number), number);
+    const tell = (nowMs: number) => this.#flush(line, nowMs);
+    this.workers.push(new SimWorker({ core, interTokenMs, skipsSteps, tell }));
+    // Last: requests that wait in the router may be given to it before this returns.
+    const card = { number, blockSizeTokens, totalBlocks, maxNumSeqs, maxNumBatchedTokens, publishesKvEvents };
+    this.#links.push(this.#router.join(card, nowMs));
+    return number;
+  }
+
+  /** A worker takes no new requests from now on; it ends those it has. */
+  drain(number: number, nowMs: number): void {
+    this.#links[number]!.send(drainingFrame(), nowMs);
+  }
+
+  /** A drained worker goes, and its cache with it. */
+  leave(number: number, nowMs: number): void {
+    this.#links[number]!.leave(nowMs);
   }
 
   /** When the next pass ends. */
@@ -169,29 +202,5 @@ export class Pool {
   #flush(line: FleetLine, nowMs: number): void {
     this.#toldMs = nowMs;
     line.flush();
-  }
-
-  #add(number: number): void {
-    const { engine, publishesKvEvents, interTokenMs, skipsSteps } = this.#options;
-    const { blockSizeTokens, totalBlocks, maxNumSeqs, maxNumBatchedTokens } = engine;
-    const send = this.#router.join({
-      number,
-      blockSizeTokens,
-      totalBlocks,
-      maxNumSeqs,
-      maxNumBatchedTokens,
-      publishesKvEvents,
-    });
-    const line = new FleetLine((frame) => send(frame, this.#toldMs));
-    const events = new KvEventLog();
-    const core: PassCoreOptions = { ...engine, events };
-    if (publishesKvEvents) {
-      events.listen(line);
-      if (engine.host) core.host = { ...engine.host, events: line.host };
-    }
-    this.#lines.push(line);
-    this.#byInstance.set(instanceId(number), number);
-    const tell = (nowMs: number) => this.#flush(line, nowMs);
-    this.workers.push(new SimWorker({ core, interTokenMs, skipsSteps, tell }));
   }
 }

@@ -16,7 +16,7 @@ import { Pool } from './pool.ts';
 import { Recorder } from './recorder.ts';
 import { type Report, reportOf } from './report.ts';
 import type { SimRouter } from './sim-router.ts';
-import { type SimulationParts, steps } from './simulation.ts';
+import { type Pilot, type SimulationParts, steps } from './simulation.ts';
 
 export interface ReplayHooks {
   /** Hears now and then how many requests have arrived. */
@@ -27,17 +27,26 @@ export interface ReplayHooks {
 
 /** Throws `invalid_request` for a cell that contradicts itself. */
 export function replay(cell: Cell, hooks: ReplayHooks = {}): Report {
-  const plan = planOf(cell);
+  return reportOfParts(simulate(planOf(cell), hooks));
+}
+
+/** The whole simulation of a plan through the router's core; `pilotOf` may make who changes its fleet on the way. */
+export function simulate(
+  plan: Plan,
+  hooks: ReplayHooks,
+  pilotOf?: (parts: SimulationParts) => Pilot,
+): SimulationParts {
   const host = new VirtualHost({ seed: plan.seed });
   const random = () => host.random();
   const routers = plan.pools.map(({ settings }) => new DirectRouter(settings, random));
   const parts = partsOf(plan, routers, hooks);
+  if (pilotOf !== undefined) parts.pilot = pilotOf(parts);
   try {
     for (const _ of steps(parts));
   } finally {
     for (const router of routers) router.dispose();
   }
-  return reportOfParts(parts);
+  return parts;
 }
 
 /** Throws as `replay` does. */
@@ -75,7 +84,7 @@ function partsOf(plan: Plan, routers: readonly SimRouter[], hooks: ReplayHooks):
   return { plan, pools, recorder, progress: hooks.progress ?? (() => {}) };
 }
 
-function reportOfParts({ plan, pools, recorder }: SimulationParts): Report {
+export function reportOfParts({ plan, pools, recorder }: SimulationParts): Report {
   const workers = pools.flatMap((pool) => pool.workers);
   return reportOf(plan, recorder, workers);
 }

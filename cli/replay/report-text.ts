@@ -1,5 +1,6 @@
 /** A replay's report for people: a small table and a line per worker group. */
 
+import type { PlannedReport } from './planner/planned-replay.ts';
 import type { Report } from './report.ts';
 import type { Distribution } from './statistics.ts';
 
@@ -20,6 +21,20 @@ export function reportText(report: Report): string {
       (report.rejected > 0 ? `, ${report.rejected} rejected: too long for any worker` : ''),
     `reuse ${report.reuse.toFixed(4)}, ${report.output_tokens_per_s.toFixed(1)} output tokens/s`,
     `${report.workers.length} workers: ${range(taken, 0)} requests each, busy ${range(busy, 3)}`,
+    ...('planner' in report ? plannerLines(report as PlannedReport) : []),
     '',
   ].join('\n');
+}
+
+function plannerLines({ planner }: PlannedReport): string[] {
+  const row = (name: string, { attainment, worker_hours }: { attainment: number; worker_hours: number }) =>
+    `  ${name.padEnd(18)}${(100 * attainment).toFixed(2).padStart(8)} %${worker_hours.toFixed(2).padStart(10)} worker hours`;
+  return [
+    '',
+    `requests with TTFT ≤ ${planner.ttft_ms} ms and mean ITL ≤ ${planner.itl_ms} ms, start-up ${planner.startup_s} s:`,
+    row(`planner (${planner.mode})`, planner),
+    row(`${planner.static.workers} workers, fixed`, planner.static),
+    row('oracle', planner.oracle),
+    `${planner.decisions.length} decisions changed the fleet`,
+  ];
 }

@@ -23,6 +23,15 @@ export interface SimWorkerParts {
   skipsSteps: boolean;
 }
 
+/** A pass as it begins; of steps that repeat, the first. */
+export interface SeenPass {
+  prefillTokens: number;
+  decodeKvTokens: number;
+  /** Tokens that wait for a later pass. */
+  queuedTokens: number;
+  wallMs: number;
+}
+
 interface Arriving {
   sequence: PlannedSequence;
   /** Its blocks are promised: they may be sent. */
@@ -33,6 +42,8 @@ export class SimWorker {
   /** When the pass or run under way ends; infinite while there is none. */
   #endMs = Number.POSITIVE_INFINITY;
   busyMs = 0;
+  /** Hears of every pass. */
+  watch: ((pass: SeenPass) => void) | null = null;
   requests = 0;
   readonly #core: PassCore<PlannedSequence>;
   readonly #parts: SimWorkerParts;
@@ -143,6 +154,14 @@ export class SimWorker {
     if (endMs === null) return;
     if (this.#busySinceMs < 0) this.#busySinceMs = nowMs;
     this.#endMs = endMs;
+    this.#show(endMs - nowMs);
+  }
+
+  #show(wallMs: number): void {
+    if (this.watch === null) return;
+    const { prefilledTokens, prefixTokens, decodeContextTokens: decodeKvTokens } = this.#core.work;
+    const { queuedTokens } = this.#core;
+    this.watch({ prefillTokens: prefilledTokens - prefixTokens, decodeKvTokens, queuedTokens, wallMs });
   }
 
   #beginRun(steady: SteadySteps, nowMs: number): void {
@@ -156,6 +175,10 @@ export class SimWorker {
     this.#run = steady;
     this.#runStartMs = nowMs;
     this.#endMs = endMs;
+    if (this.watch !== null) {
+      const { contextTokens: decodeKvTokens } = steady;
+      this.watch({ prefillTokens: 0, decodeKvTokens, queuedTokens: 0, wallMs: this.#ends[0]! - nowMs });
+    }
   }
 
   /** Somebody comes: the steps that are over are taken, the one under way becomes an ordinary pass. */

@@ -15,6 +15,13 @@ import type { Recorder } from './recorder.ts';
 /** Requests between two calls of `progress`. */
 const PROGRESS_EVERY = 256;
 
+/** Changes the fleet while requests flow: looked at in every step, before requests arrive. */
+export interface Pilot {
+  /** When it wants to be looked at next; it does not keep a simulation going that has nothing else to do. */
+  readonly dueMs: number;
+  advance(nowMs: number): void;
+}
+
 export interface SimulationParts {
   plan: Plan;
   /** As in the plan. */
@@ -22,10 +29,11 @@ export interface SimulationParts {
   recorder: Recorder;
   /** Hears now and then how many requests have arrived. */
   progress: (arrived: number) => void;
+  pilot?: Pilot;
 }
 
 export function* steps(parts: SimulationParts): Generator<number, void, void> {
-  const { plan, pools } = parts;
+  const { plan, pools, pilot } = parts;
   const decode = pools[1];
   const handoffs = decode === undefined ? null : new Handoffs(decode, plan.handoffMsPerToken);
   const arrivals = new Arrivals(parts, handoffs);
@@ -33,10 +41,12 @@ export function* steps(parts: SimulationParts): Generator<number, void, void> {
     let nowMs = Math.min(arrivals.dueMs, handoffs?.dueMs ?? Number.POSITIVE_INFINITY);
     for (const pool of pools) nowMs = Math.min(nowMs, pool.dueMs);
     if (nowMs === Number.POSITIVE_INFINITY) break;
+    if (pilot !== undefined) nowMs = Math.min(nowMs, pilot.dueMs);
     yield nowMs;
     for (const pool of pools) pool.complete(nowMs);
     yield nowMs;
     if (handoffs?.advance(nowMs)) yield nowMs;
+    pilot?.advance(nowMs);
     if (arrivals.advance(nowMs)) yield nowMs;
     for (const pool of pools) pool.drive(nowMs);
   }

@@ -330,4 +330,14 @@ export const LIMITS = {
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
+
+  /** Planner: buckets of a histogram, passes told of by one engine at a time, intervals that it remembers and that ARIMA looks back on. */
+  plannerHistogramBounds: 256,
+  plannerPasses: 65_536,
+  plannerHistoryPoints: 2_048,
+  plannerArimaPoints: 128,
+  /** After so many intervals without a reading the next one only begins anew. */
+  plannerGapIntervals: 10,
+  /** Points along an axis of a profile. */
+  profilePoints: 1_024,
 } as const;

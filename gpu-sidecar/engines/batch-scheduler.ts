@@ -95,6 +95,12 @@ export class BatchScheduler<S extends Sequence> {
     return { running: this.#runningCount, waiting, kvUsedBlocks: activeBlocks };
   }
 
+  /** Tokens of waiting and running requests that neither exist nor are in the current pass. */
+  get queuedTokens(): number {
+    const left = (sum: number, { known, computed }: S) => sum + known - computed;
+    return this.#waiting.reduce(left, this.#running.reduce(left, 0));
+  }
+
   /** Throws StatorError when a request can never or not now be taken. */
   check(request: EngineRequest): void {
     const room = this.#shape.contextLengthTokens;

@@ -68,6 +68,15 @@ export class PassCore<S extends Sequence> {
     return this.#scheduler.running;
   }
 
+  /** What the pass under way computes; overwritten by the next. */
+  get work(): Readonly<PassWork> {
+    return this.#work;
+  }
+
+  get queuedTokens(): number {
+    return this.#scheduler.queuedTokens;
+  }
+
   load(): EngineLoad {
     return this.#scheduler.load();
   }

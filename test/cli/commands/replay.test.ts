@@ -75,3 +75,30 @@ test.each([
   expect(stderr).toContain(message);
   expect(stderr.trim().split('\n')).toHaveLength(1);
 });
+
+test('--planner adds what it reached, beside a fixed fleet and the oracle', () => {
+  const bounds = ['--min', '1', '--max', '3', '--startup', '10', '--ttft', '400', '--itl', '30'];
+  const { stdout, stderr, status } = stator('--trace', trace, '--planner', 'sla', ...bounds, '--json');
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  const { requests, planner } = JSON.parse(stdout);
+  expect(requests).toBe(40);
+  expect(planner).toMatchObject({ mode: 'sla', ttft_ms: 400, itl_ms: 30, startup_s: 10, interval_s: 60 });
+  for (const figures of [planner, planner.static, planner.oracle]) {
+    expect(figures.attainment).toBeGreaterThan(0);
+    expect(figures.worker_hours).toBeGreaterThan(0);
+  }
+});
+
+test.each([
+  [['--planner', 'magic'], '--planner wants sla or load, not "magic"'],
+  [['--ttft', '400'], '--ttft goes with --planner'],
+  [['--planner', 'sla', '--min', 'few'], '--min: "few" is not a number'],
+  [['--planner', 'sla', '--min', '5', '--max', '2'], 'min 5 is above max 2'],
+  [['--planner', 'sla', '--workers', '40'], '--workers 40 is not from --min 1 to --max 16'],
+  [['--planner', 'sla', '--predictor', 'oracle'], 'predictor'],
+  [['--planner', 'sla', '--prefill-workers', '1', '--decode-workers', '1'], 'sizes workers that do all'],
+])('%j is refused', (args, message) => {
+  const { stderr, status } = stator('--trace', trace, ...args);
+  expect(status).not.toBe(0);
+  expect(stderr).toContain(message);
+});
