@@ -41,6 +41,10 @@ interface RouterEnv extends Record<string, unknown> {
     idFromName(name: string): unknown;
     get(id: unknown): { publish(...args: Parameters<DirectoryRpc['publish']>): Promise<number> };
   };
+  PREFILL_QUEUE: {
+    idFromName(name: string): unknown;
+    get(id: unknown): { workerLost(worker: string): Promise<void> };
+  };
 }
 
 /** Cores by object id: the wasm memory is the isolate's, so a restarted object frees what its predecessor held. */
@@ -83,6 +87,10 @@ export class Router extends DurableObject implements RouterRpc {
       },
       queuePolicy: configuredPolicy(settings),
       changed: () => this.#publish(),
+      disconnected: ({ instanceId, registration }) => {
+        if (settings.prefillHandoff === 'queue' && registration.workerType === 'prefill')
+          void this.#tellPrefillQueue(instanceId);
+      },
     });
     const id = String(ctx.id);
     cores.get(id)?.dispose();
@@ -203,6 +211,16 @@ export class Router extends DurableObject implements RouterRpc {
       else this.#host.after(pauseMs, turn);
     };
     this.#host.after(0, turn);
+  }
+
+  /** What the worker had taken goes to another one, now and not when its lease ends. A worker that comes back finds that out. */
+  async #tellPrefillQueue(worker: string): Promise<void> {
+    try {
+      const { PREFILL_QUEUE } = this.#env;
+      await PREFILL_QUEUE.get(PREFILL_QUEUE.idFromName(this.#namespace ?? '')).workerLost(worker);
+    } catch (thrown) {
+      this.#log.warn('the prefill queue could not be told', { worker, error: toStatorError(thrown) });
+    }
   }
 
   /** Tells the Directory; changes meanwhile are told right after. A failure is repeated by the sweep. */

@@ -59,6 +59,8 @@ export interface RouterOptions {
   ticketIdleMs?: number;
   /** The set of models or instances changed: the directory must hear of it. */
   changed: () => void;
+  /** A worker's socket is gone, in order or not. It may come back. */
+  disconnected?: (worker: Worker) => void;
 }
 
 /** Phases of RequestProgress (fleet.proto). */
@@ -228,6 +230,7 @@ export class RouterCore {
     this.#links.delete(worker);
     if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
     this.#log('worker lost its socket', worker);
+    this.#options.disconnected?.(worker);
     this.#queue.drain(this.#options.clock.nowMs());
   }
 
@@ -356,6 +359,7 @@ export class RouterCore {
     this.#workers.remove(worker);
     if (why) link?.detach(why);
     this.#log('worker left', worker, { why: why ?? 'closed', freed });
+    if (link) this.#options.disconnected?.(worker);
     this.#options.changed();
   }
 

@@ -8,6 +8,7 @@ import { VirtualHost } from '../../../durable/polyfill/virtual-host.ts';
 import { Router } from '../../../durable/router/router-object.ts';
 import { wasmIndexes } from '../../../durable/router/wasm-indexes.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
+import { WorkerType } from '../../../gpu-sidecar/proto/gen/stator/v1/model_pb.js';
 import { dumpFrame, parseRouterFrame, registerFrame } from './fleet-worker.ts';
 import { hashes } from './naive-indexes.ts';
 
@@ -66,6 +67,22 @@ test('a worker joins, is published, serves, and is gone with its socket', async 
   await all.host.advance(0);
   expect(await all.models()).toEqual([]);
   expect(await all.router.status()).toMatchObject({ inFlight: 0, workers: [] });
+});
+
+test('the prefill queue hears at once of a prefill worker whose socket broke', async () => {
+  const lost: string[] = [];
+  const queue = { workerLost: async (worker: string) => void lost.push(worker) };
+  const names: string[] = [];
+  const PREFILL_QUEUE = { idFromName: (name: string) => names.push(name), get: () => queue };
+  const all = deployment({ STATOR_PREFILL_HANDOFF: 'queue', PREFILL_QUEUE });
+  for (const workerType of [WorkerType.PREFILL, WorkerType.DECODE]) {
+    const socket = await connect(all);
+    socket.send(registerFrame({ workerType, instanceId: `00000000000000a${workerType}` }));
+    await all.host.advance(0);
+    socket.close(1011, 'broken');
+    await all.host.advance(0);
+  }
+  expect([lost, names]).toEqual([['00000000000000a2'], ['default']]);
 });
 
 test('settings come from STATOR_ variables', async () => {
