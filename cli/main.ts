@@ -10,6 +10,7 @@ const COMMANDS = {
   up: () => import('./commands/up.ts').then((module) => module.up),
   down: () => import('./commands/down.ts').then((module) => module.down),
   status: () => import('./commands/status.ts').then((module) => module.status),
+  'clear-kv-blocks': () => import('./commands/clear-kv-blocks.ts').then((module) => module.clearKvBlocks),
   gpus: () => import('./commands/gpus.ts').then((module) => module.gpus),
   run: () => import('./commands/run.ts').then((module) => module.run),
   chat: () => import('./commands/chat.ts').then((module) => module.chat),

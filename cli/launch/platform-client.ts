@@ -8,11 +8,22 @@ export interface PlatformClient {
   /** Model names when the platform answers and at least one is ready, else null. */
   readyModels(): Promise<string[] | null>;
   status(): Promise<RouterStatus>;
+  /** How many workers were told. */
+  clearKvBlocks(): Promise<number>;
 }
 
 export function platformClient(url: string, apiKey: string, fetcher: Fetch = fetch): PlatformClient {
   const headers: Record<string, string> = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
-  const get = (path: string) => fetcher(url + path, { headers, signal: AbortSignal.timeout(5_000) });
+  const call = (path: string, method: string) =>
+    fetcher(url + path, { method, headers, signal: AbortSignal.timeout(5_000) });
+  const get = (path: string) => call(path, 'GET');
+  const json = async (path: string, method: string): Promise<unknown> => {
+    const response = await call(path, method).catch((error: Error) => {
+      throw new StatorError('worker_unavailable', `${url} does not answer: ${error.message}`);
+    });
+    if (!response.ok) throw new StatorError('internal', `${url} answered ${response.status}`);
+    return response.json();
+  };
   return {
     async readyModels() {
       try {
@@ -24,12 +35,10 @@ export function platformClient(url: string, apiKey: string, fetcher: Fetch = fet
         return null;
       }
     },
-    async status() {
-      const response = await get('/stator/v1/status').catch((error: Error) => {
-        throw new StatorError('worker_unavailable', `${url} does not answer: ${error.message}`);
-      });
-      if (!response.ok) throw new StatorError('internal', `${url} answered ${response.status}`);
-      return (await response.json()) as RouterStatus;
+    status: () => json('/stator/v1/status', 'GET') as Promise<RouterStatus>,
+    async clearKvBlocks() {
+      const { workers } = (await json('/stator/v1/clear_kv_blocks', 'POST')) as { workers: number };
+      return workers;
     },
   };
 }
