@@ -34,8 +34,8 @@ export const kvbmTierSetting = (settings: Settings): (typeof TIERS)[number] | nu
   TIERS.find((tier) => settings[tier]) ?? null;
 
 /**
- * Opens the memory that the settings ask for, once an engine knows its layout; null: they ask for none. `always`: then one of
- * `LIMITS.kvbmExchangeBytes` of host memory, through which blocks come from other workers and go there.
+ * Opens the memory that the settings ask for, once an engine knows its layout; null: they ask for none. `always`: without a size of its
+ * own, host memory has `LIMITS.kvbmExchangeBytes`, through which blocks come from other workers and go there.
  */
 export function kvMemoryOpener(
   settings: Settings,
@@ -43,9 +43,10 @@ export function kvMemoryOpener(
 ) {
   if (kvbmTierSetting(settings) === null && !always) return null;
   return (layout: BlockLayout, device: DevicePort): Promise<KvBlockManager> => {
-    const hostBlocks = Math.floor(LIMITS.kvbmExchangeBytes / blockBytes(layout));
-    const sizes = kvbmOptions(settings, layout) ?? { ...commonOptions(settings), ...NO_TIERS, hostBlocks };
-    return openKvBlockManager({ ...sizes, layout, device, metrics, shared: always });
+    const sizes = kvbmOptions(settings, layout) ?? { ...commonOptions(settings), ...NO_TIERS, hostBlocks: 0 };
+    const exchange = always ? Math.floor(LIMITS.kvbmExchangeBytes / blockBytes(layout)) : 0;
+    const hostBlocks = sizes.hostBlocks || exchange;
+    return openKvBlockManager({ ...sizes, hostBlocks, layout, device, metrics, shared: always });
   };
 }
 

@@ -5,6 +5,7 @@ import { settingsFromEnv } from '../../../durable/runtime/config.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { Metrics } from '../../../durable/runtime/metrics.ts';
 import { EVICTION_POLICIES } from '../../../gpu-sidecar/kvbm/eviction/registry.ts';
+import { blockBytes } from '../../../gpu-sidecar/kvbm/layout.ts';
 import { S3 } from '../../../gpu-sidecar/kvbm/objects/s3.ts';
 import { SharedDirectory } from '../../../gpu-sidecar/kvbm/objects/shared-directory.ts';
 import { kvbmOptions, kvMemoryOpener } from '../../../gpu-sidecar/kvbm/settings.ts';
@@ -77,6 +78,7 @@ describe('opening KV memory', () => {
       LAYOUT,
       device,
     );
-    expect(manager.status()).toMatchObject([{ tier: 'host', capacityBlocks: LIMITS.kvbmStagingBlocks }]);
+    const capacityBlocks = Math.floor(LIMITS.kvbmExchangeBytes / blockBytes(LAYOUT));
+    expect(manager.status()).toMatchObject([{ tier: 'host', capacityBlocks }]);
   });
 });
