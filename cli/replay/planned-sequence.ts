@@ -3,7 +3,7 @@
  * real hashes, those of the answer with hashes that no other request has (its tokens are random, semantics §10).
  */
 
-import type { EngineRequest, EngineSink } from '../../gpu-sidecar/engines/engine.ts';
+import { type EngineRequest, type EngineSink, GREEDY } from '../../gpu-sidecar/engines/engine.ts';
 import { Sequence } from '../../gpu-sidecar/engines/sequence.ts';
 import type { GrowingBlocks } from '../../gpu-sidecar/engines/token-blocks.ts';
 import type { Prompt } from './prompts.ts';
@@ -95,16 +95,3 @@ function engineRequest(promptTokens: number, maxTokens: number): EngineRequest {
 }
 
 const NO_HASHES = new Uint8Array(0);
-const GREEDY: EngineRequest['sampling'] = {
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  seed: 0n,
-  choice: 0,
-  topLogprobs: null,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  repetitionPenalty: 1,
-  logitBias: new Map(),
-};

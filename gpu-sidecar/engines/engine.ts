@@ -58,6 +58,21 @@ export interface SamplingOptions {
   logitBias: ReadonlyMap<number, number>;
 }
 
+/** The likeliest token each time. */
+export const GREEDY: SamplingOptions = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  seed: 0n,
+  choice: 0,
+  topLogprobs: null,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  repetitionPenalty: 1,
+  logitBias: new Map(),
+};
+
 /** How likely a token was before bias, penalties and temperature; natural logarithms, never below `LEAST_LOGPROB`. */
 export interface TokenLogprobs {
   logprob: number;

@@ -5,7 +5,7 @@
  */
 
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
-import type { EngineRequest, FinishReason } from '../../engines/engine.ts';
+import { type EngineRequest, type FinishReason, GREEDY } from '../../engines/engine.ts';
 import { PrefillPhase, type PrefillRequest } from '../../proto/gen/stator/v1/worker_pb.js';
 import type { OpenResponse } from '../admission.ts';
 import type { SinkObserver } from '../byte-sink.ts';
@@ -146,17 +146,3 @@ function engineRequest(request: PrefillRequest, { engine }: Worker): EngineReque
     priority: request.priority,
   };
 }
-
-const GREEDY: EngineRequest['sampling'] = {
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  seed: 0n,
-  choice: 0,
-  topLogprobs: null,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  repetitionPenalty: 1,
-  logitBias: new Map(),
-};
