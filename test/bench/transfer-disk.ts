@@ -21,8 +21,8 @@ export interface DiskFigures {
   rounds: number;
   tier_gb_per_s: { write: number; read: number };
   file_gb_per_s: { write: number; read: number };
-  /** Of the medians. */
-  ratio: { write: number; read: number };
+  /** Of the medians; `there_and_back`: each byte written and read once, as when a file is copied. */
+  ratio: { write: number; read: number; there_and_back: number };
 }
 
 type Step = (slot: number) => Promise<unknown>;
@@ -62,6 +62,7 @@ export async function measureDisk(options: {
       write: Number(median(`${kind}Write`).toFixed(2)),
       read: Number(median(`${kind}Read`).toFixed(2)),
     });
+    const thereAndBackMs = (kind: string) => 1 / median(`${kind}Write`) + 1 / median(`${kind}Read`);
     const ratio = (what: string) => Number((median(`tier${what}`) / median(`file${what}`)).toFixed(2));
     return {
       block_bytes: blockBytes,
@@ -69,7 +70,11 @@ export async function measureDisk(options: {
       rounds,
       tier_gb_per_s: of('tier'),
       file_gb_per_s: of('file'),
-      ratio: { write: ratio('Write'), read: ratio('Read') },
+      ratio: {
+        write: ratio('Write'),
+        read: ratio('Read'),
+        there_and_back: Number((thereAndBackMs('file') / thereAndBackMs('tier')).toFixed(2)),
+      },
     };
   } finally {
     arena.close();
