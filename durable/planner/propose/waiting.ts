@@ -1,7 +1,7 @@
 /**
  * How long a request waits for a worker that is busy with prompts: Pollaczek and Khinchin's formula for one worker's share
  * of the requests, times what was seen of the real fleet. Requests come in bursts and a router steers around busy workers,
- * so that the true wait is 0.2 to 1.6 times the formula's on the traces (docs/decisions/0021); the factor moves slowly
+ * so that the true wait is 0.2 to 1.6 times the formula's on the traces (docs/decisions/0020); the factor moves slowly
  * with the number of workers, so one measured at this size holds near it.
  */
 
