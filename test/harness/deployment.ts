@@ -49,12 +49,17 @@ export async function statusOf(deployment: Deployment): Promise<RouterStatus> {
   return (await response.json()) as RouterStatus;
 }
 
-/** Polls until `probe` gives something; a condition, not a sleep. */
-export function eventually<T>(what: string, probe: () => Promise<T | null>, timeoutMs = 20_000): Promise<T> {
+/** Polls until `probe` gives something; a condition, not a sleep. `seen`: what was there instead, for the error. */
+export function eventually<T>(
+  what: string,
+  probe: () => Promise<T | null>,
+  timeoutMs = 20_000,
+  seen: () => unknown = () => '',
+): Promise<T> {
   return waitFor(probe, {
     timeoutMs,
     everyMs: 20,
-    timeout: () => new Error(`${what} did not happen in ${timeoutMs} ms`),
+    timeout: () => new Error(`${what} did not happen in ${timeoutMs} ms ${JSON.stringify(seen())}`),
   });
 }
 
@@ -74,17 +79,19 @@ export function workersServing(
 }
 
 /** No request anywhere: neither in the router's books nor in an engine. */
-export function idle(deployment: Deployment, timeoutMs = 5_000): Promise<true> {
+export function idle(deployment: Deployment, timeoutMs = 20_000): Promise<true> {
+  let status: RouterStatus | null = null;
   return eventually(
     'an idle fleet',
     async () => {
-      const status = await statusOf(deployment).catch(() => null);
+      status = await statusOf(deployment).catch(() => null);
       const busy = status?.workers.some(
         ({ running, waiting, activeRequests }) => running + waiting + activeRequests > 0,
       );
       return status && status.inFlight === 0 && !busy ? true : null;
     },
     timeoutMs,
+    () => status,
   );
 }
 
