@@ -15,7 +15,7 @@ import { PREFILL_FAILED_HEADER, PREFILL_WORKER_HEADER } from './response-head.ts
 import { type ResponseIdentity, responseIdentity } from './response-identity.ts';
 import { release, route } from './route.ts';
 import { post } from './worker-call.ts';
-import { workerError } from './worker-error.ts';
+import { inCallersWords, workerError } from './worker-error.ts';
 
 /** A worker has answered with a head of status 200. */
 export interface Opened {
@@ -183,7 +183,7 @@ export class Attempts {
     });
     const worker = { address: decision.address, fleetToken: this.call.settings.fleetToken };
     const response = await post(worker, 'Generate', body, this.call.abort);
-    if (!response.ok) throw await workerError(response);
+    if (!response.ok) throw inCallersWords(await workerError(response), this.call.endpoint);
     if (response.body === null) {
       throw new StatorError('worker_unavailable', `A worker of '${model.name}' answered without a body.`);
     }

@@ -4,8 +4,11 @@
  */
 import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { Endpoint } from '../call.ts';
 
 export const CODE_HEADER = 'x-stator-code';
+/** The prompt as workers call it. */
+const TOKENS = 'token_ids';
 
 export async function workerError(response: Response): Promise<StatorError> {
   const code = response.headers.get(CODE_HEADER) ?? '';
@@ -21,6 +24,14 @@ export async function workerError(response: Response): Promise<StatorError> {
   const retryAfterS = Number(response.headers.get('retry-after'));
   if (retryAfterS > 0) details.retryAfterS = retryAfterS;
   return new StatorError(code, body.message ?? `The worker refused the request: ${code}.`, details);
+}
+
+/** The prompt as a caller of the endpoint named it, where tokens came from outside and a worker says that the model lacks one. */
+export function inCallersWords(error: StatorError, endpoint: Endpoint): StatorError {
+  if (error.param !== TOKENS || endpoint === 'router_generate') return error;
+  const param = endpoint === 'completions' ? 'prompt' : 'nvext.token_data';
+  const message = error.message.replace(`${TOKENS}:`, `${param}:`);
+  return new StatorError(error.code, message, { param, cause: error });
 }
 
 async function readError(response: Response): Promise<{ message: string | null; param: string | null }> {

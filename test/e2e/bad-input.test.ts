@@ -168,6 +168,20 @@ describe('bad requests', () => {
     });
   }
 
+  it('a token that the model has not: 400 naming the field that it was sent in', async () => {
+    const token = 2 ** 31;
+    for (const [path, body, param] of [
+      ['/v1/completions', { model: 'stator-tiny', prompt: [token] }, 'prompt'],
+      ['/v1/chat/completions', { ...good, nvext: { token_data: [token] } }, 'nvext.token_data'],
+      ['/router/generate', { model: 'stator-tiny', token_ids: [token] }, 'token_ids'],
+    ] as const) {
+      const response = await fetch(deployment.url + path, { method: 'POST', body: JSON.stringify(body) });
+      const error = await refusal(response);
+      expect([response.status, error.param]).toEqual([400, param]);
+      expect(error.message).toContain(`${param}: token ${token}`);
+    }
+  });
+
   it('whatever the published schemas forbid: 400 naming the field', async () => {
     const published = await fetch(`${deployment.url}/openapi.json`);
     const { paths, components } = (await published.json()) as OpenApiDocument;
