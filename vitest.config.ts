@@ -17,6 +17,7 @@ export default defineConfig({
             'test/*.test.ts',
           ],
           testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -37,6 +38,7 @@ export default defineConfig({
           include: ['test/workers/**/*.test.ts'],
           globalSetup: ['test/workers/functions/scripted-sidecar.ts'],
           testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -49,13 +51,19 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: 'objects', include: ['test/objects/**/*.test.ts'], testTimeout: 30_000 },
+        test: {
+          name: 'objects',
+          include: ['test/objects/**/*.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
       },
       {
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 180_000,
+          hookTimeout: 60_000,
           fileParallelism: false,
         },
       },
