@@ -67,21 +67,21 @@ export class DeviceMemory implements DeviceRange, Disposable {
   }
 }
 
-/** Host memory from the driver, pinned. No view of `bytes` may be used after its end. */
-export class PinnedMemory implements PinnedRange, Disposable {
+/** Pinned host memory, however it came to be pinned. */
+class HostRange implements PinnedRange, Disposable {
   readonly bytes: Uint8Array;
   readonly #context: CudaContext;
+  readonly #free: 'cuMemFreeHost' | 'cuMemHostUnregister';
   #address: bigint | null;
 
-  constructor(context: CudaContext, length: number) {
+  constructor(
+    context: CudaContext,
+    memory: { bytes: Uint8Array; address: bigint; free: 'cuMemFreeHost' | 'cuMemHostUnregister' },
+  ) {
     this.#context = context;
-    this.#address = context.make(
-      'host memory',
-      'cuMemHostAlloc',
-      length,
-      DRIVER_CONSTANTS.CU_MEMHOSTALLOC_PORTABLE | DRIVER_CONSTANTS.CU_MEMHOSTALLOC_DEVICEMAP,
-    );
-    this.bytes = new Uint8Array(koffi.view(this.#address, length));
+    this.bytes = memory.bytes;
+    this.#address = memory.address;
+    this.#free = memory.free;
   }
 
   addressOf(offset: number, length: number): bigint {
@@ -96,7 +96,17 @@ export class PinnedMemory implements PinnedRange, Disposable {
     if (this.#address === null) return;
     const address = this.#address;
     this.#address = null;
-    this.#context.unmake('host memory', 'cuMemFreeHost', address);
+    this.#context.unmake('host memory', this.#free, address);
+  }
+}
+
+/** Host memory from the driver, pinned. No view of `bytes` may be used after its end. */
+export class PinnedMemory extends HostRange {
+  constructor(context: CudaContext, length: number) {
+    const { CU_MEMHOSTALLOC_PORTABLE, CU_MEMHOSTALLOC_DEVICEMAP } = DRIVER_CONSTANTS;
+    const flags = CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP;
+    const address = context.make('host memory', 'cuMemHostAlloc', length, flags);
+    super(context, { address, bytes: new Uint8Array(koffi.view(address, length)), free: 'cuMemFreeHost' });
   }
 }
 
@@ -104,14 +114,8 @@ export class PinnedMemory implements PinnedRange, Disposable {
  * Host memory that is there already (the arena of the host tier), pinned while this lives. The bytes must not move or be
  * freed meanwhile, which holds for memory outside of V8's heap: an arena, or an ArrayBuffer of its own.
  */
-export class RegisteredMemory implements PinnedRange, Disposable {
-  readonly bytes: Uint8Array;
-  readonly #context: CudaContext;
-  #address: bigint | null;
-
+export class RegisteredMemory extends HostRange {
   constructor(context: CudaContext, bytes: Uint8Array) {
-    this.bytes = bytes;
-    this.#context = context;
     // Asking for `buffer` moves a small array out of V8's heap, before its address is taken.
     if (bytes.buffer.byteLength === 0) throw new StatorError('internal', 'no bytes to pin');
     const address = BigInt(koffi.address(bytes));
@@ -119,22 +123,7 @@ export class RegisteredMemory implements PinnedRange, Disposable {
     const flags = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP;
     context.call('cuMemHostRegister_v2', address, bytes.length, flags);
     context.adopt('host memory');
-    this.#address = address;
-  }
-
-  addressOf(offset: number, length: number): bigint {
-    return part(this.#address, this.bytes.length, offset, length);
-  }
-
-  deviceAddressOf(offset: number, length: number): bigint {
-    return seenByDevice(this.#context, this.addressOf(offset, length));
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#address === null) return;
-    const address = this.#address;
-    this.#address = null;
-    this.#context.unmake('host memory', 'cuMemHostUnregister', address);
+    super(context, { address, bytes, free: 'cuMemHostUnregister' });
   }
 }
 

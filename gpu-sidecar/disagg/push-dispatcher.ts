@@ -4,7 +4,7 @@
  */
 
 import { create } from '@bufbuild/protobuf';
-import { ChannelCredentials, Client, type ClientReadableStream, Metadata } from '@grpc/grpc-js';
+import { Client, type ClientReadableStream, Metadata } from '@grpc/grpc-js';
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import {
@@ -15,6 +15,7 @@ import {
   PrefillRequestSchema,
 } from '../proto/gen/stator/v1/worker_pb.js';
 import { decoder, encoder } from '../server/grpc-codec.ts';
+import { channelCredentials } from '../tls/channel-credentials.ts';
 import type { FleetTls } from '../tls/fleet-tls.ts';
 import type { PrefillDispatcher, PrefillHost, PrefillJob } from './prefill-dispatcher.ts';
 
@@ -99,7 +100,7 @@ export class PushDispatcher implements PrefillDispatcher {
   #client(address: string): Client {
     const known = this.#clients.get(address);
     if (known) this.#clients.delete(address);
-    const client = known ?? new Client(address, credentials(this.#options.tls), CHANNEL);
+    const client = known ?? new Client(address, channelCredentials(this.#options.tls), CHANNEL);
     this.#clients.set(address, client);
     for (const [oldest, unused] of this.#clients) {
       if (this.#clients.size <= LIMITS.prefillPeers) break;
@@ -119,11 +120,6 @@ const CHANNEL = {
   'grpc.initial_reconnect_backoff_ms': 50,
   'grpc.max_reconnect_backoff_ms': 1_000,
 };
-
-function credentials(tls: FleetTls | null): ChannelCredentials {
-  if (tls === null) return ChannelCredentials.createInsecure();
-  return ChannelCredentials.createSsl(Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert));
-}
 
 const cancelled = () => new StatorError('cancelled', 'the prefill was given up');
 

@@ -120,6 +120,11 @@ const drainedOrGone = (stream: ServerWritableStream<unknown, never>): Promise<vo
 
 type StreamHandler<In, Out> = (stream: ServerWritableStream<In, Out>) => void | Promise<void>;
 
+interface AnyStream {
+  metadata: { get(key: string): unknown[] };
+  emit(event: 'error', error: object): boolean;
+}
+
 /** Registers methods under their paths, with the token checked and every failure made a status. */
 function registrar(server: Server, bearer: Bearer) {
   const unauthenticated = (call: { metadata: { get(key: string): unknown[] } }): StatorError | null => {
@@ -127,6 +132,17 @@ function registrar(server: Server, bearer: Bearer) {
     if (typeof header === 'string' && bearer.accepts(header)) return null;
     return new StatorError('invalid_api_key', 'the fleet token is missing or wrong');
   };
+  const guarded =
+    <Stream extends AnyStream>(serve: (stream: Stream) => void | Promise<void>) =>
+    async (stream: Stream): Promise<void> => {
+      try {
+        const refusal = unauthenticated(stream);
+        if (refusal !== null) throw refusal;
+        await serve(stream);
+      } catch (thrown) {
+        stream.emit('error', grpcStatus(toStatorError(thrown)));
+      }
+    };
   return {
     unary<Context>(
       path: string,
@@ -156,18 +172,7 @@ function registrar(server: Server, bearer: Bearer) {
       output: Out,
       serve: StreamHandler<MessageShape<In>, MessageShape<Out>>,
     ): void {
-      const handler = async (
-        stream: ServerWritableStream<MessageShape<In>, MessageShape<Out>>,
-      ): Promise<void> => {
-        try {
-          const refusal = unauthenticated(stream);
-          if (refusal !== null) throw refusal;
-          await serve(stream);
-        } catch (thrown) {
-          stream.emit('error', grpcStatus(toStatorError(thrown)));
-        }
-      };
-      server.register(path, handler, encoder(output), decoder(input), 'serverStream');
+      server.register(path, guarded(serve), encoder(output), decoder(input), 'serverStream');
     },
     duplex<In extends DescMessage, Out extends DescMessage>(
       path: string,
@@ -175,18 +180,7 @@ function registrar(server: Server, bearer: Bearer) {
       output: Out,
       serve: (stream: ServerDuplexStream<MessageShape<In>, MessageShape<Out>>) => Promise<void>,
     ): void {
-      const handler = async (
-        stream: ServerDuplexStream<MessageShape<In>, MessageShape<Out>>,
-      ): Promise<void> => {
-        try {
-          const refusal = unauthenticated(stream);
-          if (refusal !== null) throw refusal;
-          await serve(stream);
-        } catch (thrown) {
-          stream.emit('error', grpcStatus(toStatorError(thrown)));
-        }
-      };
-      server.register(path, handler, encoder(output), decoder(input), 'bidi');
+      server.register(path, guarded(serve), encoder(output), decoder(input), 'bidi');
     },
   };
 }

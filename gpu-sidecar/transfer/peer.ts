@@ -4,14 +4,7 @@
  */
 
 import { create } from '@bufbuild/protobuf';
-import {
-  Client,
-  type ClientDuplexStream,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
+import { Client, type ClientDuplexStream, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import {
   type PullAnswer,
@@ -23,6 +16,7 @@ import {
   TransferMetadataResponseSchema,
 } from '../proto/gen/stator/v1/kv_pb.js';
 import { decoder, encoder } from '../server/grpc-codec.ts';
+import { channelCredentials } from '../tls/channel-credentials.ts';
 import type { FleetTls } from '../tls/fleet-tls.ts';
 import { TransferFault } from './fault.ts';
 
@@ -107,9 +101,4 @@ export function callFault(error: ServiceError | null): TransferFault {
     code === status.PERMISSION_DENIED ||
     code === status.RESOURCE_EXHAUSTED;
   return new TransferFault(there ? 'refused' : 'unreachable', error?.details ?? error?.message, error);
-}
-
-function channelCredentials(tls: FleetTls | null) {
-  if (tls === null) return credentials.createInsecure();
-  return credentials.createSsl(Buffer.from(tls.ca), Buffer.from(tls.key), Buffer.from(tls.cert));
 }
