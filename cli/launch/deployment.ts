@@ -22,12 +22,15 @@ import {
   deploymentTls,
   withFleetListen,
 } from './tls.ts';
+import { WorkerPlaces, type WorkerType } from './worker-places.ts';
 import { workerdConfig } from './workerd-config.ts';
 
 /** Exit code of a sidecar whose settings or model cannot work: a restart would only repeat it. */
 const SIDECAR_CONFIG_EXIT = 1;
 const READY_TIMEOUT_MS = 120_000;
 const LISTEN_TIMEOUT_MS = 20_000;
+/** A worker that drains has ended by itself when its own time is over; then its process gets this much. */
+const DRAIN_SLACK_MS = 5_000;
 
 /** What a sidecar says on stdout, one JSON line each. */
 export interface SidecarLine {
@@ -96,7 +99,7 @@ export function wranglerLauncher(): PlatformLauncher {
 }
 
 interface RoleCount {
-  workerType: Settings['workerType'];
+  workerType: WorkerType;
   count: number;
 }
 
@@ -125,6 +128,7 @@ export class Deployment {
   /** Last line of each sidecar's phase, by index: addresses and instance ids. */
   readonly sidecarLines: (SidecarLine | null)[] = [];
   readonly #options: DeploymentOptions;
+  readonly #places = new WorkerPlaces();
   /** Reaches `control`. */
   readonly fetch: Fetch;
   #startError: (error: Error) => void = () => {};
@@ -219,22 +223,47 @@ export class Deployment {
   }
 
   addSidecar(overrides: Partial<Settings> = {}, extraEnv: Record<string, string> = {}): Supervised {
-    const index = this.sidecars.length;
+    const settings = { ...this.settings, ...overrides };
+    return this.#startSidecar(this.#places.take(settings.workerType), settings, extraEnv);
+  }
+
+  /** Starts one more worker of a role; returns its place at once. `started` tells how that ends. */
+  addWorker(workerType: WorkerType): number {
+    const place = this.#places.take(workerType);
+    this.#startSidecar(place, { ...this.settings, workerType }, {});
+    return place;
+  }
+
+  /** Resolves when the worker serves. Rejects with a StatorError that says why it never will. */
+  started(place: number): Promise<void> {
+    return this.#places.started(place);
+  }
+
+  /** Places of the workers of a role that serve or start, the newest last. */
+  workersOf(workerType: WorkerType): number[] {
+    return this.#places.staying(workerType);
+  }
+
+  /** The worker takes no new requests, ends those it has and exits; resolves when it is gone. Supervision leaves it alone. */
+  async removeWorker(place: number, graceMs: number = LIMITS.drainMs + DRAIN_SLACK_MS): Promise<void> {
+    if (!this.#places.leaves(place)) return;
+    await this.sidecars[place]?.stop(graceMs);
+    this.#places.left(place);
+  }
+
+  #startSidecar(place: number, settings: Settings, extraEnv: Record<string, string>): Supervised {
     const sidecar = new Supervised({
-      name: `sidecar-${index}`,
+      name: `sidecar-${place}`,
       command: process.execPath,
       args: [join(PROJECT_ROOT, 'gpu-sidecar', 'main.ts')],
-      env: this.#sidecarEnv(this.#ownDisk({ ...this.settings, ...overrides }, index), {
-        ...this.#grpcPort(index),
-        ...extraEnv,
-      }),
-      logFile: join(this.directory, `sidecar-${index}.log`),
+      env: this.#sidecarEnv(this.#ownDisk(settings, place), { ...this.#grpcPort(place), ...extraEnv }),
+      logFile: join(this.directory, `sidecar-${place}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
-      onLine: (line) => this.#sidecarLine(index, line),
-      onExit: (info) => this.#sidecarExit(index, info),
+      onLine: (line) => this.#sidecarLine(place, line),
+      onExit: (info) => this.#sidecarExit(place, info),
     });
-    this.sidecars.push(sidecar);
-    this.sidecarLines.push(null);
+    this.sidecars[place] = sidecar;
+    this.sidecarLines[place] = null;
     sidecar.start();
     return sidecar;
   }
@@ -272,10 +301,14 @@ export class Deployment {
       return;
     }
     if (line.event === 'phase') this.sidecarLines[index] = line;
-    if (line.phase === 'serving') this.sidecars[index]?.healthy();
+    if (line.phase === 'serving') {
+      this.sidecars[index]?.healthy();
+      this.#places.serves(index);
+    }
     if (line.event === 'error') {
-      const code = 'invalid_request';
-      this.#startError(new StatorError(code, line.message ?? 'a worker could not start'));
+      const message = line.message ?? 'a worker could not start';
+      this.#startError(new StatorError('invalid_request', message));
+      this.#places.fails(index, message);
     }
     this.#options.onSidecarLine?.(index, line);
   }
@@ -285,9 +318,10 @@ export class Deployment {
     if (info.restartInMs !== null) return;
     // After an error line this comes second and changes nothing.
     const log = join(this.directory, `sidecar-${index}.log`);
-    this.#startError(
-      new StatorError('internal', `sidecar-${index} ended (${info.code ?? 'killed'}); see ${log}`),
-    );
+    const message = `sidecar-${index} ended (${info.code ?? 'killed'}); see ${log}`;
+    this.#startError(new StatorError('internal', message));
+    this.#places.fails(index, message);
+    this.#places.left(index);
   }
 
   /** Drains the sidecars, then ends workerd. Nothing of it is left behind. */

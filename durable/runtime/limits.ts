@@ -331,6 +331,10 @@ export const LIMITS = {
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
 
+  /** Workers that the launcher runs on one machine for a planner, and how long one may take to serve. */
+  machineWorkers: 64,
+  workerStartMs: 120_000,
+
   /** Planner: buckets of a histogram, passes told of by one engine at a time, intervals that it remembers and that ARIMA looks back on. */
   plannerHistogramBounds: 256,
   plannerPasses: 65_536,
