@@ -338,6 +338,11 @@ export const LIMITS = {
   plannerArimaPoints: 128,
   /** After so many intervals without a reading the next one only begins anew. */
   plannerGapIntervals: 10,
+  /** Orders for others: a poll for one, polls at once, how long who asked last is the one who executes, and why one failed. */
+  plannerWaitMs: 20_000,
+  plannerPollers: 64,
+  plannerExecutorMs: 15_000,
+  plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
 } as const;
