@@ -6,12 +6,15 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { maySleep } from '../../durable/planner/may-sleep.ts';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
+import { type ExecutorEvent, FleetExecutor } from './fleet-executor.ts';
+import { plannerOrders } from './planner-orders.ts';
 import { platformClient, waitFor } from './platform-client.ts';
 import { Supervised } from './supervised.ts';
 import {
@@ -48,6 +51,8 @@ export interface DeploymentOptions {
   onPlatform?(pid: number): void;
   onSidecarLine?(index: number, line: SidecarLine): void;
   onExit?(name: string, info: { code: number | null; restartInMs: number | null }): void;
+  /** What became of the planner's orders. */
+  onOrder?(event: ExecutorEvent): void;
 }
 
 /** What the platform process needs to know; returns how to run it. */
@@ -113,6 +118,10 @@ function rolesOf({ workers, prefillWorkers, decodeWorkers }: Settings): RoleCoun
   return roles.filter(({ count }) => count > 0);
 }
 
+/** The planner's orders are carried out by the launcher. */
+const isExecuted = ({ planner, plannerConnector }: Settings): boolean =>
+  planner !== 'off' && plannerConnector === 'process';
+
 /** IPv6 addresses stand in brackets. */
 const hostPort = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
 
@@ -129,6 +138,8 @@ export class Deployment {
   readonly sidecarLines: (SidecarLine | null)[] = [];
   readonly #options: DeploymentOptions;
   readonly #places = new WorkerPlaces();
+  /** Carries out what the planner orders; null: nobody orders anything here. */
+  #executor: FleetExecutor | null = null;
   /** Reaches `control`. */
   readonly fetch: Fetch;
   #startError: (error: Error) => void = () => {};
@@ -171,13 +182,21 @@ export class Deployment {
   /** Starts workerd, then the sidecars, and resolves with the model names once one is ready. */
   async start(): Promise<string[]> {
     await this.startPlatform();
-    this.addSidecars();
-    return this.ready();
+    await this.addSidecars();
+    const models = await this.ready();
+    this.followPlanner();
+    return models;
   }
 
-  /** Those that the settings ask for; returns how many of which role. */
-  addSidecars(): RoleCount[] {
-    const roles = rolesOf(this.settings);
+  /**
+   * Those that the settings ask for; returns how many of which role. None where the planner may put all to sleep and the
+   * platform knows the model already; else one start teaches it.
+   */
+  async addSidecars(): Promise<RoleCount[]> {
+    const { apiKey } = this.settings;
+    const sleeps = maySleep(this.settings) && isExecuted(this.settings);
+    const known = sleeps ? await platformClient(this.control.url, apiKey, this.fetch).readyModels() : null;
+    const roles = known === null ? rolesOf(this.settings) : [];
     for (const { workerType, count } of roles) {
       for (let started = 0; started < count; started++) this.addSidecar({ workerType });
     }
@@ -220,6 +239,23 @@ export class Deployment {
       timeout: () =>
         new StatorError('deadline_exceeded', `no model was ready in time; see the logs in ${this.directory}`),
     });
+  }
+
+  /** From now on the planner says how many workers there are, where its orders are carried out here. */
+  followPlanner(): void {
+    if (!isExecuted(this.settings)) return;
+    const { apiKey, namespace, port } = this.settings;
+    const executor = `stator-up-${port}`;
+    this.#executor = new FleetExecutor({
+      orders: plannerOrders({ url: this.control.url, namespace, apiKey, executor, fetch: this.fetch }),
+      machine: this,
+      after: (delayMs, task) => {
+        const timer = setTimeout(task, delayMs);
+        return () => clearTimeout(timer);
+      },
+      report: (event) => this.#options.onOrder?.(event),
+    });
+    void this.#executor.run();
   }
 
   addSidecar(overrides: Partial<Settings> = {}, extraEnv: Record<string, string> = {}): Supervised {
@@ -270,7 +306,9 @@ export class Deployment {
 
   /** Workers beside each other have a folder each for KV blocks, the same after a restart. */
   #ownDisk(settings: Settings, index: number): Settings {
-    const beside = rolesOf(this.settings).reduce((sum, { count }) => sum + count, 0);
+    const beside = isExecuted(this.settings)
+      ? LIMITS.machineWorkers
+      : rolesOf(this.settings).reduce((sum, { count }) => sum + count, 0);
     if (settings.kvbmDiskFolder === '' || beside < 2) return settings;
     return { ...settings, kvbmDiskFolder: join(settings.kvbmDiskFolder, String(index)) };
   }
@@ -327,6 +365,7 @@ export class Deployment {
   /** Drains the sidecars, then ends workerd. Nothing of it is left behind. */
   async stop(graceMs: number = LIMITS.drainMs): Promise<void> {
     this.#startError(new StatorError('cancelled', 'stopped before a model was ready'));
+    this.#executor?.stop();
     this.platform.retire();
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
     await this.platform.stop(2_000);

@@ -173,6 +173,16 @@ export const LIMITS = {
   ticketIdleMs: 2_000,
   /** Tickets that one attempt may lose (the object restarted, the loop stood still) before it gives up. */
   lostTickets: 3,
+  /** A request for a sleeping model: the longest wait, how often the planner is asked meanwhile, and how long a failed start
+      keeps others from trying, at first and at most. */
+  wakeTimeoutMs: 110_000,
+  wakeLookMs: 250,
+  wakeRestMs: 1_000,
+  wakeLongRestMs: 30_000,
+  /** Files of models that may sleep, which outlive their workers: their number, bytes in all, and pieces they are kept in. */
+  keptFiles: 64,
+  keptFileBytes: 256 * 1024 * 1024,
+  keptFilePieceBytes: 1024 * 1024,
   /** Queue policy: classes, buckets, length of their names. */
   policyClasses: 256,
   policyBuckets: 64,
