@@ -6,7 +6,8 @@
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { type SettingName, flagName, type Settings } from '../../durable/runtime/config.ts';
+import { parseTargets } from '../../durable/planner/connectors/kubernetes-target.ts';
+import { flagName, type SettingName, type Settings } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { readAuthorities } from '../../gpu-sidecar/tls/tls-files.ts';
 
@@ -27,6 +28,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Null where nothing asks for it. Throws StatorError `invalid_request` naming flag and file. */
 export function kubernetesServices(settings: Settings, env: Environment): KubernetesServices | null {
   if (settings.planner === 'off' || settings.plannerConnector !== 'kubernetes') return null;
+  const target = settings.kubernetesTarget;
+  if (parseTargets(target) === null)
+    throw wrong('kubernetesTarget', `${target} is no group/version/Kind/name`);
   const url = serverUrl(settings, env);
   const account = settings.kubernetesAccount;
   if (!isFile(join(account, 'token'))) throw wrong('kubernetesAccount', `${account} has no token`);
@@ -45,7 +49,8 @@ function serverUrl({ kubernetesUrl }: Settings, env: Environment): URL {
   const text = kubernetesUrl || (host ? `https://${host.includes(':') ? `[${host}]` : host}:${port}` : '');
   if (text === '') throw wrong('kubernetesUrl', 'is not given, and this is no Pod of a cluster');
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null || !/^https?:$/.test(url.protocol)) throw wrong('kubernetesUrl', `${text} is no http(s) URL`);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw wrong('kubernetesUrl', `${text} is no http(s) URL`);
   return url;
 }
 

@@ -81,15 +81,12 @@ export class KubernetesApi {
 }
 
 /** What went wrong in words for people; `what` is the object that was asked for. */
-export function kubernetesProblem(
-  what: string,
-  answer: Exclude<KubernetesAnswer, { kind: 'ok' }>,
-): string {
+export function kubernetesProblem(what: string, answer: Exclude<KubernetesAnswer, { kind: 'ok' }>): string {
   if (answer.kind === 'unreachable') return `the Kubernetes API server does not answer: ${answer.message}`;
   const { message, status } = answer;
   if (status === 401) return 'the Kubernetes API server does not accept our token';
   if (status === 403) return `Kubernetes does not allow it: ${message}`;
-  if (status === 404) return `Kubernetes has no ${what}`;
+  if (status === 404) return `Kubernetes has no ${what}: ${message}`;
   return `Kubernetes refuses ${what} with status ${status}: ${message}`;
 }
 

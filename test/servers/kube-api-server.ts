@@ -21,8 +21,7 @@ const BUILD_TIMEOUT_MS = 590_000;
 /** Path of the server's binary. Throws saying what could not be installed or built. */
 async function binary(): Promise<string> {
   const hash = createHash('sha256');
-  for (const name of readdirSync(SOURCES).sort())
-    hash.update(name).update(readFileSync(join(SOURCES, name)));
+  for (const name of readdirSync(SOURCES).sort()) hash.update(name).update(readFileSync(join(SOURCES, name)));
   const folder = join(STATE_DIR, 'servers');
   const path = join(folder, `kube-${hash.digest('hex').slice(0, 12)}`);
   if (existsSync(path)) return path;

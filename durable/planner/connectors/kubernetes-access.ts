@@ -10,23 +10,33 @@ interface Service {
   fetch(url: string, init?: RequestInit): Promise<Response>;
 }
 
+export interface ObjectAccess extends KubernetesAccess {
+  /** Of the service account; empty: it does not say. */
+  namespace(): Promise<string>;
+}
+
 /** Null: this Worker was not given them. */
 export function accessFrom(
   env: Readonly<Record<string, unknown>>,
   after: (delayMs: number, task: () => void) => void,
-): KubernetesAccess | null {
+): ObjectAccess | null {
   const server = env['KUBERNETES'] as Service | undefined;
   const account = env['KUBERNETES_ACCOUNT'] as Service | undefined;
   if (server === undefined || account === undefined) return null;
+  const fileOf = async (name: string): Promise<string | null> => {
+    const response = await account.fetch(`http://account/${name}`);
+    const text = await response.text();
+    return response.ok ? text.trim() : null;
+  };
   return {
     // The host is only for the eye: the service knows the address.
     fetch: (path, init) => server.fetch(`http://kubernetes${path}`, init),
     async token() {
-      const response = await account.fetch('http://account/token');
-      const text = await response.text();
-      if (!response.ok) throw new Error('the service account has no token');
-      return text;
+      const token = await fileOf('token');
+      if (token === null) throw new Error('the service account has no token');
+      return token;
     },
+    namespace: async () => (await fileOf('namespace').catch(() => null)) ?? '',
     pause: (ms) => new Promise((resolve) => after(ms, resolve)),
   };
 }

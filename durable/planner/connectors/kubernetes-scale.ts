@@ -73,8 +73,7 @@ export async function writeReplicas(
     const written = await api.call({ method: 'PUT', path: `${path}/scale`, body });
     if (written.kind === 'ok') return { kind: 'ok', value: null };
     // Without an answer it may have been done; the next look at it says so.
-    const isWorthwhile =
-      written.kind === 'unreachable' || written.status === 409 || written.status >= 500;
+    const isWorthwhile = written.kind === 'unreachable' || written.status === 409 || written.status >= 500;
     if (!isWorthwhile || attempt === LIMITS.kubernetesConflicts) return written;
   }
 }
@@ -117,11 +116,14 @@ async function podsOf(api: KubernetesApi, namespace: string, selector: string): 
 }
 
 const conditionsSchema = z.looseObject({
+  metadata: z.looseObject({ generation: z.number() }),
   status: z.looseObject({
+    observedGeneration: z.number().optional(),
     conditions: z.array(
       z.looseObject({
         type: z.string(),
         status: z.string(),
+        observedGeneration: z.number().optional(),
         reason: z.string().default(''),
         message: z.string().default(''),
       }),
@@ -129,14 +131,20 @@ const conditionsSchema = z.looseObject({
   }),
 });
 
-/** Why a target's controller will not come to its replicas, as Deployments and ReplicaSets say it; null: nothing says so. */
+/**
+ * Why a target's controller will not come to its replicas, as Deployments and ReplicaSets say it; null: nothing says so. What was
+ * said of an earlier generation is of an earlier order.
+ */
 export async function gaveUp(api: KubernetesApi, path: string): Promise<string | null> {
   const answer = await api.call({ path });
   const read = conditionsSchema.safeParse(answer.kind === 'ok' ? answer.body : null);
-  const found = read.data?.status.conditions.find(
-    ({ reason, status, type }) =>
-      (type === 'ReplicaFailure' && status === 'True') ||
-      (type === 'Progressing' && status === 'False' && reason === 'ProgressDeadlineExceeded'),
+  if (!read.success) return null;
+  const { metadata, status: state } = read.data;
+  const found = state.conditions.find(
+    ({ observedGeneration = state.observedGeneration, reason, status, type }) =>
+      observedGeneration === metadata.generation &&
+      ((type === 'ReplicaFailure' && status === 'True') ||
+        (type === 'Progressing' && status === 'False' && reason === 'ProgressDeadlineExceeded')),
   );
   return found === undefined ? null : `${found.reason}: ${found.message}`;
 }

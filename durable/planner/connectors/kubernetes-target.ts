@@ -5,7 +5,7 @@
  */
 
 import type { KubernetesAnswer, KubernetesApi } from '../../runtime/kubernetes-api.ts';
-import { type PlannedRole, PLANNED_ROLES } from '../fleet.ts';
+import { PLANNED_ROLES, type PlannedRole } from '../fleet.ts';
 
 export interface KubernetesTarget {
   role: PlannedRole;
@@ -49,7 +49,8 @@ export async function targetPath(
   const { resources = [] } = answer.body as { resources?: { name: string; kind: string }[] };
   const plural = resources.find((resource) => resource.kind === kind && !resource.name.includes('/'))?.name;
   const isScalable = resources.some((resource) => resource.name === `${plural}/scale`);
-  if (plural !== undefined && isScalable) return { path: `${root}/namespaces/${namespace}/${plural}/${name}` };
+  if (plural !== undefined && isScalable)
+    return { path: `${root}/namespaces/${namespace}/${plural}/${name}` };
   const why = plural === undefined ? `${root} has no kind ${kind}` : `${kind} has no scale subresource`;
   return { kind: 'refused', status: 404, message: why };
 }

@@ -40,11 +40,9 @@ export function kubernetesConnector({ env, host, outbox, settings }: Parts): Con
   const access = accessFrom(env, (delayMs, task) => host.after(delayMs, task));
   const targets = parseTargets(settings.kubernetesTarget) ?? [];
   if (access === null) return unreached('the platform was not started with a way to Kubernetes (stator up)');
-  return new KubernetesConnector(new KubernetesApi(access), {
-    outbox,
-    targets,
-    namespace: settings.kubernetesNamespace || 'default',
-  });
+  const given = settings.kubernetesNamespace;
+  const namespace = async () => given || (await access.namespace()) || 'default';
+  return new KubernetesConnector(new KubernetesApi(access), { outbox, targets, namespace });
 }
 
 function unreached(why: string): Connector {
@@ -58,19 +56,20 @@ class KubernetesConnector implements Connector {
   readonly #api: KubernetesApi;
   readonly #outbox: Outbox;
   readonly #targets: readonly KubernetesTarget[];
-  readonly #namespace: string;
+  readonly #namespaceOf: () => Promise<string>;
+  #namespace = '';
   readonly #paths = new Map<PlannedRole, string>();
   /** The order that this life of the object has applied. */
   #applied = 0;
 
   constructor(
     api: KubernetesApi,
-    parts: { outbox: Outbox; targets: readonly KubernetesTarget[]; namespace: string },
+    parts: { outbox: Outbox; targets: readonly KubernetesTarget[]; namespace: () => Promise<string> },
   ) {
     this.#api = api;
     this.#outbox = parts.outbox;
     this.#targets = parts.targets;
-    this.#namespace = parts.namespace;
+    this.#namespaceOf = parts.namespace;
   }
 
   async fleet(registered: Fleet): Promise<Fleet> {
@@ -112,7 +111,8 @@ class KubernetesConnector implements Connector {
         if (target === null) return { ok: false, text: noTarget(role) };
         const path = await this.#pathOf(target);
         const written = path.kind === 'ok' ? await writeReplicas(this.#api, path.value, counts[role]!) : path;
-        if (written.kind === 'ok') return { ok: true, text: `${targetText(target)} is to have ${counts[role]}` };
+        if (written.kind === 'ok')
+          return { ok: true, text: `${targetText(target)} is to have ${counts[role]}` };
         return { ok: false, text: this.#problem(target, written) };
       }),
     );
@@ -166,6 +166,7 @@ class KubernetesConnector implements Connector {
   async #pathOf(target: KubernetesTarget): Promise<Outcome<string>> {
     const known = this.#paths.get(target.role);
     if (known !== undefined) return { kind: 'ok', value: known };
+    this.#namespace = await this.#namespaceOf();
     const found = await targetPath(this.#api, target, this.#namespace);
     if ('path' in found) {
       this.#paths.set(target.role, found.path);
