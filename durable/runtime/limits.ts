@@ -340,4 +340,9 @@ export const LIMITS = {
   plannerGapIntervals: 10,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
+  profileMeasurements: 4_096,
+  /** A profile's file, and of an .npz of it: entries, and bytes of all of them unpacked. */
+  profileFileBytes: 16 * 1024 * 1024,
+  npzEntries: 64,
+  npzBytes: 64 * 1024 * 1024,
 } as const;

@@ -1,6 +1,6 @@
 /** The profile of the mock engine: tables made from its polynomial instead of measured ones. */
 
-import type { ProfileData } from '../../../durable/planner/profile.ts';
+import type { GridProfile } from '../../../durable/runtime/profile/profile-tables.ts';
 import { noWork, type PassWork, passMs } from '../../../gpu-sidecar/engines/mock/timing.ts';
 import type { Plan } from '../plan.ts';
 
@@ -8,7 +8,7 @@ const LENGTHS = 96;
 const CONTEXTS = 24;
 const USAGES = 100;
 
-export function mockProfile(engine: Plan['engine']): ProfileData {
+export function mockProfile(engine: Plan['engine']): GridProfile {
   const maxKvTokens = engine.totalBlocks * engine.blockSizeTokens;
   const longest = Math.max(2, Math.min(engine.contextLengthTokens, 2 ** 18));
   const inputTokens = [...new Set(steps(LENGTHS, longest))];
