@@ -3,6 +3,7 @@
 import * as z from 'zod';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
+import { readProfile } from '../../profile-files/profile-file.ts';
 import { TokenMasks } from '../constraint/token-masks.ts';
 import type { EngineKind, Vocabulary } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
@@ -12,6 +13,7 @@ import { MockEmbedder } from './embedder.ts';
 import { MockEngine, realClock } from './engine.ts';
 import { readMockModel } from './model.ts';
 import { obedientTokens } from './obedience.ts';
+import { TimingTable } from './timing-table.ts';
 
 const count = z.coerce.number().int().min(1);
 const amount = z.coerce.number().min(0);
@@ -25,6 +27,8 @@ const EXTRA = z.object({
   decodeSpeedup: count.default(1),
   /** Fixed milliseconds of a decode step, whatever the speedup; 0 = the polynomial. */
   decodeMs: amount.default(0),
+  /** A profile (`gpu-sidecar/profile-files/profile-file.ts`) whose times it takes; empty: the polynomial. */
+  timing: z.string().default(''),
   /** One token in so many ends a response; 0 = only max_tokens does. */
   eosEvery: z.coerce.number().int().min(0).default(0),
   /** Answers are what the prompt has last between « and ». */
@@ -50,7 +54,7 @@ export const mockKind: EngineKind = {
       contextLengthTokens,
       blockSizeTokens,
     });
-    const { dictation, ...shape } = extra;
+    const { dictation, timing, ...shape } = extra;
     const { totalBlocks, maxNumSeqs, maxNumBatchedTokens } = shape;
     return new MockEngine({
       info: {
@@ -68,6 +72,7 @@ export const mockKind: EngineKind = {
       grammars: new TokenMasks(tokens),
       core: {
         ...shape,
+        ...(timing === '' ? {} : { table: new TimingTable(readProfile(timing)) }),
         ...(dictation ? { dictation: dictationOf(tokens) } : {}),
         blockSizeTokens,
         contextLengthTokens,

@@ -32,7 +32,7 @@ test("Dynamo's two files, by their folder or by either of them", () => {
   expect(profile.prefillTokensPerSecondPerGpu(512)).toBeCloseTo(512_000 / ttftMs(512), 9);
   for (const [requests, context] of [
     [8, 1_152],
-    [15, 4_224],
+    [7, 4_224],
     [40, 800],
   ] as const) {
     const usage = (requests * context) / 65_536;
