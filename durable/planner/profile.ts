@@ -7,6 +7,8 @@
 
 import { type ProfileTables, profileTables } from '../runtime/profile/profile-tables.ts';
 
+export type { ProfileData } from '../runtime/profile/profile-tables.ts';
+
 export class Profile {
   readonly #tables: ProfileTables;
 

@@ -5,7 +5,7 @@ import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
 import { readProfile } from '../../profile-files/profile-file.ts';
 import { TokenMasks } from '../constraint/token-masks.ts';
-import type { EngineKind, Vocabulary } from '../engine.ts';
+import type { EngineKind, EngineOptions, Vocabulary } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
 import { dictationOf } from './dictation.ts';
@@ -44,10 +44,7 @@ export const mockKind: EngineKind = {
   async start(options) {
     const extra = parseExtra(options.extra, { engine: 'mock', schema: EXTRA });
     const { blockSizeTokens } = options;
-    const contextLengthTokens = Math.min(
-      options.contextLengthTokens ?? DEFAULT_CONTEXT_TOKENS,
-      extra.totalBlocks * blockSizeTokens,
-    );
+    const contextLengthTokens = contextOf(options, extra.totalBlocks);
     const { card, artifacts, tokens } = await readMockModel({
       path: options.modelPath || BUILT_IN_MODEL_PATH,
       name: options.modelName ?? 'mock',
@@ -92,6 +89,19 @@ export const mockKind: EngineKind = {
     });
   },
 };
+
+type Sizes = Pick<EngineOptions, 'blockSizeTokens' | 'contextLengthTokens'>;
+
+const contextOf = ({ blockSizeTokens, contextLengthTokens }: Sizes, totalBlocks: number): number =>
+  Math.min(contextLengthTokens ?? DEFAULT_CONTEXT_TOKENS, totalBlocks * blockSizeTokens);
+
+/** Of an engine whose `extra` says nothing, for whoever must know it without starting one. */
+export function mockShape(sizes: Sizes) {
+  const { totalBlocks, maxNumBatchedTokens, decodeSpeedup } = EXTRA.parse({});
+  const { blockSizeTokens } = sizes;
+  const contextLengthTokens = contextOf(sizes, totalBlocks);
+  return { blockSizeTokens, contextLengthTokens, totalBlocks, maxNumBatchedTokens, decodeSpeedup };
+}
 
 /** The first ordinary tokens that are visible ASCII or spaces: what answers are made of. */
 function printableTokens(vocabulary: Vocabulary): Uint32Array {
