@@ -327,6 +327,16 @@ export const LIMITS = {
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
 
+  /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
+      looked after, and what is kept of what it said of a failure. */
+  pools: 256,
+  poolGridCells: 65_536,
+  openaiPoolTimeoutMs: 30_000,
+  openaiPoolLookMs: 1_000,
+  openaiPoolMessageLength: 512,
+  /** Copy of the global router's configuration in an isolate, and the pause of one that could not be read. */
+  poolsTtlMs: 1_000,
+
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,

@@ -7,6 +7,7 @@ import { BATCH_OPERATIONS } from './batch-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
 import { PLATFORM_OPERATIONS } from './platform-operations.ts';
+import { POOL_OPERATIONS } from './pool-operations.ts';
 import { RESPONSES_OPERATIONS } from './responses-operations.ts';
 import { ROUTER_OPERATIONS } from './router-operations.ts';
 import { TOKEN_OPERATIONS } from './token-operations.ts';
@@ -18,5 +19,6 @@ export const OPERATIONS: readonly ApiOperation[] = [
   ...BATCH_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...ROUTER_OPERATIONS,
+  ...POOL_OPERATIONS,
   ...PLATFORM_OPERATIONS,
 ];
