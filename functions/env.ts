@@ -7,6 +7,7 @@ import { BATCHES_NAME, type BatchesRpc } from '../durable/batches/rpc.ts';
 import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
 import { GLOBAL_ROUTER_NAME, type GlobalRouterRpc } from '../durable/global-router/rpc.ts';
+import type { PlannerRpc } from '../durable/planner/rpc.ts';
 import type { PrefillQueueRpc } from '../durable/prefill-queue/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
 import { SETTINGS, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
@@ -20,6 +21,7 @@ export type RouterStub = Remote<RouterRpc> & { fetch(request: Request): Promise<
 export type DirectoryStub = Remote<DirectoryRpc>;
 export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
+export type PlannerStub = Remote<PlannerRpc>;
 export type PrefillQueueStub = Remote<PrefillQueueRpc>;
 export type GlobalRouterStub = Remote<GlobalRouterRpc>;
 
@@ -34,6 +36,7 @@ export interface Env {
   DIRECTORY: ObjectNamespace<DirectoryStub>;
   CONVERSATIONS: ObjectNamespace<ConversationsStub>;
   BATCHES: ObjectNamespace<BatchesStub>;
+  PLANNER: ObjectNamespace<PlannerStub>;
   PREFILL_QUEUE: ObjectNamespace<PrefillQueueStub>;
   GLOBAL_ROUTER: ObjectNamespace<GlobalRouterStub>;
   /** The network beyond the fleet; absent where the platform runs under other tools than the launcher. */
@@ -98,4 +101,9 @@ export function prefillQueueOf(env: Env, namespace: string): PrefillQueueStub {
 /** The one GlobalRouter object. */
 export function globalRouterOf(env: Env): GlobalRouterStub {
   return env.GLOBAL_ROUTER.get(env.GLOBAL_ROUTER.idFromName(GLOBAL_ROUTER_NAME));
+}
+
+/** The Planner object of a namespace. */
+export function plannerOf(env: Env, namespace: string): PlannerStub {
+  return env.PLANNER.get(env.PLANNER.idFromName(namespace));
 }

@@ -15,6 +15,8 @@ import { LIMITS } from './limits.ts';
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const workers = z.coerce.number().int().min(0).max(64);
+const leastWorkers = z.coerce.number().int().min(0).max(LIMITS.workers);
+const plannedWorkers = z.coerce.number().int().min(1).max(LIMITS.workers);
 const blocks = z.coerce.number().int().min(0);
 const weight = z.coerce.number().min(0);
 const seconds = z.coerce.number().gt(0).max(86_400);
@@ -313,6 +315,51 @@ export const SETTINGS = {
     LIMITS.migrations,
     'Most re-dispatches of a request after the loss of its worker.',
   ),
+  planner: setting(
+    z.enum(['off', 'sla', 'load', 'both']),
+    'off',
+    'Sizes the fleet: by demand, a profile and the targets (sla), by the load of each engine (load), or both.',
+  ),
+  plannerAdvisory: setting(flag, false, 'The planner says what it would do, and does not.'),
+  plannerConnector: setting(
+    z.enum(['virtual', 'process']),
+    'virtual',
+    'Who executes its orders: whoever fetches them (virtual), the launcher (process).',
+  ),
+  plannerMetrics: setting(
+    z.enum(['router', 'prometheus']),
+    'router',
+    'Where it reads what happens: from the router, or from a Prometheus server that scrapes it.',
+  ),
+  plannerPrometheusUrl: setting(text, '', 'Base URL of that server.'),
+  plannerProfile: setting(
+    text,
+    '',
+    'Profile of the engine (JSON or .npz, made by stator profile); empty: that of the mock engine, where it is one.',
+  ),
+  plannerTtftMs: setting(z.coerce.number().gt(0), 500, 'Target of the time to the first token.'),
+  plannerItlMs: setting(z.coerce.number().gt(0), 50, 'Target of the time between two tokens.'),
+  plannerIntervalSecs: setting(seconds.min(1), 60, 'Between two looks at demand.'),
+  plannerLoadIntervalSecs: setting(seconds.min(1), 5, 'Between two looks at engines (load, both).'),
+  plannerMin: setting(leastWorkers, 1, 'Fewest workers; 0: an idle fleet goes to sleep.'),
+  plannerMax: setting(plannedWorkers, 8, 'Most workers.'),
+  plannerPrefillMin: setting(orOff(leastWorkers), 'off', 'The same for prefill workers; off: planner_min.'),
+  plannerPrefillMax: setting(orOff(plannedWorkers), 'off', 'Most prefill workers; off: planner_max.'),
+  plannerDecodeMin: setting(orOff(leastWorkers), 'off', 'Fewest decode workers; off: planner_min.'),
+  plannerDecodeMax: setting(orOff(plannedWorkers), 'off', 'Most decode workers; off: planner_max.'),
+  plannerWorkerGpus: setting(count.max(64), 1, 'GPUs of a worker.'),
+  plannerPrefillGpus: setting(count.max(64), 1, 'GPUs of a prefill worker.'),
+  plannerDecodeGpus: setting(count.max(64), 1, 'GPUs of a decode worker.'),
+  plannerGpuBudget: setting(orOff(count), 'off', 'Most GPUs of all workers together.'),
+  plannerPredictor: setting(
+    z.enum(['constant', 'moving-average', 'arima', 'kalman', 'seasonal']),
+    'moving-average',
+    'How demand is predicted.',
+  ),
+  plannerCorrection: setting(flag, true, 'Correct the profile by what is measured.'),
+  plannerStartupSecs: setting(z.coerce.number().min(0).max(86_400), 30, 'How long a worker takes to start.'),
+  plannerActionLimitSecs: setting(seconds, 1_800, 'An order that has not ended by then is given up.'),
+  plannerMaxStep: setting(count, 8, 'Most workers that one decision adds or takes away.'),
   workerTaints: setting(
     text,
     '',

@@ -336,6 +336,16 @@ export const LIMITS = {
   openaiPoolMessageLength: 512,
   /** Copy of the global router's configuration in an isolate, and the pause of one that could not be read. */
   poolsTtlMs: 1_000,
+  /** Discovery: characters of a key and a value, entries and watchers of the platform's table; how often a shared directory is looked at,
+      and when a file of a dead process is removed; how long a call of a backend may take, and a silent watch is trusted. */
+  discoveryKeyLength: 512,
+  discoveryValueLength: 256 * 1024,
+  discoveryEntries: 65_536,
+  discoveryWatchers: 1_024,
+  discoveryPollMs: 500,
+  discoveryForgetMs: 60_000,
+  discoveryCallMs: 3_000,
+  discoveryWatchMs: 30_000,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
@@ -348,6 +358,11 @@ export const LIMITS = {
   plannerArimaPoints: 128,
   /** After so many intervals without a reading the next one only begins anew. */
   plannerGapIntervals: 10,
+  /** Orders for others: a poll for one, polls at once, how long who asked last is the one who executes, and why one failed. */
+  plannerWaitMs: 20_000,
+  plannerPollers: 64,
+  plannerExecutorMs: 15_000,
+  plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
 } as const;

@@ -6,6 +6,7 @@ import { ANTHROPIC_OPERATIONS } from './anthropic-operations.ts';
 import { BATCH_OPERATIONS } from './batch-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
+import { PLANNER_OPERATIONS } from './planner-operations.ts';
 import { PLATFORM_OPERATIONS } from './platform-operations.ts';
 import { POOL_OPERATIONS } from './pool-operations.ts';
 import { RESPONSES_OPERATIONS } from './responses-operations.ts';
@@ -20,5 +21,6 @@ export const OPERATIONS: readonly ApiOperation[] = [
   ...TOKEN_OPERATIONS,
   ...ROUTER_OPERATIONS,
   ...POOL_OPERATIONS,
+  ...PLANNER_OPERATIONS,
   ...PLATFORM_OPERATIONS,
 ];
