@@ -9,7 +9,7 @@ export const REQUEST_ID_HEADER = 'x-request-id';
 const ANTHROPIC_REQUEST_ID_HEADER = 'request-id';
 export const WORKER_HEADER = 'x-stator-worker';
 /** Behind a global router: which of its pools. */
-export const POOL_HEADER = 'x-stator-pool';
+const POOL_HEADER = 'x-stator-pool';
 const ROUTING_HEADER = 'x-stator-routing';
 export const CACHED_TOKENS_HEADER = 'x-stator-cached-tokens';
 /** Who computed the prompt, where it was another worker; and who should have. */

@@ -9,7 +9,7 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
 import { openAiRequest } from './openai-request.ts';
 
-export interface OpenAiAnswer {
+interface OpenAiAnswer {
   response: Response;
   /** Ends the connection. */
   abort(): void;
