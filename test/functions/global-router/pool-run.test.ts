@@ -5,7 +5,7 @@ import { type ErrorCode, StatorError } from '../../../durable/runtime/errors.ts'
 import { type Candidate, PoolRun } from '../../../functions/global-router/pool-run.ts';
 import type { PreparedRequest } from '../../../functions/prepared-request.ts';
 
-const error = (code: ErrorCode, message = code) => new StatorError(code, message);
+const error = (code: ErrorCode, message: string = code) => new StatorError(code, message);
 const prepared = {} as PreparedRequest;
 
 function world(...found: (ErrorCode | 'ready')[]) {
