@@ -31,6 +31,7 @@ import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.t
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
+import { completeOrder, getPlanner, waitForOrder } from './planner/planner.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
@@ -238,6 +239,20 @@ app.get(
 app.post(
   '/stator/v1/prefill_queue/dead_letters',
   operation(({ env, req }, nowMs) => handleDeadLetters(env, req.raw, req.query('namespace'), nowMs)),
+);
+app.get(
+  '/planner/v1/:namespace',
+  operation(({ env, req }, nowMs) => getPlanner(env, req.param('namespace')!, nowMs)),
+);
+app.get(
+  '/planner/v1/:namespace/orders',
+  operation(({ env, req }, nowMs) => waitForOrder(env, req.param('namespace')!, req.query(), nowMs)),
+);
+app.post(
+  '/planner/v1/:namespace/orders/:id',
+  operation(({ env, req }, nowMs) =>
+    completeOrder(env, req.raw, { namespace: req.param('namespace')!, id: req.param('id')! }, nowMs),
+  ),
 );
 app.get(
   '/router/queue_policy',

@@ -250,6 +250,23 @@ export const LIMITS = {
   prefillKeepaliveMs: 5_000,
   remotePrefillStallMs: 5_000,
 
+  /** NATS: a connection to be made, before it is tried again, pings, attempts of one log line. */
+  natsConnectMs: 5_000,
+  natsReconnectMs: 500,
+  natsPingMs: 10_000,
+  natsAttemptsPerLine: 60,
+  /** Event plane: messages and bytes sent at once, how long they may take; how often the newest event is told over the fleet socket, too, when
+      it is quiet; publishers that a router keeps numbers of. */
+  eventPlaneBatch: 256,
+  eventPlaneBatchBytes: 1024 * 1024,
+  eventPlaneSendMs: 5_000,
+  eventPlaneQuietMs: 500,
+  eventPublishers: 4_096,
+  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, and their bytes. */
+  zmqQueuedMessages: 100_000,
+  zmqReplayMessages: 1_024,
+  zmqReplayBytes: 16 * 1024 * 1024,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,
@@ -327,6 +344,17 @@ export const LIMITS = {
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
 
+  /** Discovery: characters of a key and a value, entries and watchers of the platform's table; how often a shared directory is looked at,
+      and when a file of a dead process is removed; how long a call of a backend may take, and a silent watch is trusted. */
+  discoveryKeyLength: 512,
+  discoveryValueLength: 256 * 1024,
+  discoveryEntries: 65_536,
+  discoveryWatchers: 1_024,
+  discoveryPollMs: 500,
+  discoveryForgetMs: 60_000,
+  discoveryCallMs: 3_000,
+  discoveryWatchMs: 30_000,
+
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
@@ -338,6 +366,24 @@ export const LIMITS = {
   plannerArimaPoints: 128,
   /** After so many intervals without a reading the next one only begins anew. */
   plannerGapIntervals: 10,
+  /** Orders for others: a poll for one, polls at once, how long who asked last is the one who executes, and why one failed. */
+  plannerWaitMs: 20_000,
+  plannerPollers: 64,
+  plannerExecutorMs: 15_000,
+  plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
+
+  /** Kubernetes: how long a call may take, attempts of one, the pause that grows between them and the longest that the server may ask for,
+      bytes of an answer, how much of a refusal is kept. */
+  kubernetesCallMs: 5_000,
+  kubernetesAttempts: 3,
+  kubernetesPauseMs: 100,
+  kubernetesRetryAfterS: 2,
+  kubernetesAnswerBytes: 64 * 1024 * 1024,
+  kubernetesMessageLength: 512,
+  /** Pages of a list and what is on one; times that a change is made anew because somebody else was faster. */
+  kubernetesPages: 64,
+  kubernetesPageItems: 500,
+  kubernetesConflicts: 5,
 } as const;

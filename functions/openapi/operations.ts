@@ -6,6 +6,7 @@ import { ANTHROPIC_OPERATIONS } from './anthropic-operations.ts';
 import { BATCH_OPERATIONS } from './batch-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
+import { PLANNER_OPERATIONS } from './planner-operations.ts';
 import { PLATFORM_OPERATIONS } from './platform-operations.ts';
 import { RESPONSES_OPERATIONS } from './responses-operations.ts';
 import { ROUTER_OPERATIONS } from './router-operations.ts';
@@ -18,5 +19,6 @@ export const OPERATIONS: readonly ApiOperation[] = [
   ...BATCH_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...ROUTER_OPERATIONS,
+  ...PLANNER_OPERATIONS,
   ...PLATFORM_OPERATIONS,
 ];

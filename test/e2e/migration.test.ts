@@ -10,8 +10,8 @@ import { randomSource } from '../bench/prompts.ts';
 import { deploy, idle, metric, sidecarOf, workersServing } from '../harness/deployment.ts';
 import { type Collected, chat, collect } from '../harness/sse.ts';
 
-/** STATOR_KILLS sets another number of kills. */
-const KILLS = Number(process.env['STATOR_KILLS'] ?? 20);
+/** `npm run e2e:migration` takes 20. */
+const KILLS = Number(process.env['STATOR_KILLS'] ?? 8);
 const SEED = Number(process.env['STATOR_SEED'] ?? Date.now() % 1_000_000);
 const MAX_TOKENS = 500;
 

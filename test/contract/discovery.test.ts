@@ -1,0 +1,20 @@
+/** The contract of discovery on the backends that need no server. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openDiscovery } from '../../gpu-sidecar/discovery/registry.ts';
+import { discoveryContract } from './discovery.contract.ts';
+
+discoveryContract({
+  name: 'file',
+  leaseMs: 400,
+  restarts: [],
+  start: async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'stator-discovery-'));
+    return {
+      open: (options) => openDiscovery(`file:${directory}`, options),
+      restart: async () => {},
+      close: async () => rmSync(directory, { recursive: true, force: true }),
+    };
+  },
+});
