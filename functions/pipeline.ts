@@ -137,7 +137,7 @@ const render: Operator<ForModel, Rendered> = {
     const { prompt } = request;
     if (prompt.kind === 'tokens') return { request, model, pools, prompt: prompt.tokenIds };
     if (prompt.kind === 'text') return { request, model, pools, prompt: renderText(prompt.text, model) };
-    const template = templateOf(model, call.settings.fleetToken);
+    const template = templateOf(model, call);
     const rendered = (made: Template) => ({
       request,
       model,
@@ -151,7 +151,6 @@ const render: Operator<ForModel, Rendered> = {
 const tokenise: Operator<Rendered, Tokenised> = {
   name: 'tokenise',
   forward({ request, model, pools, prompt }, call) {
-    const { fleetToken } = call.settings;
     const seed = hashSeedOf(request.routing);
     if (request.annotations !== undefined && !(prompt instanceof Uint32Array)) {
       const { text, guard } = prompt;
@@ -160,7 +159,7 @@ const tokenise: Operator<Rendered, Tokenised> = {
     const tokens =
       prompt instanceof Uint32Array
         ? hashTokens(model, prompt, seed)
-        : tokeniseText(model, prompt, { fleetToken, seed });
+        : tokeniseText(model, prompt, { source: call, seed });
     if (tokens instanceof Promise) return tokens.then((made) => ({ request, model, pools, prompt: made }));
     return { request, model, pools, prompt: tokens };
   },

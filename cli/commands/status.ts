@@ -69,7 +69,7 @@ function describe(url: string, status: RouterStatus): string {
       worker.grpcAddress,
     ]),
   ];
-  return head + queueLines(status) + table(rows);
+  return head + queueLines(status) + sleepingLines(status) + table(rows);
 }
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -130,4 +130,11 @@ function queueLines({ queue }: RouterStatus): string {
         `  queue ${model} ${policyClass}: ${requests} waiting, ${rawIslTokens} prompt tokens\n`,
     )
     .join('');
+}
+
+/** One line for the models that a request would wake. */
+function sleepingLines({ held, sleeping }: RouterStatus): string {
+  if (sleeping.length === 0) return '';
+  const waiting = held === 0 ? '' : `, ${held} requests wait for a worker`;
+  return `  sleeping: ${sleeping.join(', ')}${waiting}\n`;
 }

@@ -26,6 +26,8 @@ export const modelSchema = z.object({
   /** Length of its vectors, where it embeds. */
   embedding_dimensions: z.number().int().optional(),
   workers: z.number().int().min(0),
+  /** `sleeping`: there is no worker, and a request starts one. */
+  status: z.enum(['ready', 'sleeping']),
 });
 
 export const modelListSchema = z.object({ object: z.literal('list'), data: z.array(modelSchema) });
@@ -47,7 +49,9 @@ function eachOnce(models: readonly ModelEntry[]): ModelEntry[] {
   for (const model of models) {
     const known = byName.get(model.name);
     const instances = [...(known?.instances ?? []), ...model.instances];
-    byName.set(model.name, { ...(known ?? model), instances });
+    // Where one of them is awake, the model is.
+    const shown = known === undefined || known.sleeping ? model : known;
+    byName.set(model.name, { ...shown, instances });
   }
   return [...byName.values()];
 }
@@ -88,5 +92,6 @@ function openAiModel(entry: ModelEntry): OpenAiModel {
     types: entry.modelTypes,
     ...(entry.embeddingDimensions ? { embedding_dimensions: entry.embeddingDimensions } : {}),
     workers: entry.instances.length,
+    status: entry.sleeping ? 'sleeping' : 'ready',
   };
 }
