@@ -144,6 +144,11 @@ export const SETTINGS = {
     0,
     'Fixed time per decode step of the mock engine; 0: the timing polynomial.',
   ),
+  mockTiming: setting(
+    text,
+    '',
+    "Profile whose times the mock engine takes: a folder or profile.json of `stator profile`, or Dynamo's .npz; empty: the polynomial.",
+  ),
   mockDictation: setting(
     flag,
     false,
@@ -377,6 +382,38 @@ export const SETTINGS = {
     z.string().regex(/^$|^\S+:\d{1,5}$/, 'wants host:port'),
     '',
     'Address for workers alone, as host:port; with fleet_tls_cert it takes certificates of the fleet only. Empty: the HTTP port, or with TLS a free port on loopback.',
+  ),
+  eventPlane: setting(
+    z.enum(['socket', 'nats', 'zmq']),
+    'socket',
+    'How KV events and load travel: the fleet socket; NATS, which wants nats_url; or ZMQ for others beside the fleet socket, because workerd cannot listen there.',
+  ),
+  requestPlane: setting(
+    z.enum(['http', 'nats']),
+    'http',
+    'How requests come to workers: HTTP, which costs no JavaScript a token, or NATS, which wants nats_url.',
+  ),
+  natsUrl: setting(
+    text,
+    '',
+    'NATS servers, nats://[user:password@]host:port or tls://…, several with commas between them.',
+    true,
+  ),
+  natsCreds: setting(text, '', 'Credentials file of NATS.', true),
+  durableKvEvents: setting(
+    flag,
+    false,
+    'With event_plane nats: KV events in a JetStream stream, which a router that restarts reads instead of asking for dumps.',
+  ),
+  zmqPublish: setting(
+    text,
+    '',
+    'With event_plane zmq: where a worker publishes, tcp://host:port; empty: a free port on loopback.',
+  ),
+  zmqReplay: setting(
+    text,
+    '',
+    'With event_plane zmq: where it sends events again that somebody missed; empty: a free port on loopback.',
   ),
   namespace: setting(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), 'default', 'Namespace of the workers.'),
   apiKey: setting(text, '', 'Clients must send it as a bearer token or x-api-key; empty: no check.', true),

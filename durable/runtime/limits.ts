@@ -250,6 +250,23 @@ export const LIMITS = {
   prefillKeepaliveMs: 5_000,
   remotePrefillStallMs: 5_000,
 
+  /** NATS: a connection to be made, before it is tried again, pings, attempts of one log line. */
+  natsConnectMs: 5_000,
+  natsReconnectMs: 500,
+  natsPingMs: 10_000,
+  natsAttemptsPerLine: 60,
+  /** Event plane: messages and bytes sent at once, how long they may take; how often the newest event is told over the fleet socket, too, when
+      it is quiet; publishers that a router keeps numbers of. */
+  eventPlaneBatch: 256,
+  eventPlaneBatchBytes: 1024 * 1024,
+  eventPlaneSendMs: 5_000,
+  eventPlaneQuietMs: 500,
+  eventPublishers: 4_096,
+  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, and their bytes. */
+  zmqQueuedMessages: 100_000,
+  zmqReplayMessages: 1_024,
+  zmqReplayBytes: 16 * 1024 * 1024,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,
@@ -356,6 +373,13 @@ export const LIMITS = {
   plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
+  profileMeasurements: 4_096,
+  /** A profile's file, and of an .npz of it: entries, and bytes of all of them unpacked. */
+  profileFileBytes: 16 * 1024 * 1024,
+  npzEntries: 64,
+  npzBytes: 64 * 1024 * 1024,
+  /** Characters of a profile that the launcher hands to the planner. */
+  plannerProfileLength: 2 * 1024 * 1024,
 
   /** Kubernetes: how long a call may take, attempts of one, the pause that grows between them and the longest that the server may ask for,
       bytes of an answer, how much of a refusal is kept. */
