@@ -56,7 +56,7 @@ export const SETTINGS = {
     0,
     'gRPC port of the first worker started here, the next ones above it; 0: free ones. KServe v2, router and worker services.',
   ),
-  workers: setting(count.max(64), 1, 'Workers (sidecars) to start on this machine.'),
+  workers: setting(workers, 1, 'Workers (sidecars) to start on this machine; 0: they come from elsewhere.'),
   prefillWorkers: setting(
     workers,
     0,

@@ -416,4 +416,10 @@ export const LIMITS = {
   kubernetesPages: 64,
   kubernetesPageItems: 500,
   kubernetesConflicts: 5,
+  /** Watches: how long one is, at least, and after how long beyond that its line counts as broken; the pause before a list is read again
+      after a fault; how often a Pod looks whether what it has put is still there. */
+  kubernetesWatchS: 240,
+  kubernetesWatchGraceS: 15,
+  kubernetesRelistMs: 500,
+  kubernetesCheckMs: 30_000,
 } as const;
