@@ -122,6 +122,10 @@ async function startAll(deployment: Deployment, output: Output): Promise<void> {
   const starting = output.step('platform');
   await deployment.startPlatform();
   starting.done(url);
+  if (settings.workers + settings.prefillWorkers + settings.decodeWorkers === 0) {
+    output.event({ event: 'platform_ready', url });
+    return output.line(`Workers find the platform at ${deployment.control.url}. Ctrl-C stops it.`);
+  }
   const loading = output.step('workers');
   const roles = (await deployment.addSidecars()).map(({ workerType, count }) => {
     const role = workerType === 'aggregated' ? '' : ` (${workerType})`;
