@@ -7,6 +7,9 @@
  */
 
 import type { ModelEntry } from '../directory/rpc.ts';
+import type { Fleet } from '../planner/fleet.ts';
+import type { Metrics } from '../planner/metrics.ts';
+import { registeredFleet } from '../planner/registered.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
@@ -15,6 +18,7 @@ import { ActiveSequences } from './active-sequences.ts';
 import type { BatchProgress, BatchReader } from './batch-reader.ts';
 import { HASH_BYTES, type Indexes } from './blocks.ts';
 import { Decisions } from './decisions.ts';
+import { DemandMeter } from './demand.ts';
 import { refusal } from './eligibility.ts';
 import { type Ask, KvStream } from './kv-events.ts';
 import type { Policy } from './policy.ts';
@@ -51,6 +55,10 @@ export interface RouterOptions {
   log: Logger;
   leaseMs: number;
   metricsPrefix: string;
+  /** Its name in metrics; absent: none. */
+  namespace?: string;
+  /** A planner looks at what engines take for their passes. */
+  keepsPasses?: boolean;
   /** Absent: nothing is kept on disk. */
   snapshots?: SnapshotOptions;
   /** Absent: no queue. */
@@ -78,6 +86,7 @@ export class RouterCore {
   readonly #workers: Workers;
   readonly #sequences: ActiveSequences;
   readonly #metrics: RouterMetrics;
+  readonly #demand: DemandMeter;
   readonly #decisions: Decisions;
   readonly #queue: RequestQueue;
   readonly #links = new Map<Worker, WorkerLink>();
@@ -92,7 +101,10 @@ export class RouterCore {
     this.heartbeatMs = Math.max(1, Math.min(LIMITS.heartbeatMs, Math.floor(leaseMs / 4)));
     this.#workers = new Workers(indexes, policy);
     const { trackOutputBlocks } = policy;
-    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock });
+    const { namespace = '', keepsPasses = false } = options;
+    this.#demand = new DemandMeter({ prefix: metricsPrefix, namespace, passes: keepsPasses });
+    const demand = this.#demand;
+    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock, demand });
     const inFlight = () => this.#sequences.size;
     this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
     this.#decisions = new Decisions({
@@ -111,7 +123,7 @@ export class RouterCore {
       eligible: (model, request) => this.#decisions.eligible(model, request),
       cachedTokens: (model, request, ranks) => bestCachedTokens(model, request, ranks, policy),
       choose: (model, request, nowMs) => this.#decisions.choose(model, request, nowMs),
-      decide: (request) => this.#decideQueued(request),
+      decide: (request, enqueuedMs) => this.#decideQueued(request, enqueuedMs),
       release: (reservation) => this.#sequences.free(reservation),
     });
     const note = (what: SnapshotNote) => this.#metrics.snapshots.labels(what).add();
@@ -132,6 +144,8 @@ export class RouterCore {
     if (!(blocks * model.blockSizeTokens <= request.promptTokens && Number.isInteger(blocks))) {
       return this.#refused(refusal('invalid_request', 'block hashes do not fit the prompt tokens'));
     }
+    // A further attempt and a question are no new demand.
+    if (request.release === undefined && !request.queryOnly) this.#demand.arrived(request.promptTokens);
     const nowMs = this.#options.clock.nowMs();
     const held = this.#queue.isOn ? this.#queue.hold(model, request, nowMs) : null;
     const answer =
@@ -144,10 +158,13 @@ export class RouterCore {
   }
 
   /** Its turn has come; its model may have gone meanwhile. */
-  #decideQueued(request: RouteRequest): RouteAnswer {
+  #decideQueued(request: RouteRequest, enqueuedMs: number): RouteAnswer {
     const model = this.#workers.model(request.model);
     const nowMs = this.#options.clock.nowMs();
-    if (model) return this.#decisions.take(this.#decisions.choose(model, request, nowMs), request, nowMs);
+    if (model) {
+      const choice = this.#decisions.choose(model, request, nowMs);
+      return this.#decisions.take(choice, request, nowMs, enqueuedMs);
+    }
     return this.#refused(refusal('no_workers', `no worker serves model ${request.model} any more`));
   }
 
@@ -218,6 +235,7 @@ export class RouterCore {
         else rank.stream.beginFrom(snapshotAt, nowMs);
       }
     }
+    this.#demand.served(this.#workers, nowMs);
     this.#log('worker joined', worker);
     this.#options.changed();
     this.#queue.drain(nowMs);
@@ -229,6 +247,7 @@ export class RouterCore {
     if (this.#links.get(worker) !== link) return;
     this.#links.delete(worker);
     if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
+    this.#demand.served(this.#workers, this.#options.clock.nowMs());
     this.#log('worker lost its socket', worker);
     this.#options.disconnected?.(worker);
     this.#queue.drain(this.#options.clock.nowMs());
@@ -245,6 +264,7 @@ export class RouterCore {
   drain(worker: Worker): void {
     if (worker.phase === 'draining') return;
     this.#workers.setPhase(worker, 'draining');
+    this.#demand.served(this.#workers, this.#options.clock.nowMs());
     this.#log('worker drains', worker);
     this.#options.changed();
     this.#queue.drain(this.#options.clock.nowMs());
@@ -323,6 +343,17 @@ export class RouterCore {
     return routerStatus(this.#workers, { routerBoot, inFlight, mode, queue: this.#queue.status() });
   }
 
+  /** What a planner reads: what came and became of it, and who serves. */
+  demand(): { metrics: Metrics; registered: Fleet } {
+    const metrics = this.#demand.read(this.#workers, this.#now());
+    return { metrics, registered: registeredFleet(this.#workers) };
+  }
+
+  #now(): { nowMs: number; waiting: number } {
+    const nowMs = this.#options.clock.nowMs();
+    return { nowMs, waiting: this.#sequences.waiting + this.#queue.waiting };
+  }
+
   busyThresholds(name: string, change: Partial<BusyThresholds>): BusyThresholds | null {
     const model = this.#workers.model(name);
     return model ? this.#decisions.overload.change(model.name, change) : null;
@@ -334,7 +365,7 @@ export class RouterCore {
   }
 
   metrics(): string {
-    return this.#metrics.text() + this.#queue.metrics();
+    return this.#metrics.text() + this.#queue.metrics() + this.#demand.text(this.#workers, this.#now());
   }
 
   /** Gives the indexes' memory back; connections that are still there speak for nobody from now on. */
@@ -348,6 +379,7 @@ export class RouterCore {
     this.#links.set(worker, link);
     worker.lastFrameMs = nowMs;
     if (worker.phase === 'lost') this.#workers.setPhase(worker, 'serving');
+    this.#demand.served(this.#workers, nowMs);
     for (const { stream } of worker.ranks) stream?.resume(nowMs);
     this.#log('worker is back', worker);
   }
@@ -357,6 +389,7 @@ export class RouterCore {
     this.#links.delete(worker);
     const freed = this.#sequences.freeWorker(worker);
     this.#workers.remove(worker);
+    this.#demand.served(this.#workers, this.#options.clock.nowMs());
     if (why) link?.detach(why);
     this.#log('worker left', worker, { why: why ?? 'closed', freed });
     if (link) this.#options.disconnected?.(worker);
@@ -374,13 +407,19 @@ export class RouterCore {
       const metrics = this.#metrics.model(worker.model);
       if (report.ttftMs > 0) metrics.timeToFirstToken.observe(report.ttftMs / 1000);
       metrics.cachedTokens.add(report.cachedTokens);
+      if (entry.arrivedMs >= 0)
+        this.#demand.firstToken(nowMs - entry.arrivedMs, entry.promptTokens - report.cachedTokens);
     }
     if (report.phase === PHASE.accepted) this.#sequences.accepted(entry, nowMs);
     else if (report.phase === PHASE.firstToken) this.#sequences.firstToken(entry, nowMs, report.ttftMs);
     else if (report.phase === PHASE.growth) this.#sequences.growth(entry, report.outputTokens, nowMs);
     else {
       this.#sequences.ended(entry, report, nowMs);
-      if (entry.prefillFor === 0) this.#metrics.ended.labels(report.finishReason).add();
+      if (entry.prefillFor !== 0) return;
+      this.#metrics.ended.labels(report.finishReason).add();
+      const { outputTokens, totalMs, ttftMs, finishReason } = report;
+      if (outputTokens > 0 && (finishReason === 'stop' || finishReason === 'length'))
+        this.#demand.answered(outputTokens, totalMs - ttftMs);
     }
   }
 
