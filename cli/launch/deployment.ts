@@ -12,6 +12,7 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
+import { kubernetesServices } from './kubernetes.ts';
 import { platformClient, waitFor } from './platform-client.ts';
 import { Supervised } from './supervised.ts';
 import {
@@ -67,6 +68,7 @@ export function workerdLauncher(bundle: Bundle, extraArgs: readonly string[] = [
       listen,
       fleetListen: settings.fleetListen,
       tls,
+      kubernetes: kubernetesServices(settings, process.env),
       alsoListen: settings.alsoListen.split(',').filter((address) => address !== ''),
       env: settingsToEnv(settings),
     });

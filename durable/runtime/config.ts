@@ -300,9 +300,21 @@ export const SETTINGS = {
   ),
   plannerAdvisory: setting(flag, false, 'The planner says what it would do, and does not.'),
   plannerConnector: setting(
-    z.enum(['virtual', 'process']),
+    z.enum(['virtual', 'process', 'kubernetes']),
     'virtual',
-    'Who executes its orders: whoever fetches them (virtual), the launcher (process).',
+    'Who executes its orders: whoever fetches them (virtual), the launcher (process), Kubernetes (kubernetes).',
+  ),
+  kubernetesTarget: setting(
+    text,
+    '',
+    'What the planner scales: apps/v1/Deployment/NAME or any other that has a scale, pools as prefill=...,decode=...',
+  ),
+  kubernetesUrl: setting(text, '', 'URL of the API server; empty: that of the cluster this Pod is in.'),
+  kubernetesNamespace: setting(text, '', "Namespace of the targets; empty: the service account's."),
+  kubernetesAccount: setting(
+    text,
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+    'Folder with token, ca.crt and namespace of a service account; the token is read anew for every call.',
   ),
   plannerMetrics: setting(
     z.enum(['router', 'prometheus']),

@@ -368,4 +368,17 @@ export const LIMITS = {
   plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
+
+  /** Kubernetes: how long a call may take, attempts of one, the pause that grows between them and the longest that the server may ask for,
+      bytes of an answer, how much of a refusal is kept. */
+  kubernetesCallMs: 5_000,
+  kubernetesAttempts: 3,
+  kubernetesPauseMs: 100,
+  kubernetesRetryAfterS: 2,
+  kubernetesAnswerBytes: 64 * 1024 * 1024,
+  kubernetesMessageLength: 512,
+  /** Pages of a list and what is on one; times that a change is made anew because somebody else was faster. */
+  kubernetesPages: 64,
+  kubernetesPageItems: 500,
+  kubernetesConflicts: 5,
 } as const;
