@@ -46,7 +46,8 @@ export class DecisionReplay {
 
   #start(id: number, { state, config }: LogStart, profile: unknown): void {
     const parsed = PLANNER_STATE.safeParse(state);
-    if (!parsed.success) throw new StatorError('invalid_request', `decision ${id} has a state of another version`);
+    if (!parsed.success)
+      throw new StatorError('invalid_request', `decision ${id} has a state of another version`);
     const parts = { config: plannerConfig(config), profile: new Profile(profile) };
     this.#at = { id, state: parsed.data, parts };
   }

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { DecisionReplay } from '../../../durable/planner/replay.ts';
-import { IDLE_INTERVAL, BUSY_INTERVAL, MetricSource } from './metric-streams.ts';
+import { BUSY_INTERVAL, IDLE_INTERVAL, MetricSource } from './metric-streams.ts';
 import { PlannerWorld, ready } from './planner-world.ts';
 
 const MINUTE = 60_000;

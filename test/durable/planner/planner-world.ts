@@ -1,10 +1,10 @@
 /** A Planner object on the polyfill, in a world that a test moves: its clock, what the router says, what its orders become. */
 
-import { ObjectNamespace } from '../../../durable/polyfill/object-namespace.ts';
-import { VirtualHost } from '../../../durable/polyfill/virtual-host.ts';
 import type { Fleet, PlannedRole } from '../../../durable/planner/fleet.ts';
 import { Planner } from '../../../durable/planner/planner-object.ts';
 import type { KeptOrder } from '../../../durable/planner/rpc.ts';
+import { ObjectNamespace } from '../../../durable/polyfill/object-namespace.ts';
+import { VirtualHost } from '../../../durable/polyfill/virtual-host.ts';
 import type { PlannerStub } from '../../../functions/env.ts';
 import { PROFILE } from './metric-streams.ts';
 
