@@ -261,7 +261,8 @@ export class Deployment {
 
   #sidecarEnv(settings: Settings, extra: Record<string, string>): Record<string, string> {
     return {
-      ...settingsToEnv(settings),
+      // The profile is the platform's, and may be longer than a variable.
+      ...settingsToEnv({ ...settings, plannerProfile: '' }),
       STATOR_PLATFORM_URL: this.control.url,
       STATOR_PARENT_STDIN: '1',
       NODE_NO_WARNINGS: '1',

@@ -144,6 +144,11 @@ export const SETTINGS = {
     0,
     'Fixed time per decode step of the mock engine; 0: the timing polynomial.',
   ),
+  mockTiming: setting(
+    text,
+    '',
+    "Profile whose times the mock engine takes: a folder or profile.json of `stator profile`, or Dynamo's .npz; empty: the polynomial.",
+  ),
   mockDictation: setting(
     flag,
     false,

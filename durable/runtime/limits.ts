@@ -385,6 +385,13 @@ export const LIMITS = {
   plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
+  profileMeasurements: 4_096,
+  /** A profile's file, and of an .npz of it: entries, and bytes of all of them unpacked. */
+  profileFileBytes: 16 * 1024 * 1024,
+  npzEntries: 64,
+  npzBytes: 64 * 1024 * 1024,
+  /** Characters of a profile that the launcher hands to the planner. */
+  plannerProfileLength: 2 * 1024 * 1024,
 
   /** Kubernetes: how long a call may take, attempts of one, the pause that grows between them and the longest that the server may ask for,
       bytes of an answer, how much of a refusal is kept. */
