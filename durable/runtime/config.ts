@@ -355,6 +355,21 @@ export const SETTINGS = {
   plannerStartupSecs: setting(z.coerce.number().min(0).max(86_400), 30, 'How long a worker takes to start.'),
   plannerActionLimitSecs: setting(seconds, 1_800, 'An order that has not ended by then is given up.'),
   plannerMaxStep: setting(count, 8, 'Most workers that one decision adds or takes away.'),
+  plannerKeepAliveMs: setting(
+    z.coerce.number().int().min(0),
+    300_000,
+    'How long a fleet that may go to zero (planner_min 0) stays after its last request.',
+  ),
+  wakeTimeoutMs: setting(
+    z.coerce.number().int().min(1).max(LIMITS.wakeTimeoutMs),
+    60_000,
+    'How long a request waits for a worker of a model that sleeps.',
+  ),
+  wakeQueue: setting(
+    z.coerce.number().int().min(0).max(LIMITS.queuedRequests),
+    1_024,
+    'How many requests of a namespace may wait so.',
+  ),
   workerTaints: setting(
     text,
     '',

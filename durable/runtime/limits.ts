@@ -173,6 +173,16 @@ export const LIMITS = {
   ticketIdleMs: 2_000,
   /** Tickets that one attempt may lose (the object restarted, the loop stood still) before it gives up. */
   lostTickets: 3,
+  /** A request for a sleeping model: the longest wait, how often the planner is asked meanwhile, and how long a failed start
+      keeps others from trying, at first and at most. */
+  wakeTimeoutMs: 110_000,
+  wakeLookMs: 250,
+  wakeRestMs: 1_000,
+  wakeLongRestMs: 30_000,
+  /** Files of models that may sleep, which outlive their workers: their number, bytes in all, and pieces they are kept in. */
+  keptFiles: 64,
+  keptFileBytes: 256 * 1024 * 1024,
+  keptFilePieceBytes: 1024 * 1024,
   /** Queue policy: classes, buckets, length of their names. */
   policyClasses: 256,
   policyBuckets: 64,
@@ -358,6 +368,10 @@ export const LIMITS = {
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
+
+  /** Workers that the launcher runs on one machine for a planner, and how long one may take to serve. */
+  machineWorkers: 64,
+  workerStartMs: 120_000,
 
   /** Planner: buckets of a histogram, passes told of by one engine at a time, intervals that it remembers and that ARIMA looks back on. */
   plannerHistogramBounds: 256,
