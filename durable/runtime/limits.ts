@@ -337,6 +337,7 @@ export const LIMITS = {
   discoveryForgetMs: 60_000,
   discoveryCallMs: 3_000,
   discoveryWatchMs: 30_000,
+  discoveryWatchLength: 64 * 1024 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
