@@ -22,7 +22,11 @@ export class DirectoryCore {
   readonly #namespaces = new Map<string, Published>();
   #snapshot: DirectorySnapshot;
 
-  constructor(nowMs: number) {
+  readonly #forgotten: (namespace: string) => void;
+
+  /** `forgotten` hears of a namespace that was silent for too long. */
+  constructor(nowMs: number, forgotten: (namespace: string) => void = () => {}) {
+    this.#forgotten = forgotten;
     this.#snapshot = { version: nowMs, models: [] };
   }
 
@@ -48,15 +52,16 @@ export class DirectoryCore {
 
   /** Everything, or null when `knownVersion` is current. */
   read(knownVersion: number, nowMs: number): DirectorySnapshot | null {
-    this.#forgetSilent(nowMs);
+    this.forgetSilent(nowMs);
     return knownVersion === this.#snapshot.version ? null : this.#snapshot;
   }
 
-  #forgetSilent(nowMs: number): void {
+  forgetSilent(nowMs: number): void {
     let gone = false;
     for (const [namespace, { heardMs }] of this.#namespaces) {
       if (nowMs - heardMs <= LIMITS.namespaceLeaseMs) continue;
       this.#namespaces.delete(namespace);
+      this.#forgotten(namespace);
       gone = true;
     }
     if (gone) this.#changed();

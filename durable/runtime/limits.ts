@@ -333,6 +333,12 @@ export const LIMITS = {
   discoveryValueLength: 256 * 1024,
   discoveryEntries: 65_536,
   discoveryWatchers: 1_024,
+  workerEndpoints: 64,
+  endpointCopies: 1_024,
+  /** Calls of components: instances that one may be sent to, how long it may take to answer, and a worker to keep that deadline. */
+  componentAttempts: 4,
+  componentCallMs: 300_000,
+  componentGraceMs: 1_000,
   discoveryPollMs: 500,
   discoveryForgetMs: 60_000,
   discoveryCallMs: 3_000,

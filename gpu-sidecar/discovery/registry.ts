@@ -3,11 +3,13 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { etcdDiscovery } from './backends/etcd/etcd.ts';
 import { fileDiscovery } from './backends/file.ts';
+import { objectDiscovery } from './backends/object.ts';
 import type { Discovery, DiscoveryKind, DiscoveryOptions } from './discovery.ts';
 
 const DISCOVERY_KINDS: Readonly<Record<string, DiscoveryKind>> = {
   etcd: etcdDiscovery,
   file: fileDiscovery,
+  object: objectDiscovery,
 };
 
 /** Throws StatorError `invalid_request` naming what is wrong. */
