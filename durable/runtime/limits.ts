@@ -339,6 +339,14 @@ export const LIMITS = {
   componentAttempts: 4,
   componentCallMs: 300_000,
   componentGraceMs: 1_000,
+  /** Clients of other endpoints that a component keeps. Canaries: after how long without an answer, how long one may take, the pause after
+      one that failed, how many of these in a row make an endpoint sick, how often is looked. */
+  componentClients: 256,
+  canaryIdleMs: 10_000,
+  canaryTimeoutMs: 3_000,
+  canaryRetryMs: 1_000,
+  canaryFailures: 2,
+  canaryLookMs: 500,
   discoveryPollMs: 500,
   discoveryForgetMs: 60_000,
   discoveryCallMs: 3_000,

@@ -28,6 +28,7 @@ export const COMPONENT_OPERATIONS: readonly ApiOperation[] = [
           'application/json': z.unknown(),
           'text/event-stream': opaque,
           'application/x-ndjson': opaque,
+          'application/octet-stream': opaque,
         },
       },
     },
