@@ -1,7 +1,8 @@
 /**
  * The Directory object, one per deployment: which models exist, in which namespace, at which addresses, and which instances
  * of which endpoints, models' or others'. A shell around `directory.ts` and `discovery-table.ts`; `rpc.ts` has its
- * interface. Nothing is stored: the Router objects and the sockets repeat what they said.
+ * interface. Stored are models that may sleep, with their tokenizers and templates, so that a request for one can be
+ * prepared and held without a worker; all else the Router objects and the sockets repeat.
  */
 
 import { acceptSocket, DurableObject, hostOf } from '#platform';
@@ -9,11 +10,13 @@ import type { Host } from '../platform/host.ts';
 import type { ServerSocket } from '../platform/socket.ts';
 import { settingsFromEnv } from '../runtime/config.ts';
 import { DISCOVERY_PROTOCOL } from '../runtime/discovery-frames.ts';
-import { StatorError } from '../runtime/errors.ts';
+import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
+import { Logger } from '../runtime/log.ts';
 import { DirectoryCore } from './directory.ts';
 import { DiscoveryConnection } from './discovery-connection.ts';
 import { DiscoveryTable } from './discovery-table.ts';
+import { FileKeeper } from './file-keeper.ts';
 import {
   type DirectoryRpc,
   type DirectorySnapshot,
@@ -22,6 +25,8 @@ import {
   LEASE_PATH,
   type ModelEntry,
 } from './rpc.ts';
+import { sqlFiles, sqlSleepers } from './sql-disk.ts';
+import { fetchFile } from './worker-file.ts';
 
 export class Directory extends DurableObject implements DirectoryRpc {
   readonly #host: Host;
@@ -32,14 +37,26 @@ export class Directory extends DurableObject implements DirectoryRpc {
   readonly #connections = new Set<DiscoveryConnection>();
   #sockets = 0;
   #sweeping = false;
+  readonly #files: FileKeeper;
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as never);
     this.#host = hostOf(ctx);
     this.#boot = this.#host.nowMs();
     this.#table = new DiscoveryTable(this.#boot);
-    this.#core = new DirectoryCore(this.#boot, (namespace) => this.#table.replace(ownerOf(namespace), []));
-    this.#leaseMs = settingsFromEnv(env as Record<string, unknown>).leaseMs;
+    const settings = settingsFromEnv(env as Record<string, unknown>);
+    this.#leaseMs = settings.leaseMs;
+    const log = new Logger({ component: 'directory', level: settings.logLevel });
+    this.#core = new DirectoryCore(this.#boot, {
+      disk: sqlSleepers(ctx.storage.sql, settings),
+      silent: (namespace) => this.#table.replace(ownerOf(namespace), []),
+    });
+    this.#files = new FileKeeper({
+      disk: sqlFiles(ctx.storage),
+      fetch: (address, sha256) => fetchFile(address, sha256, settings.fleetToken),
+      failed: (sha256, thrown) =>
+        log.warn('a file of a model that may sleep cannot be kept', { sha256, error: toStatorError(thrown) }),
+    });
   }
 
   read(knownVersion: number): DirectorySnapshot | null {
@@ -48,8 +65,14 @@ export class Directory extends DurableObject implements DirectoryRpc {
 
   publish(namespace: string, models: ModelEntry[], instances: DiscoveryEntry[]): number {
     const version = this.#core.publish(namespace, models, this.#host.nowMs());
+    const known = this.#core.read(-1, this.#host.nowMs())?.models ?? [];
+    this.#files.follow(known.filter(({ maySleep }) => maySleep));
     this.#table.replace(ownerOf(namespace), instances);
     return version;
+  }
+
+  file(sha256: string, piece: number): Uint8Array | null {
+    return this.#files.piece(sha256, piece);
   }
 
   list(prefix: string, knownVersion: number): DiscoveryList | null {

@@ -5,15 +5,17 @@
  * Nothing on the way of `route` is stored or waits: publishing and snapshots of the index have turns of their own.
  */
 
-import { acceptSocket, DurableObject, hostOf } from '#platform';
+import { acceptSocket, connectNats, DurableObject, hostOf } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
+import { maySleep } from '../planner/may-sleep.ts';
 import type { Host } from '../platform/host.ts';
 import type { ServerSocket } from '../platform/socket.ts';
 import { nearbyPrefillQueue } from '../prefill-queue/nearby.ts';
-import { settingsFromEnv } from '../runtime/config.ts';
+import { type Settings, settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
+import { EVENT_SOURCES } from './event-plane/registry.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
 import { policyOf } from './policy.ts';
@@ -29,6 +31,7 @@ import type {
   RouterRpc,
   RouterStatus,
 } from './rpc.ts';
+import { type PlannerDoor, Waker } from './sleep/waker.ts';
 import { sqlSnapshotDisk } from './snapshot-disk.ts';
 import { wasmIndexes } from './wasm-indexes.ts';
 
@@ -45,6 +48,10 @@ interface RouterEnv extends Record<string, unknown> {
     idFromName(name: string): unknown;
     get(id: unknown): { workerLost(worker: string): Promise<void> };
   };
+  PLANNER: {
+    idFromName(name: string): unknown;
+    get(id: unknown): PlannerDoor;
+  };
 }
 
 /** Cores by object id: the wasm memory is the isolate's, so a restarted object frees what its predecessor held. */
@@ -55,7 +62,10 @@ export class Router extends DurableObject implements RouterRpc {
   readonly #host: Host;
   readonly #core: RouterCore;
   readonly #log: Logger;
+  readonly #waker: Waker;
   readonly #connections = new Set<FleetConnection>();
+  readonly #settings: Settings;
+  #hearsPlane = false;
   /** Known from the first fleet socket on; without workers there is nothing to publish. */
   #namespace: string | null = null;
   #sweeping = false;
@@ -69,6 +79,7 @@ export class Router extends DurableObject implements RouterRpc {
     this.#env = env as RouterEnv;
     this.#host = hostOf(ctx);
     const settings = settingsFromEnv(this.#env);
+    this.#settings = settings;
     this.#log = new Logger({ component: 'router', level: settings.logLevel });
     this.#core = new RouterCore({
       policy: {
@@ -86,11 +97,27 @@ export class Router extends DurableObject implements RouterRpc {
         wake: () => this.#wakeSnapshots(),
       },
       queuePolicy: configuredPolicy(settings),
+      ...(maySleep(settings)
+        ? {
+            sleep: {
+              most: settings.wakeQueue,
+              timeoutMs: settings.wakeTimeoutMs,
+              woke: () => this.#waker.succeeded(),
+            },
+          }
+        : {}),
       changed: () => this.#publish(),
       disconnected: ({ instanceId, registration }) => {
         if (settings.prefillHandoff === 'queue' && registration.workerType === 'prefill')
           void this.#tellPrefillQueue(instanceId);
       },
+    });
+    const { PLANNER } = this.#env;
+    this.#waker = new Waker({
+      planner: () => PLANNER.get(PLANNER.idFromName(ctx.id.name ?? this.#namespace ?? '')),
+      host: this.#host,
+      isWanted: () => this.#core.isWanted,
+      turnAway: (why, restMs) => this.#core.turnAway(why, restMs),
     });
     const id = String(ctx.id);
     cores.get(id)?.dispose();
@@ -107,6 +134,8 @@ export class Router extends DurableObject implements RouterRpc {
   }
 
   wait(ticket: number): Promise<RouteAnswer> {
+    // Here and not in `route`, which functions call directly: what is begun here is the object's own.
+    if (this.#core.isWanted) this.#waker.call();
     return waitForTicket(this.#core, this.#host, ticket);
   }
 
@@ -165,7 +194,30 @@ export class Router extends DurableObject implements RouterRpc {
     }
     this.#namespace = namespace;
     announceRouter(namespace, this.#core);
+    void this.#hearPlane(namespace);
     return this.#accept();
+  }
+
+  /** From the first worker on: events of workers that nobody has registered mean nothing. */
+  async #hearPlane(namespace: string): Promise<void> {
+    const load = EVENT_SOURCES[this.#settings.eventPlane];
+    if (this.#hearsPlane || load === null) return;
+    this.#hearsPlane = true;
+    const open = await load();
+    const core = this.#core;
+    open({
+      settings: this.#settings,
+      namespace,
+      sink: {
+        event: (event) => core.applyEvent(event, this.#host.nowMs()),
+        load: (said) => core.applyLoad(said, this.#host.nowMs()),
+        note: (what, count = 1) => core.planeNote(what, count),
+        behind: (isBehind) => core.planeBehind(isBehind, this.#host.nowMs()),
+      },
+      connect: connectNats,
+      after: (delayMs, task) => this.#host.after(delayMs, task),
+      log: this.#log,
+    });
   }
 
   #accept(): Response {

@@ -15,6 +15,8 @@ import { LIMITS } from './limits.ts';
 const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().min(1);
 const workers = z.coerce.number().int().min(0).max(64);
+const leastWorkers = z.coerce.number().int().min(0).max(LIMITS.workers);
+const plannedWorkers = z.coerce.number().int().min(1).max(LIMITS.workers);
 const blocks = z.coerce.number().int().min(0);
 const weight = z.coerce.number().min(0);
 const seconds = z.coerce.number().gt(0).max(86_400);
@@ -54,7 +56,7 @@ export const SETTINGS = {
     0,
     'gRPC port of the first worker started here, the next ones above it; 0: free ones. KServe v2, router and worker services.',
   ),
-  workers: setting(count.max(64), 1, 'Workers (sidecars) to start on this machine.'),
+  workers: setting(workers, 1, 'Workers (sidecars) to start on this machine; 0: they come from elsewhere.'),
   prefillWorkers: setting(
     workers,
     0,
@@ -141,6 +143,11 @@ export const SETTINGS = {
     weight,
     0,
     'Fixed time per decode step of the mock engine; 0: the timing polynomial.',
+  ),
+  mockTiming: setting(
+    text,
+    '',
+    "Profile whose times the mock engine takes: a folder or profile.json of `stator profile`, or Dynamo's .npz; empty: the polynomial.",
   ),
   mockDictation: setting(
     flag,
@@ -281,6 +288,28 @@ export const SETTINGS = {
     'auto',
     'Who is next of those who wait: fcfs, lcfs, wspt or aged, or a file of policy classes (YAML, TOML, JSON); auto: aged while only predicted waits hold requests, else fcfs.',
   ),
+  globalRouter: setting(
+    z.union([text, z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),
+    '',
+    "File of pools (Dynamo's JSON, or YAML, TOML) that makes several namespaces serve one model name; empty: none.",
+  ),
+  defaultTtftTarget: setting(
+    orOff(weight),
+    'off',
+    'Global router: TTFT target in ms of requests that name none; off: the middle of the axis.',
+  ),
+  defaultItlTarget: setting(orOff(weight), 'off', 'Global router: the same for ITL.'),
+  openaiPoolKeys: setting(
+    z
+      .string()
+      .regex(
+        /^$|^[a-z0-9-]+=[^,\s]+(,[a-z0-9-]+=[^,\s]+)*$/,
+        'wants name=key, several with commas between them',
+      ),
+    '',
+    'Global router: API keys of openai_pools, as name=key,name=key.',
+    true,
+  ),
   overloadStatusCode: setting(
     z.coerce.number().int().min(400).max(599),
     529,
@@ -290,6 +319,78 @@ export const SETTINGS = {
     z.coerce.number().int().min(0).max(16),
     LIMITS.migrations,
     'Most re-dispatches of a request after the loss of its worker.',
+  ),
+  planner: setting(
+    z.enum(['off', 'sla', 'load', 'both']),
+    'off',
+    'Sizes the fleet: by demand, a profile and the targets (sla), by the load of each engine (load), or both.',
+  ),
+  plannerAdvisory: setting(flag, false, 'The planner says what it would do, and does not.'),
+  plannerConnector: setting(
+    z.enum(['virtual', 'process', 'kubernetes']),
+    'virtual',
+    'Who executes its orders: whoever fetches them (virtual), the launcher (process), Kubernetes (kubernetes).',
+  ),
+  kubernetesTarget: setting(
+    text,
+    '',
+    'What the planner scales: apps/v1/Deployment/NAME or any other that has a scale, pools as prefill=...,decode=...',
+  ),
+  kubernetesUrl: setting(text, '', 'URL of the API server; empty: that of the cluster this Pod is in.'),
+  kubernetesNamespace: setting(text, '', "Namespace of the targets; empty: the service account's."),
+  kubernetesAccount: setting(
+    text,
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+    'Folder with token, ca.crt and namespace of a service account; the token is read anew for every call.',
+  ),
+  plannerMetrics: setting(
+    z.enum(['router', 'prometheus']),
+    'router',
+    'Where it reads what happens: from the router, or from a Prometheus server that scrapes it.',
+  ),
+  plannerPrometheusUrl: setting(text, '', 'Base URL of that server.'),
+  plannerProfile: setting(
+    text,
+    '',
+    'Profile of the engine (JSON or .npz, made by stator profile); empty: that of the mock engine, where it is one.',
+  ),
+  plannerTtftMs: setting(z.coerce.number().gt(0), 500, 'Target of the time to the first token.'),
+  plannerItlMs: setting(z.coerce.number().gt(0), 50, 'Target of the time between two tokens.'),
+  plannerIntervalSecs: setting(seconds.min(1), 60, 'Between two looks at demand.'),
+  plannerLoadIntervalSecs: setting(seconds.min(1), 5, 'Between two looks at engines (load, both).'),
+  plannerMin: setting(leastWorkers, 1, 'Fewest workers; 0: an idle fleet goes to sleep.'),
+  plannerMax: setting(plannedWorkers, 8, 'Most workers.'),
+  plannerPrefillMin: setting(orOff(leastWorkers), 'off', 'The same for prefill workers; off: planner_min.'),
+  plannerPrefillMax: setting(orOff(plannedWorkers), 'off', 'Most prefill workers; off: planner_max.'),
+  plannerDecodeMin: setting(orOff(leastWorkers), 'off', 'Fewest decode workers; off: planner_min.'),
+  plannerDecodeMax: setting(orOff(plannedWorkers), 'off', 'Most decode workers; off: planner_max.'),
+  plannerWorkerGpus: setting(count.max(64), 1, 'GPUs of a worker.'),
+  plannerPrefillGpus: setting(count.max(64), 1, 'GPUs of a prefill worker.'),
+  plannerDecodeGpus: setting(count.max(64), 1, 'GPUs of a decode worker.'),
+  plannerGpuBudget: setting(orOff(count), 'off', 'Most GPUs of all workers together.'),
+  plannerPredictor: setting(
+    z.enum(['constant', 'moving-average', 'arima', 'kalman', 'seasonal']),
+    'moving-average',
+    'How demand is predicted.',
+  ),
+  plannerCorrection: setting(flag, true, 'Correct the profile by what is measured.'),
+  plannerStartupSecs: setting(z.coerce.number().min(0).max(86_400), 30, 'How long a worker takes to start.'),
+  plannerActionLimitSecs: setting(seconds, 1_800, 'An order that has not ended by then is given up.'),
+  plannerMaxStep: setting(count, 8, 'Most workers that one decision adds or takes away.'),
+  plannerKeepAliveMs: setting(
+    z.coerce.number().int().min(0),
+    300_000,
+    'How long a fleet that may go to zero (planner_min 0) stays after its last request.',
+  ),
+  wakeTimeoutMs: setting(
+    z.coerce.number().int().min(1).max(LIMITS.wakeTimeoutMs),
+    60_000,
+    'How long a request waits for a worker of a model that sleeps.',
+  ),
+  wakeQueue: setting(
+    z.coerce.number().int().min(0).max(LIMITS.queuedRequests),
+    1_024,
+    'How many requests of a namespace may wait so.',
   ),
   workerTaints: setting(
     text,
@@ -318,6 +419,38 @@ export const SETTINGS = {
     z.string().regex(/^$|^\S+:\d{1,5}$/, 'wants host:port'),
     '',
     'Address for workers alone, as host:port; with fleet_tls_cert it takes certificates of the fleet only. Empty: the HTTP port, or with TLS a free port on loopback.',
+  ),
+  eventPlane: setting(
+    z.enum(['socket', 'nats', 'zmq']),
+    'socket',
+    'How KV events and load travel: the fleet socket; NATS, which wants nats_url; or ZMQ for others beside the fleet socket, because workerd cannot listen there.',
+  ),
+  requestPlane: setting(
+    z.enum(['http', 'nats']),
+    'http',
+    'How requests come to workers: HTTP, which costs no JavaScript a token, or NATS, which wants nats_url.',
+  ),
+  natsUrl: setting(
+    text,
+    '',
+    'NATS servers, nats://[user:password@]host:port or tls://…, several with commas between them.',
+    true,
+  ),
+  natsCreds: setting(text, '', 'Credentials file of NATS.', true),
+  durableKvEvents: setting(
+    flag,
+    false,
+    'With event_plane nats: KV events in a JetStream stream, which a router that restarts reads instead of asking for dumps.',
+  ),
+  zmqPublish: setting(
+    text,
+    '',
+    'With event_plane zmq: where a worker publishes, tcp://host:port; empty: a free port on loopback.',
+  ),
+  zmqReplay: setting(
+    text,
+    '',
+    'With event_plane zmq: where it sends events again that somebody missed; empty: a free port on loopback.',
   ),
   namespace: setting(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), 'default', 'Namespace of the workers.'),
   apiKey: setting(text, '', 'Clients must send it as a bearer token or x-api-key; empty: no check.', true),

@@ -59,6 +59,39 @@ const RULES: readonly Rule[] = [
       s.prefillBusyThreshold === 'off' &&
       s.routerQueueThreshold === 'off',
   },
+  {
+    settings: ['eventPlane', 'natsUrl'],
+    reason: 'is nats, which wants',
+    broken: (s) => s.eventPlane === 'nats' && s.natsUrl === '',
+  },
+  {
+    settings: ['requestPlane', 'natsUrl'],
+    reason: 'is nats, which wants',
+    broken: (s) => s.requestPlane === 'nats' && s.natsUrl === '',
+  },
+  {
+    settings: ['durableKvEvents', 'eventPlane'],
+    reason: 'is on, which is for nats as',
+    broken: (s) => s.durableKvEvents && s.eventPlane !== 'nats',
+  },
+  ...wants('natsCreds', 'natsUrl'),
+  ...bounds('plannerMin', 'plannerMax'),
+  ...bounds('plannerPrefillMin', 'plannerPrefillMax'),
+  ...bounds('plannerPrefillMin', 'plannerMax', 'plannerPrefillMax'),
+  ...bounds('plannerMin', 'plannerPrefillMax', 'plannerPrefillMin'),
+  ...bounds('plannerDecodeMin', 'plannerDecodeMax'),
+  ...bounds('plannerDecodeMin', 'plannerMax', 'plannerDecodeMax'),
+  ...bounds('plannerMin', 'plannerDecodeMax', 'plannerDecodeMin'),
+  {
+    settings: ['plannerMetrics', 'plannerPrometheusUrl'],
+    reason: 'is prometheus, which wants',
+    broken: (s) => s.plannerMetrics === 'prometheus' && s.plannerPrometheusUrl === '',
+  },
+  {
+    settings: ['plannerConnector', 'kubernetesTarget'],
+    reason: 'is kubernetes, which wants',
+    broken: (s) => s.planner !== 'off' && s.plannerConnector === 'kubernetes' && s.kubernetesTarget === '',
+  },
   ...wants('tlsCert', 'tlsKey'),
   ...wants('tlsKey', 'tlsCert'),
   ...wants('tlsClientCa', 'tlsCert'),
@@ -72,6 +105,18 @@ const RULES: readonly Rule[] = [
 function wants(given: TextSetting, needed: TextSetting): Rule[] {
   const broken = (s: Settings) => s[given] !== '' && s[needed] === '';
   return [{ settings: [given, needed], reason: 'is given, which wants', broken }];
+}
+
+type BoundSetting = { [K in SettingName]: Settings[K] extends number | 'off' ? K : never }[SettingName];
+
+/** A least above a most. `unless`: where that one is given, it stands in for the one of the two that is not its own. */
+function bounds(least: BoundSetting, most: BoundSetting, unless?: BoundSetting): Rule[] {
+  const broken = (s: Settings) => {
+    if (s.planner === 'off' || (unless !== undefined && s[unless] !== 'off')) return false;
+    const [from, to] = [s[least], s[most]];
+    return typeof from === 'number' && typeof to === 'number' && from > to;
+  };
+  return [{ settings: [least, most], reason: 'is above', broken }];
 }
 
 /** The first rule that these settings break. */

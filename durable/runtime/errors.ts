@@ -53,6 +53,7 @@ const TABLE = {
     type: 'invalid_request_error',
     retryable: false,
   },
+  conflict: { http: 409, grpc: GRPC.failedPrecondition, type: 'invalid_request_error', retryable: false },
   body_too_large: { http: 413, grpc: GRPC.invalidArgument, type: 'invalid_request_error', retryable: false },
   invalid_frame: { http: 400, grpc: GRPC.invalidArgument, type: 'invalid_request_error', retryable: false },
   cancelled: { http: 499, grpc: GRPC.cancelled, type: 'cancelled', retryable: false },

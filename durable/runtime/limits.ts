@@ -173,6 +173,16 @@ export const LIMITS = {
   ticketIdleMs: 2_000,
   /** Tickets that one attempt may lose (the object restarted, the loop stood still) before it gives up. */
   lostTickets: 3,
+  /** A request for a sleeping model: the longest wait, how often the planner is asked meanwhile, and how long a failed start
+      keeps others from trying, at first and at most. */
+  wakeTimeoutMs: 110_000,
+  wakeLookMs: 250,
+  wakeRestMs: 1_000,
+  wakeLongRestMs: 30_000,
+  /** Files of models that may sleep, which outlive their workers: their number, bytes in all, and pieces they are kept in. */
+  keptFiles: 64,
+  keptFileBytes: 256 * 1024 * 1024,
+  keptFilePieceBytes: 1024 * 1024,
   /** Queue policy: classes, buckets, length of their names. */
   policyClasses: 256,
   policyBuckets: 64,
@@ -249,6 +259,23 @@ export const LIMITS = {
   prefillPeers: 64,
   prefillKeepaliveMs: 5_000,
   remotePrefillStallMs: 5_000,
+
+  /** NATS: a connection to be made, before it is tried again, pings, attempts of one log line. */
+  natsConnectMs: 5_000,
+  natsReconnectMs: 500,
+  natsPingMs: 10_000,
+  natsAttemptsPerLine: 60,
+  /** Event plane: messages and bytes sent at once, how long they may take; how often the newest event is told over the fleet socket, too, when
+      it is quiet; publishers that a router keeps numbers of. */
+  eventPlaneBatch: 256,
+  eventPlaneBatchBytes: 1024 * 1024,
+  eventPlaneSendMs: 5_000,
+  eventPlaneQuietMs: 500,
+  eventPublishers: 4_096,
+  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, and their bytes. */
+  zmqQueuedMessages: 100_000,
+  zmqReplayMessages: 1_024,
+  zmqReplayBytes: 16 * 1024 * 1024,
 
   /** Sidecar. */
   concurrentRequests: 1_024,
@@ -327,6 +354,15 @@ export const LIMITS = {
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
 
+  /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
+      looked after, and what is kept of what it said of a failure. */
+  pools: 256,
+  poolGridCells: 65_536,
+  openaiPoolTimeoutMs: 30_000,
+  openaiPoolLookMs: 1_000,
+  openaiPoolMessageLength: 512,
+  /** Copy of the global router's configuration in an isolate, and the pause of one that could not be read. */
+  poolsTtlMs: 1_000,
   /** Discovery: characters of a key and a value, entries and watchers of the platform's table; how often a shared directory is looked at,
       and when a file of a dead process is removed; how long a call of a backend may take, and a silent watch is trusted. */
   discoveryKeyLength: 512,
@@ -357,6 +393,10 @@ export const LIMITS = {
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
 
+  /** Workers that the launcher runs on one machine for a planner, and how long one may take to serve. */
+  machineWorkers: 64,
+  workerStartMs: 120_000,
+
   /** Planner: buckets of a histogram, passes told of by one engine at a time, intervals that it remembers and that ARIMA looks back on. */
   plannerHistogramBounds: 256,
   plannerPasses: 65_536,
@@ -364,6 +404,37 @@ export const LIMITS = {
   plannerArimaPoints: 128,
   /** After so many intervals without a reading the next one only begins anew. */
   plannerGapIntervals: 10,
+  /** Orders for others: a poll for one, polls at once, how long who asked last is the one who executes, and why one failed. */
+  plannerWaitMs: 20_000,
+  plannerPollers: 64,
+  plannerExecutorMs: 15_000,
+  plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
+  profileMeasurements: 4_096,
+  /** A profile's file, and of an .npz of it: entries, and bytes of all of them unpacked. */
+  profileFileBytes: 16 * 1024 * 1024,
+  npzEntries: 64,
+  npzBytes: 64 * 1024 * 1024,
+  /** Characters of a profile that the launcher hands to the planner. */
+  plannerProfileLength: 2 * 1024 * 1024,
+
+  /** Kubernetes: how long a call may take, attempts of one, the pause that grows between them and the longest that the server may ask for,
+      bytes of an answer, how much of a refusal is kept. */
+  kubernetesCallMs: 5_000,
+  kubernetesAttempts: 3,
+  kubernetesPauseMs: 100,
+  kubernetesRetryAfterS: 2,
+  kubernetesAnswerBytes: 64 * 1024 * 1024,
+  kubernetesMessageLength: 512,
+  /** Pages of a list and what is on one; times that a change is made anew because somebody else was faster. */
+  kubernetesPages: 64,
+  kubernetesPageItems: 500,
+  kubernetesConflicts: 5,
+  /** Watches: how long one is, at least, and after how long beyond that its line counts as broken; the pause before a list is read again
+      after a fault; how often a Pod looks whether what it has put is still there. */
+  kubernetesWatchS: 240,
+  kubernetesWatchGraceS: 15,
+  kubernetesRelistMs: 500,
+  kubernetesCheckMs: 30_000,
 } as const;

@@ -1,0 +1,58 @@
+/** The planner: what it wants and why, and its orders for whoever executes them. */
+import * as z from 'zod';
+import {
+  completedSchema,
+  completionSchema,
+  orderAnswerSchema,
+  plannerStatusSchema,
+} from '../planner/planner-schema.ts';
+import { type ApiOperation, named } from './operation.ts';
+
+const tag = 'Planner';
+
+export const PLANNER_OPERATIONS: readonly ApiOperation[] = [
+  {
+    method: 'get',
+    path: '/planner/v1/:namespace',
+    id: 'getPlanner',
+    tag,
+    summary: 'What the planner wants, and why',
+    answers: {
+      200: {
+        description: 'The Planner object',
+        content: { 'application/json': named('Planner', plannerStatusSchema) },
+      },
+    },
+  },
+  {
+    method: 'get',
+    path: '/planner/v1/:namespace/orders',
+    id: 'waitForOrder',
+    tag,
+    summary: 'The newest order, as soon as there is one that the caller does not have',
+    description:
+      'Who asks executes: for 15 seconds after the last question others are refused (409), unless they have the same name.',
+    query: { after: z.string().optional(), wait_ms: z.string().optional(), executor: z.string().optional() },
+    answers: {
+      200: {
+        description: 'The order, or none within the time',
+        content: { 'application/json': named('OrderAnswer', orderAnswerSchema) },
+      },
+    },
+  },
+  {
+    method: 'post',
+    path: '/planner/v1/:namespace/orders/:id',
+    id: 'completeOrder',
+    tag,
+    summary: 'An order has been executed, or cannot be',
+    request: { 'application/json': named('OrderCompletion', completionSchema) },
+    example: { outcome: 'done' },
+    answers: {
+      200: {
+        description: 'What it counts as; superseded: a newer one is there',
+        content: { 'application/json': named('Completed', completedSchema) },
+      },
+    },
+  },
+];
