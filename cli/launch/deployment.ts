@@ -13,6 +13,7 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import { natsCredentials } from '../../gpu-sidecar/nats/credentials.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
+import { announcePlatform } from './announcement.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
 import { type ExecutorEvent, FleetExecutor } from './fleet-executor.ts';
 import { kubernetesServices } from './kubernetes.ts';
@@ -147,6 +148,8 @@ export class Deployment {
   readonly fetch: Fetch;
   #startError: (error: Error) => void = () => {};
   readonly #failed: Promise<never>;
+  /** Takes the platform out of discovery. */
+  #hide: () => Promise<void> = async () => {};
 
   /**
    * `settings.port` must be a free port; `settings.fleetToken` is made when empty; with TLS `settings.fleetListen` is given
@@ -227,6 +230,7 @@ export class Deployment {
           `the platform does not answer on ${this.url}; see ${this.directory}/platform.log`,
         ),
     });
+    this.#hide = await announcePlatform(this.settings, this.control.url);
   }
 
   /** Resolves when some model is ready; rejects when a sidecar cannot start at all. */
@@ -375,6 +379,7 @@ export class Deployment {
     this.#startError(new StatorError('cancelled', 'stopped before a model was ready'));
     this.#executor?.stop();
     this.platform.retire();
+    await this.#hide();
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
     await this.platform.stop(2_000);
   }
