@@ -288,6 +288,28 @@ export const SETTINGS = {
     'auto',
     'Who is next of those who wait: fcfs, lcfs, wspt or aged, or a file of policy classes (YAML, TOML, JSON); auto: aged while only predicted waits hold requests, else fcfs.',
   ),
+  globalRouter: setting(
+    z.union([text, z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),
+    '',
+    "File of pools (Dynamo's JSON, or YAML, TOML) that makes several namespaces serve one model name; empty: none.",
+  ),
+  defaultTtftTarget: setting(
+    orOff(weight),
+    'off',
+    'Global router: TTFT target in ms of requests that name none; off: the middle of the axis.',
+  ),
+  defaultItlTarget: setting(orOff(weight), 'off', 'Global router: the same for ITL.'),
+  openaiPoolKeys: setting(
+    z
+      .string()
+      .regex(
+        /^$|^[a-z0-9-]+=[^,\s]+(,[a-z0-9-]+=[^,\s]+)*$/,
+        'wants name=key, several with commas between them',
+      ),
+    '',
+    'Global router: API keys of openai_pools, as name=key,name=key.',
+    true,
+  ),
   overloadStatusCode: setting(
     z.coerce.number().int().min(400).max(599),
     529,

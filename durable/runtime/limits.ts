@@ -354,6 +354,15 @@ export const LIMITS = {
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
 
+  /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
+      looked after, and what is kept of what it said of a failure. */
+  pools: 256,
+  poolGridCells: 65_536,
+  openaiPoolTimeoutMs: 30_000,
+  openaiPoolLookMs: 1_000,
+  openaiPoolMessageLength: 512,
+  /** Copy of the global router's configuration in an isolate, and the pause of one that could not be read. */
+  poolsTtlMs: 1_000,
   /** Discovery: characters of a key and a value, entries and watchers of the platform's table; how often a shared directory is looked at,
       and when a file of a dead process is removed; how long a call of a backend may take, and a silent watch is trusted. */
   discoveryKeyLength: 512,
