@@ -1,6 +1,7 @@
 /** `stator status`: what runs on this machine, worker by worker. */
 
 import { defineCommand } from 'citty';
+import type { PrefillQueueStatus } from '../../durable/prefill-queue/rpc.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
 import { platformClient } from '../launch/platform-client.ts';
@@ -20,20 +21,28 @@ export const status = defineCommand({
     const asked = askedTarget(args, process.env);
     const records = liveRecords();
     const targets = asked.url === undefined ? records : [chooseTarget(asked, records)];
-    const answers: { url: string; status: RouterStatus }[] = [];
+    const answers: Answer[] = [];
     for (const { apiKey: key, control, url } of targets) {
       const client = platformClient(control.url, key, controlFetch(control));
-      answers.push({ url, status: await client.status() });
+      const [status, prefillQueue] = await Promise.all([client.status(), client.prefillQueue()]);
+      answers.push({ url, status, prefillQueue });
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     else if (answers.length === 0)
       process.stdout.write('nothing is running; `npm start` starts a deployment\n');
-    else for (const answer of answers) process.stdout.write(describe(answer.url, answer.status));
+    else for (const answer of answers) process.stdout.write(describe(answer));
     return answers.length === 0 && !args.json ? 3 : 0;
   },
 });
 
-function describe(url: string, status: RouterStatus): string {
+interface Answer {
+  url: string;
+  status: RouterStatus;
+  prefillQueue: PrefillQueueStatus;
+}
+
+/** As people read it. */
+export function describe({ url, status, prefillQueue }: Answer): string {
   const megabytes = (status.indexBytes / 1024 / 1024).toFixed(1);
   const head =
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +
@@ -72,6 +81,7 @@ function describe(url: string, status: RouterStatus): string {
   return (
     head +
     queueLines(status) +
+    prefillQueueLines(prefillQueue) +
     sleepingLines(status) +
     rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('')
   );
@@ -104,4 +114,15 @@ function sleepingLines({ held, sleeping }: RouterStatus): string {
   if (sleeping.length === 0) return '';
   const waiting = held === 0 ? '' : `, ${held} requests wait for a worker`;
   return `  sleeping: ${sleeping.join(', ')}${waiting}\n`;
+}
+
+/** One line for each model with prompts in the prefill queue, and one for those that it gave up. */
+function prefillQueueLines({ models, redelivered, deadLetters }: PrefillQueueStatus): string {
+  const lines = models.map(
+    ({ model, waiting, leased, oldestMs }) =>
+      `  prefill queue ${model}: ${waiting} waiting (the oldest ${(oldestMs / 1000).toFixed(1)} s), ${leased} leased\n`,
+  );
+  if (deadLetters.length > 0 || redelivered > 0)
+    lines.push(`  prefill queue: ${deadLetters.length} dead letters, ${redelivered} redelivered\n`);
+  return lines.join('');
 }

@@ -1,5 +1,6 @@
 /** The launcher as a client of the platform it started: readiness, status, models. */
 
+import type { PrefillQueueStatus } from '../../durable/prefill-queue/rpc.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
@@ -8,6 +9,7 @@ export interface PlatformClient {
   /** Model names when the platform answers and at least one is ready, else null. */
   readyModels(): Promise<string[] | null>;
   status(): Promise<RouterStatus>;
+  prefillQueue(): Promise<PrefillQueueStatus>;
   /** How many workers were told. */
   clearKvBlocks(): Promise<number>;
 }
@@ -36,6 +38,7 @@ export function platformClient(url: string, apiKey: string, fetcher: Fetch = fet
       }
     },
     status: () => json('/stator/v1/status', 'GET') as Promise<RouterStatus>,
+    prefillQueue: () => json('/stator/v1/prefill_queue', 'GET') as Promise<PrefillQueueStatus>,
     async clearKvBlocks() {
       const { workers } = (await json('/stator/v1/clear_kv_blocks', 'POST')) as { workers: number };
       return workers;
