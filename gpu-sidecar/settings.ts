@@ -4,6 +4,7 @@ import { envName, type Settings, settingsFromEnv } from '../durable/runtime/conf
 import { StatorError } from '../durable/runtime/errors.ts';
 import type { EngineOptions } from './engines/engine.ts';
 import { kvbmTierSetting } from './kvbm/settings.ts';
+import { natsCredentials } from './nats/credentials.ts';
 import { type FleetTls, fleetTls } from './tls/fleet-tls.ts';
 
 export interface SidecarSettings {
@@ -28,7 +29,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Throws StatorError `invalid_request` naming the variable. */
 export function sidecarSettings(env: Environment): SidecarSettings {
-  const settings = settingsFromEnv(env);
+  const given = settingsFromEnv(env);
+  const settings = { ...given, natsCreds: natsCredentials(given.natsCreds) };
   if (settings.fleetToken === '') throw invalid('STATOR_FLEET_TOKEN', 'a worker needs the fleet token');
   const tier = kvbmTierSetting(settings);
   if (tier !== null && settings.engine !== 'llama')

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net';
 import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
 import type { Clock } from '../durable/runtime/clock.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
+import { instanceNumber } from '../durable/runtime/event-plane/instance.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
 import type { Metrics } from '../durable/runtime/metrics.ts';
@@ -19,6 +20,8 @@ import { HttpQueueClient } from './disagg/queue-client.ts';
 import { computeOn } from './disagg/queue-compute.ts';
 import { QueueConsumer } from './disagg/queue-consumer.ts';
 import type { Engine } from './engines/engine.ts';
+import { EventFeed } from './event-plane/event-feed.ts';
+import { EVENT_PLANES } from './event-plane/registry.ts';
 import { FleetClient } from './fleet/client.ts';
 import { Outbox } from './fleet/outbox.ts';
 import { ProgressBook } from './fleet/progress.ts';
@@ -77,6 +80,8 @@ export class Sidecar {
   /** Takes prompts of other workers from the platform's queue; null: they are sent here. */
   readonly #consumer: QueueConsumer | null;
   #fleet: FleetClient | null = null;
+  /** What goes by an event plane; null: all goes by the fleet socket. */
+  readonly #feed: EventFeed | null;
   #addresses: SidecarAddresses;
   #end: Promise<void> | null = null;
 
@@ -94,7 +99,10 @@ export class Sidecar {
     nameParsers(engine.info.card, settings.settings);
     this.#addresses = { http: '', grpc: '', instance: new IdSource().instanceId() };
     this.#lifecycle = new Lifecycle((phase) => hooks.phase(phase, this.#addresses));
-    const changed = (idle?: boolean): void => this.#fleet?.changed(idle);
+    const changed = (idle?: boolean): void => {
+      this.#feed?.changed();
+      this.#fleet?.changed(idle);
+    };
     const events = new WorkerEvents({
       ring: workerLimits.eventRing,
       dumpBlocksPerFrame: workerLimits.dumpBlocksPerFrame,
@@ -106,9 +114,11 @@ export class Sidecar {
       progress,
       load: () => engine.load(),
       frameBytes: workerLimits.fleetFrameBytes,
+      elsewhere: EVENT_PLANES[settings.settings.eventPlane]?.reachesPlatform ?? false,
     });
     this.#worker = this.#makeWorker(events, progress, metrics);
     this.#consumer = this.#makeConsumer();
+    this.#feed = this.#makeFeed(events, metrics);
     const bearer = new Bearer(settings.settings.fleetToken);
     this.#bearer = bearer;
     this.#metrics = metrics;
@@ -144,11 +154,13 @@ export class Sidecar {
       httpAddress: this.#addresses.http,
       grpcAddress: this.#addresses.grpc,
     };
+    const register = registerFrame(identity, this.#engine.info, settings);
+    await this.#openEventPlane(register.component);
     this.#fleet = new FleetClient({
       url: fleetUrl,
       token: settings.fleetToken,
       tls,
-      register: registerFrame(identity, this.#engine.info, settings),
+      register,
       outbox: this.#outbox,
       dump: () => this.#worker.events.dump(),
       snapshotPiece: (piece) => this.#worker.events.snapshotPiece(piece),
@@ -192,6 +204,42 @@ export class Sidecar {
     const { backends, missing, source } = this.#exchange;
     this.#log.info('KV blocks move between workers', { backends, missing });
     serveKvTransfer(this.#grpc, this.#bearer, source);
+  }
+
+  #makeFeed(events: WorkerEvents, metrics: Metrics): EventFeed | null {
+    const plane = EVENT_PLANES[this.#settings.settings.eventPlane];
+    if (plane === null) return null;
+    const messages = metrics.counter('worker_event_plane_total', 'Messages given to the event plane.', [
+      'what',
+    ]);
+    return new EventFeed({
+      events,
+      load: () => this.#engine.load(),
+      publisherId: instanceNumber(this.#addresses.instance),
+      epoch: Math.floor(this.#worker.startedMs),
+      anchor: plane.reachesPlatform ? () => this.#fleet?.anchor() : null,
+      count: (what, count) => messages.labels(what).add(count),
+      clock: preciseClock,
+      timers: systemTimers,
+      log: this.#log,
+    });
+  }
+
+  async #openEventPlane(component: string): Promise<void> {
+    const { settings } = this.#settings;
+    const feed = this.#feed;
+    if (feed === null) return;
+    const open = await EVENT_PLANES[settings.eventPlane]!.load();
+    const transport = await open({
+      settings,
+      component,
+      publisherId: instanceNumber(this.#addresses.instance),
+      back: () => feed.changed(),
+      timers: systemTimers,
+      log: this.#log,
+    });
+    this.#log.info('events go by', { plane: settings.eventPlane, ...transport.addresses });
+    feed.start(transport);
   }
 
   /** What both ends of the prefill queue are made of. */
@@ -274,6 +322,7 @@ export class Sidecar {
     admission.cutAll();
     await this.#exchange?.close();
     await this.#engine.stop();
+    await this.#feed?.close();
     await this.#fleet?.leave();
     this.#http.close();
     this.#http.closeAllConnections();

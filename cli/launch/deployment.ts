@@ -9,6 +9,7 @@ import { join, relative } from 'node:path';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { natsCredentials } from '../../gpu-sidecar/nats/credentials.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
@@ -137,7 +138,11 @@ export class Deployment {
    * (`withFleetListen`). Throws StatorError `invalid_request` when a certificate cannot work.
    */
   constructor(settings: Settings, launch: PlatformLauncher, options: DeploymentOptions = {}) {
-    this.settings = { ...settings, fleetToken: settings.fleetToken || randomBytes(24).toString('base64url') };
+    this.settings = {
+      ...settings,
+      fleetToken: settings.fleetToken || randomBytes(24).toString('base64url'),
+      natsCreds: natsCredentials(settings.natsCreds),
+    };
     this.#options = options;
     const { host, port } = this.settings;
     const tls = deploymentTls(this.settings, Date.now());

@@ -5,6 +5,7 @@
  */
 
 import type { DurableObject as WorkerdDurableObject } from 'cloudflare:workers';
+import type { ConnectionOptions, NatsConnection } from '@nats-io/nats-core';
 import { ObjectState } from '../polyfill/object-state.ts';
 import { socketPair } from '../polyfill/socket-pair.ts';
 import { type Host, realHost } from './host.ts';
@@ -33,3 +34,7 @@ export function acceptSocket(ctx: unknown, protocol: string): { response: Respon
 
 /** The Worker that the object is part of is what the namespace's `env` calls SELF. */
 export const selfOf = (_ctx: unknown, env: unknown): Fetcher => (env as { SELF: Fetcher }).SELF;
+
+/** The library is loaded by the first who wants a connection. */
+export const connectNats = async (options: ConnectionOptions): Promise<NatsConnection> =>
+  (await import('@nats-io/transport-node')).connect(options);

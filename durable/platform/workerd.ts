@@ -3,6 +3,7 @@
  */
 
 import { DurableObject } from 'cloudflare:workers';
+import type { ConnectionOptions, NatsConnection } from '@nats-io/nats-core';
 import { type Host, realHost } from './host.ts';
 import type { ServerSocket } from './socket.ts';
 
@@ -25,3 +26,7 @@ export function acceptSocket(
 /** The Worker that the object is part of: its own HTTP face, without a socket. */
 export const selfOf = (ctx: DurableObjectState, _env: unknown): Fetcher =>
   (ctx as unknown as { exports: { default: Fetcher } }).exports.default;
+
+/** The library is loaded by the first who wants a connection. */
+export const connectNats = async (options: ConnectionOptions): Promise<NatsConnection> =>
+  (await import('./nats-in-workerd.ts')).openNats(options);

@@ -25,6 +25,7 @@ export class RouterMetrics {
   readonly kvEvents;
   readonly kvStreams;
   readonly snapshots;
+  readonly eventPlane;
   readonly frames: Counter;
   readonly rejectedFrames;
   readonly ended;
@@ -71,6 +72,11 @@ export class RouterMetrics {
     this.snapshots = metrics.counter('kv_snapshots_total', 'Snapshots of ranks by what became of them.', [
       'what',
     ]);
+    this.eventPlane = metrics.counter(
+      'event_plane_total',
+      'Messages of the event plane, and its connection, by what became of them.',
+      ['what'],
+    );
     this.frames = metrics.counter('fleet_batches_total', 'Batches that workers sent.').labels();
     this.rejectedFrames = metrics.counter('fleet_rejected_total', 'Connections refused or ended.', ['code']);
     this.ended = metrics.counter('router_requests_ended_total', 'Requests that ended.', ['finish_reason']);

@@ -5,15 +5,16 @@
  * Nothing on the way of `route` is stored or waits: publishing and snapshots of the index have turns of their own.
  */
 
-import { acceptSocket, DurableObject, hostOf } from '#platform';
+import { acceptSocket, connectNats, DurableObject, hostOf } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
 import type { Host } from '../platform/host.ts';
 import type { ServerSocket } from '../platform/socket.ts';
 import { nearbyPrefillQueue } from '../prefill-queue/nearby.ts';
-import { settingsFromEnv } from '../runtime/config.ts';
+import { type Settings, settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
+import { EVENT_SOURCES } from './event-plane/registry.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
 import { policyOf } from './policy.ts';
@@ -56,6 +57,8 @@ export class Router extends DurableObject implements RouterRpc {
   readonly #core: RouterCore;
   readonly #log: Logger;
   readonly #connections = new Set<FleetConnection>();
+  readonly #settings: Settings;
+  #hearsPlane = false;
   /** Known from the first fleet socket on; without workers there is nothing to publish. */
   #namespace: string | null = null;
   #sweeping = false;
@@ -69,6 +72,7 @@ export class Router extends DurableObject implements RouterRpc {
     this.#env = env as RouterEnv;
     this.#host = hostOf(ctx);
     const settings = settingsFromEnv(this.#env);
+    this.#settings = settings;
     this.#log = new Logger({ component: 'router', level: settings.logLevel });
     this.#core = new RouterCore({
       policy: {
@@ -165,7 +169,30 @@ export class Router extends DurableObject implements RouterRpc {
     }
     this.#namespace = namespace;
     announceRouter(namespace, this.#core);
+    void this.#hearPlane(namespace);
     return this.#accept();
+  }
+
+  /** From the first worker on: events of workers that nobody has registered mean nothing. */
+  async #hearPlane(namespace: string): Promise<void> {
+    const load = EVENT_SOURCES[this.#settings.eventPlane];
+    if (this.#hearsPlane || load === null) return;
+    this.#hearsPlane = true;
+    const open = await load();
+    const core = this.#core;
+    open({
+      settings: this.#settings,
+      namespace,
+      sink: {
+        event: (event) => core.applyEvent(event, this.#host.nowMs()),
+        load: (said) => core.applyLoad(said, this.#host.nowMs()),
+        note: (what, count = 1) => core.planeNote(what, count),
+        behind: (isBehind) => core.planeBehind(isBehind, this.#host.nowMs()),
+      },
+      connect: connectNats,
+      after: (delayMs, task) => this.#host.after(delayMs, task),
+      log: this.#log,
+    });
   }
 
   #accept(): Response {

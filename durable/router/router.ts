@@ -9,6 +9,9 @@
 import type { ModelEntry } from '../directory/rpc.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { toStatorError } from '../runtime/errors.ts';
+import type { ActiveLoad } from '../runtime/event-plane/active-load.ts';
+import { instanceHex } from '../runtime/event-plane/instance.ts';
+import type { RouterEvent } from '../runtime/event-plane/router-event.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import type { Logger } from '../runtime/log.ts';
 import { ActiveSequences } from './active-sequences.ts';
@@ -16,6 +19,8 @@ import type { BatchProgress, BatchReader } from './batch-reader.ts';
 import { HASH_BYTES, type Indexes } from './blocks.ts';
 import { Decisions } from './decisions.ts';
 import { refusal } from './eligibility.ts';
+import type { PlaneNote } from './event-plane/event-source.ts';
+import { checkChange } from './kv-changes.ts';
 import { type Ask, KvStream } from './kv-events.ts';
 import type { Policy } from './policy.ts';
 import { modelEntries } from './publication.ts';
@@ -82,6 +87,7 @@ export class RouterCore {
   readonly #queue: RequestQueue;
   readonly #links = new Map<Worker, WorkerLink>();
   readonly #snapshots: Snapshots | null;
+  #planeBehind = false;
 
   constructor(options: RouterOptions) {
     const { policy, clock, indexes, leaseMs, metricsPrefix } = options;
@@ -266,6 +272,38 @@ export class RouterCore {
     this.#queue.drain(nowMs);
   }
 
+  /** What the event plane brings (`event-plane/`) of a worker that is here. False: it is not. Throws `invalid_frame`. */
+  applyEvent({ workerId, dpRank, eventId, change }: RouterEvent, nowMs: number): boolean {
+    const rank = this.#workers.worker(instanceHex(workerId))?.ranks[dpRank];
+    if (!rank) return false;
+    checkChange(change);
+    this.#snapshots?.count(1);
+    rank.stream?.offer(eventId, change, nowMs);
+    return true;
+  }
+
+  applyLoad({ workerId, dpRank, ...said }: ActiveLoad, nowMs: number): boolean {
+    const rank = this.#workers.worker(instanceHex(workerId))?.ranks[dpRank];
+    if (!rank) return false;
+    Object.assign(rank, said);
+    this.#queue.drain(nowMs);
+    return true;
+  }
+
+  planeNote(what: PlaneNote, count: number): void {
+    this.#metrics.eventPlane.labels(what).add(count);
+  }
+
+  /** While a kept stream of events is read, what is missing may be in it: workers are asked when it has been. */
+  planeBehind(isBehind: boolean, nowMs: number): void {
+    if (this.#planeBehind === isBehind) return;
+    this.#planeBehind = isBehind;
+    if (isBehind) return;
+    for (const { ranks } of this.#workers) {
+      for (const { stream } of ranks) if (stream?.phase === 'resend') stream.resume(nowMs);
+    }
+  }
+
   /** A connection was refused or ended for what it sent. */
   rejected(code: string, message: string, worker: Worker | null): void {
     this.#metrics.rejectedFrames.labels(code).add();
@@ -418,6 +456,7 @@ export class RouterCore {
 
   /** A socket that breaks while we ask is found by its close event. */
   #ask(rank: Rank, ask: Ask): void {
+    if (this.#planeBehind && ask.kind === 'resend') return;
     try {
       this.#links.get(rank.worker)?.ask(rank.dpRank, ask);
     } catch (thrown) {

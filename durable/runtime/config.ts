@@ -383,6 +383,38 @@ export const SETTINGS = {
     '',
     'Address for workers alone, as host:port; with fleet_tls_cert it takes certificates of the fleet only. Empty: the HTTP port, or with TLS a free port on loopback.',
   ),
+  eventPlane: setting(
+    z.enum(['socket', 'nats', 'zmq']),
+    'socket',
+    'How KV events and load travel: the fleet socket; NATS, which wants nats_url; or ZMQ for others beside the fleet socket, because workerd cannot listen there.',
+  ),
+  requestPlane: setting(
+    z.enum(['http', 'nats']),
+    'http',
+    'How requests come to workers: HTTP, which costs no JavaScript a token, or NATS, which wants nats_url.',
+  ),
+  natsUrl: setting(
+    text,
+    '',
+    'NATS servers, nats://[user:password@]host:port or tls://…, several with commas between them.',
+    true,
+  ),
+  natsCreds: setting(text, '', 'Credentials file of NATS.', true),
+  durableKvEvents: setting(
+    flag,
+    false,
+    'With event_plane nats: KV events in a JetStream stream, which a router that restarts reads instead of asking for dumps.',
+  ),
+  zmqPublish: setting(
+    text,
+    '',
+    'With event_plane zmq: where a worker publishes, tcp://host:port; empty: a free port on loopback.',
+  ),
+  zmqReplay: setting(
+    text,
+    '',
+    'With event_plane zmq: where it sends events again that somebody missed; empty: a free port on loopback.',
+  ),
   namespace: setting(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), 'default', 'Namespace of the workers.'),
   apiKey: setting(text, '', 'Clients must send it as a bearer token or x-api-key; empty: no check.', true),
   fleetToken: setting(text, '', 'Shared by platform and workers; made by the launcher when empty.', true),

@@ -59,6 +59,22 @@ const RULES: readonly Rule[] = [
       s.prefillBusyThreshold === 'off' &&
       s.routerQueueThreshold === 'off',
   },
+  {
+    settings: ['eventPlane', 'natsUrl'],
+    reason: 'is nats, which wants',
+    broken: (s) => s.eventPlane === 'nats' && s.natsUrl === '',
+  },
+  {
+    settings: ['requestPlane', 'natsUrl'],
+    reason: 'is nats, which wants',
+    broken: (s) => s.requestPlane === 'nats' && s.natsUrl === '',
+  },
+  {
+    settings: ['durableKvEvents', 'eventPlane'],
+    reason: 'is on, which is for nats as',
+    broken: (s) => s.durableKvEvents && s.eventPlane !== 'nats',
+  },
+  ...wants('natsCreds', 'natsUrl'),
   ...bounds('plannerMin', 'plannerMax'),
   ...bounds('plannerPrefillMin', 'plannerPrefillMax'),
   ...bounds('plannerPrefillMin', 'plannerMax', 'plannerPrefillMax'),

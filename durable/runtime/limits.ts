@@ -250,6 +250,23 @@ export const LIMITS = {
   prefillKeepaliveMs: 5_000,
   remotePrefillStallMs: 5_000,
 
+  /** NATS: a connection to be made, before it is tried again, pings, attempts of one log line. */
+  natsConnectMs: 5_000,
+  natsReconnectMs: 500,
+  natsPingMs: 10_000,
+  natsAttemptsPerLine: 60,
+  /** Event plane: messages and bytes sent at once, how long they may take; how often the newest event is told over the fleet socket, too, when
+      it is quiet; publishers that a router keeps numbers of. */
+  eventPlaneBatch: 256,
+  eventPlaneBatchBytes: 1024 * 1024,
+  eventPlaneSendMs: 5_000,
+  eventPlaneQuietMs: 500,
+  eventPublishers: 4_096,
+  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, and their bytes. */
+  zmqQueuedMessages: 100_000,
+  zmqReplayMessages: 1_024,
+  zmqReplayBytes: 16 * 1024 * 1024,
+
   /** Sidecar. */
   concurrentRequests: 1_024,
   waitingRequests: 4_096,

@@ -94,6 +94,12 @@ export class FleetClient {
     });
   }
 
+  /** The newest event and the load, though an event plane carries them. */
+  anchor(): void {
+    this.#options.outbox.anchor();
+    this.#flush();
+  }
+
   /** No new work from now on. */
   draining(): void {
     this.#draining = true;

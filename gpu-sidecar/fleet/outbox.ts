@@ -4,6 +4,9 @@
  * Events are read from the ring by a cursor, so nothing is kept twice and a slow router costs no memory: what
  * falls out of the ring leaves a gap in the ids, the router sees it and asks for a dump. After a new `Welcome` the last
  * event is told again: whoever had it ignores it, whoever missed more sees the gap.
+ *
+ * Where an event plane carries events and load (`elsewhere`), only what the router asked for goes this way, and `anchor`s: the
+ * newest event and the load, so that nothing stays missed for long.
  */
 
 import { create, toBinary } from '@bufbuild/protobuf';
@@ -35,12 +38,17 @@ export interface OutboxOptions {
   load: () => EngineLoad;
   /** Largest frame. */
   frameBytes: number;
+  /** Events and load go by an event plane. */
+  elsewhere?: boolean;
 }
 
 export class Outbox {
   readonly #options: OutboxOptions;
   /** Next event to tell. */
   #cursor = 0;
+  /** Where `elsewhere`: events from here on do not go this way, nor does the load unless it is due. */
+  #until = 0;
+  #loadDue = false;
   #toldLoad = '';
 
   constructor(options: OutboxOptions) {
@@ -48,13 +56,27 @@ export class Outbox {
   }
 
   get empty(): boolean {
-    const { events, progress } = this.#options;
-    return this.#cursor >= events.next && progress.size === 0;
+    return this.#cursor >= this.#end && this.#options.progress.size === 0;
+  }
+
+  get #end(): number {
+    return this.#options.elsewhere ? this.#until : this.#options.events.next;
+  }
+
+  /** The newest event and the load go this way, too. */
+  anchor(): void {
+    const { next } = this.#options.events;
+    // What was asked for again, and waits, goes before it.
+    if (this.#cursor >= this.#until) this.#cursor = Math.max(next - 1, 0);
+    this.#until = next;
+    this.#loadDue = true;
   }
 
   /** A router answered: it may know everything but the last event, or nothing. */
   welcomed(routerBoot: number): void {
-    this.#cursor = Math.max(0, this.#options.events.next - 1);
+    this.#cursor = 0;
+    this.#until = 0;
+    this.anchor();
     this.#options.progress.boot(routerBoot);
     this.#toldLoad = '';
   }
@@ -64,12 +86,14 @@ export class Outbox {
     const start = this.#options.events.startFor(from);
     if (start === null) return false;
     this.#cursor = Math.min(this.#cursor, start);
+    this.#until = this.#options.events.next;
     return true;
   }
 
   /** A dump includes everything up to now. */
   dumped(): void {
     this.#cursor = this.#options.events.next;
+    this.#until = this.#cursor;
   }
 
   /** Frames for everything that waits, the load with the first when it changed; none when there is nothing new. */
@@ -92,10 +116,12 @@ export class Outbox {
   /** As many events as fit into one frame with room for the rest. */
   #nextEvents(): KvEvent[] {
     const { events, frameBytes } = this.#options;
+    if (this.#cursor >= this.#end) return [];
     const waiting = events.since(Math.max(this.#cursor, events.oldest)) ?? [];
     const chosen: KvEvent[] = [];
     let bytes = 0;
     for (const event of waiting) {
+      if (Number(event.eventId) >= this.#end) break;
       bytes += eventBytes(event);
       if (chosen.length > 0 && bytes > frameBytes / 2) break;
       chosen.push(event);
@@ -105,6 +131,8 @@ export class Outbox {
   }
 
   #changedLoad(): LoadMetrics | null {
+    if (this.#options.elsewhere && !this.#loadDue) return null;
+    this.#loadDue = false;
     const { running, waiting, kvUsedBlocks, tiers = [] } = this.#options.load();
     const figures = tiers.map(({ capacityBlocks, registeredBlocks, degraded }) => [
       capacityBlocks,

@@ -16,11 +16,11 @@ import { requestProgress } from '../../harness/request-progress.ts';
 
 const hashes = (...values: number[]) => new Uint8Array(BigUint64Array.from(values.map(BigInt)).buffer);
 
-function make({ ring = 8, frameBytes = 1 << 20 } = {}) {
+function make({ ring = 8, frameBytes = 1 << 20, elsewhere = false } = {}) {
   const events = new WorkerEvents({ ring, dumpBlocksPerFrame: 100, changed: () => {} });
   const progress = new ProgressBook(100, () => {});
   const load: EngineLoad = { running: 1, waiting: 0, kvUsedBlocks: 2 };
-  const outbox = new Outbox({ events, progress, load: () => load, frameBytes });
+  const outbox = new Outbox({ events, progress, load: () => load, frameBytes, elsewhere });
   let stored = 0;
   const store = (blocks = 1) => {
     const path = Array.from({ length: blocks }, () => ++stored);
@@ -161,4 +161,27 @@ test('records that nobody takes are bounded', () => {
   for (let reservation = 1; reservation <= 500; reservation++)
     progress.report(requestProgress({ reservation }));
   expect(progress.size).toBe(100);
+});
+
+test('where an event plane carries events, only what was asked for and anchors go by the fleet socket', () => {
+  const { batches, load, outbox, store } = make({ elsewhere: true });
+  for (let event = 0; event < 4; event++) store();
+  expect(batches()).toEqual([]);
+  outbox.welcomed(1);
+  const [welcomed] = batches();
+  expect(ids([welcomed!])).toEqual([3]);
+  expect(welcomed!.load?.running).toBe(1);
+  store();
+  store();
+  load.running = 2;
+  expect(batches()).toEqual([]);
+  outbox.rewind(2);
+  expect(ids(batches())).toEqual([2, 3, 4, 5]);
+  expect(outbox.empty).toBe(true);
+  store();
+  outbox.anchor();
+  const [anchored] = batches();
+  expect(ids([anchored!])).toEqual([6]);
+  expect(anchored!.load?.running).toBe(2);
+  expect(batches()).toEqual([]);
 });

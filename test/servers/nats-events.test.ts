@@ -1,0 +1,87 @@
+/** KV events and load over a real nats-server: platform and workers in processes of their own, faults included. */
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Deployment } from '../../cli/launch/deployment.ts';
+import { cachedBlocksOf } from '../harness/cached-blocks.ts';
+import { deploy, eventually, idle, metric, statusOf } from '../harness/deployment.ts';
+import { chat } from '../harness/sse.ts';
+import { NatsServer } from './nats-server.ts';
+
+/** As many different prompts as it takes for a cache of this size to drop blocks. */
+const ROUNDS = 12;
+
+let nats: NatsServer;
+let deployment: Deployment;
+let asked = 0;
+
+beforeAll(async () => {
+  nats = await NatsServer.start();
+  deployment = await deploy({
+    engine: 'mock',
+    modelName: 'mock',
+    engineSpeedup: 0,
+    workers: 2,
+    eventPlane: 'nats',
+    natsUrl: nats.url,
+  });
+}, 120_000);
+
+afterAll(() => nats?.end());
+
+async function ask(): Promise<void> {
+  const content = `${asked++} ${'a question about nothing '.repeat(20 + (asked % 7) * 30)}`;
+  const response = await chat(deployment.url, {
+    model: 'mock',
+    messages: [{ role: 'user', content }],
+    max_tokens: 4,
+  });
+  expect(response.status).toBe(200);
+  await response.text();
+}
+
+/** The router's index has of each worker what that worker itself says. */
+function indexIsTrue(): Promise<unknown> {
+  let seen: unknown = null;
+  return eventually(
+    'the index to be that of the workers',
+    async () => {
+      const { workers } = await statusOf(deployment);
+      const { fleetToken } = deployment.settings;
+      const pairs = await Promise.all(
+        workers.map(async (worker) => [
+          worker.cachedBlocks,
+          await cachedBlocksOf(worker.grpcAddress, fleetToken),
+        ]),
+      );
+      seen = pairs;
+      return pairs.length === 2 && pairs.every(([index, own]) => index === own && own! > 0) ? true : null;
+    },
+    30_000,
+    () => seen,
+  );
+}
+
+const applied = () => metric(deployment, /event_plane_total.*what="applied"/);
+
+describe('KV events by NATS', () => {
+  it('make the index what the workers have', async () => {
+    for (let round = 0; round < ROUNDS; round++) await ask();
+    await idle(deployment);
+    await indexIsTrue();
+    expect(await applied()).toBeGreaterThan(ROUNDS);
+    expect(await metric(deployment, /event_plane_total.*what="(lost|invalid|unknown_worker)"/)).toBe(0);
+  });
+
+  it('come by the fleet socket while the server is away, and by NATS when it is back', async () => {
+    await nats.kill();
+    for (let round = 0; round < ROUNDS; round++) await ask();
+    await indexIsTrue();
+    const before = await applied();
+    await nats.start();
+    await eventually('events by NATS again', async () => {
+      await ask();
+      return (await applied()) > before ? true : null;
+    });
+    await indexIsTrue();
+  });
+});
