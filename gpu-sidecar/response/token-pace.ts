@@ -1,0 +1,32 @@
+/**
+ * How fast the tokens of an answer came, by the worker's own clock: milliseconds between two of them over its middle half, so that
+ * neither prompts computed beside its beginning nor neighbours that ended before it are in it. Keeps at most 256 times, each
+ * second one of them forgotten whenever they are full.
+ */
+
+const KEPT = 256;
+/** Fewer tokens have no middle. */
+const LEAST_TOKENS = 8;
+
+export class TokenPace {
+  #times: number[] = [];
+  /** Every so many tokens one time is kept, the first at 0. */
+  #stride = 1;
+  #tokens = 0;
+
+  token(nowMs: number): void {
+    if (this.#tokens++ % this.#stride !== 0) return;
+    this.#times.push(nowMs);
+    if (this.#times.length < KEPT) return;
+    this.#times = this.#times.filter((_, at) => at % 2 === 0);
+    this.#stride *= 2;
+  }
+
+  /** Null where there were too few tokens. */
+  get steadyItlMs(): number | null {
+    if (this.#tokens < LEAST_TOKENS) return null;
+    const last = this.#times.length - 1;
+    const [from, to] = [Math.floor(last / 4), Math.ceil((3 * last) / 4)];
+    return (this.#times[to]! - this.#times[from]!) / ((to - from) * this.#stride);
+  }
+}
