@@ -22,11 +22,13 @@ import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
 import { listDisagg, setDisagg } from './operations/disagg.ts';
 import { docsPage } from './operations/docs-page.ts';
 import { fleet } from './operations/fleet.ts';
+import { deleteGlobalRouter, getGlobalRouter, putGlobalRouter } from './operations/global-router.ts';
 import { health, live } from './operations/health.ts';
 import { metrics } from './operations/metrics.ts';
 import { getModel, listModels, modelsNow } from './operations/models.ts';
 import { openApi } from './operations/openapi.ts';
 import { page } from './operations/page.ts';
+import { getPoolInfo } from './operations/pool-info.ts';
 import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
@@ -35,7 +37,7 @@ import { completeOrder, getPlanner, waitForOrder } from './planner/planner.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
-import { bestWorkerMessage } from './router/messages.ts';
+import { bestWorkerMessage, poolInfoMessage } from './router/messages.ts';
 import { readBestWorker, readGenerate, unary } from './router/service.ts';
 import { detokenize } from './tokens/detokenize.ts';
 import { tokenize } from './tokens/tokenize.ts';
@@ -266,6 +268,29 @@ app.post('/router/generate', infer('router_generate'));
 app.post('/router/best_worker_id', infer('best_worker_id'));
 app.post(`${ROUTER_SERVICE}Generate`, infer('router_generate', readGenerate));
 app.post(`${ROUTER_SERVICE}BestWorkerId`, unary(infer('best_worker_id', readBestWorker), bestWorkerMessage));
+app.get(
+  '/get_pool_info',
+  operation(({ env }, nowMs) => getPoolInfo(env, nowMs)),
+);
+app.post(
+  `${ROUTER_SERVICE}GetPoolInfo`,
+  unary(
+    operation(({ env }, nowMs) => getPoolInfo(env, nowMs)),
+    poolInfoMessage,
+  ),
+);
+app.get(
+  '/global_router',
+  operation(({ env }) => getGlobalRouter(env)),
+);
+app.put(
+  '/global_router',
+  operation(({ env, req }) => putGlobalRouter(env, req.raw)),
+);
+app.delete(
+  '/global_router',
+  operation(({ env }) => deleteGlobalRouter(env)),
+);
 app.get(
   '/busy_threshold',
   operation(({ env }, nowMs) => listBusyThresholds(env, nowMs)),

@@ -173,6 +173,16 @@ export const LIMITS = {
   ticketIdleMs: 2_000,
   /** Tickets that one attempt may lose (the object restarted, the loop stood still) before it gives up. */
   lostTickets: 3,
+  /** A request for a sleeping model: the longest wait, how often the planner is asked meanwhile, and how long a failed start
+      keeps others from trying, at first and at most. */
+  wakeTimeoutMs: 110_000,
+  wakeLookMs: 250,
+  wakeRestMs: 1_000,
+  wakeLongRestMs: 30_000,
+  /** Files of models that may sleep, which outlive their workers: their number, bytes in all, and pieces they are kept in. */
+  keptFiles: 64,
+  keptFileBytes: 256 * 1024 * 1024,
+  keptFilePieceBytes: 1024 * 1024,
   /** Queue policy: classes, buckets, length of their names. */
   policyClasses: 256,
   policyBuckets: 64,
@@ -344,6 +354,15 @@ export const LIMITS = {
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
 
+  /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
+      looked after, and what is kept of what it said of a failure. */
+  pools: 256,
+  poolGridCells: 65_536,
+  openaiPoolTimeoutMs: 30_000,
+  openaiPoolLookMs: 1_000,
+  openaiPoolMessageLength: 512,
+  /** Copy of the global router's configuration in an isolate, and the pause of one that could not be read. */
+  poolsTtlMs: 1_000,
   /** Discovery: characters of a key and a value, entries and watchers of the platform's table; how often a shared directory is looked at,
       and when a file of a dead process is removed; how long a call of a backend may take, and a silent watch is trusted. */
   discoveryKeyLength: 512,
@@ -358,6 +377,10 @@ export const LIMITS = {
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
+
+  /** Workers that the launcher runs on one machine for a planner, and how long one may take to serve. */
+  machineWorkers: 64,
+  workerStartMs: 120_000,
 
   /** Planner: buckets of a histogram, passes told of by one engine at a time, intervals that it remembers and that ARIMA looks back on. */
   plannerHistogramBounds: 256,
@@ -393,4 +416,10 @@ export const LIMITS = {
   kubernetesPages: 64,
   kubernetesPageItems: 500,
   kubernetesConflicts: 5,
+  /** Watches: how long one is, at least, and after how long beyond that its line counts as broken; the pause before a list is read again
+      after a fault; how often a Pod looks whether what it has put is still there. */
+  kubernetesWatchS: 240,
+  kubernetesWatchGraceS: 15,
+  kubernetesRelistMs: 500,
+  kubernetesCheckMs: 30_000,
 } as const;

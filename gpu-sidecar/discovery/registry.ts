@@ -2,10 +2,12 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { fileDiscovery } from './backends/file.ts';
+import { kubernetesDiscovery } from './backends/kubernetes/kubernetes.ts';
 import type { Discovery, DiscoveryKind, DiscoveryOptions } from './discovery.ts';
 
 const DISCOVERY_KINDS: Readonly<Record<string, DiscoveryKind>> = {
   file: fileDiscovery,
+  kubernetes: kubernetesDiscovery,
 };
 
 /** Throws StatorError `invalid_request` naming what is wrong. */
