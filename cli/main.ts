@@ -9,6 +9,8 @@ import { PROJECT_ROOT } from './paths.ts';
 const COMMANDS = {
   up: () => import('./commands/up.ts').then((module) => module.up),
   down: () => import('./commands/down.ts').then((module) => module.down),
+  'run-component': () => import('./commands/run-component.ts').then((module) => module.runComponent),
+  watch: () => import('./commands/watch.ts').then((module) => module.watch),
   status: () => import('./commands/status.ts').then((module) => module.status),
   'clear-kv-blocks': () => import('./commands/clear-kv-blocks.ts').then((module) => module.clearKvBlocks),
   gpus: () => import('./commands/gpus.ts').then((module) => module.gpus),

@@ -18,7 +18,7 @@ type Remote<T> = {
 };
 
 export type RouterStub = Remote<RouterRpc> & { fetch(request: Request): Promise<Response> };
-export type DirectoryStub = Remote<DirectoryRpc>;
+export type DirectoryStub = Remote<DirectoryRpc> & { fetch(request: Request): Promise<Response> };
 export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
 export type PlannerStub = Remote<PlannerRpc>;
