@@ -79,7 +79,10 @@ export const profile = defineCommand({
     const stop = () => interrupted.abort();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
     const records = liveRecords();
-    if (args['url'] !== undefined || (records.length > 0 && OF_A_WORKER.every((flag) => args[flag] === undefined))) {
+    if (
+      args['url'] !== undefined ||
+      (records.length > 0 && OF_A_WORKER.every((flag) => args[flag] === undefined))
+    ) {
       return run(chooseTarget(askedTarget(args, process.env), records), own, { output, interrupted });
     }
     const { host, port } = settings.settings;

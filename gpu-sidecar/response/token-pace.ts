@@ -1,12 +1,13 @@
 /**
  * How fast the tokens of an answer came, by the worker's own clock: milliseconds between two of them over its middle half, so that
- * neither prompts computed beside its beginning nor neighbours that ended before it are in it. Keeps at most 256 times, each
- * second one of them forgotten whenever they are full.
+ * neither prompts computed beside its beginning nor neighbours that ended before it are in it; the median of that half's parts, so
+ * that one prompt in its middle is not either. Keeps at most 256 times, each second one of them forgotten whenever they are full.
  */
 
 const KEPT = 256;
 /** Fewer tokens have no middle. */
 const LEAST_TOKENS = 8;
+const PARTS = 9;
 
 export class TokenPace {
   #times: number[] = [];
@@ -27,6 +28,13 @@ export class TokenPace {
     if (this.#tokens < LEAST_TOKENS) return null;
     const last = this.#times.length - 1;
     const [from, to] = [Math.floor(last / 4), Math.ceil((3 * last) / 4)];
-    return (this.#times[to]! - this.#times[from]!) / ((to - from) * this.#stride);
+    const parts = Math.min(PARTS, to - from);
+    const cut = (part: number) => from + Math.floor(((to - from) * part) / parts);
+    const paces = Array.from({ length: parts }, (_, part) => {
+      const [start, end] = [cut(part), cut(part + 1)];
+      return (this.#times[end]! - this.#times[start]!) / ((end - start) * this.#stride);
+    });
+    paces.sort((left, right) => left - right);
+    return (paces[Math.floor((parts - 1) / 2)]! + paces[Math.floor(parts / 2)]!) / 2;
   }
 }

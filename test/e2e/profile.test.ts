@@ -36,7 +36,7 @@ interface Said {
 /** Runs the command; `hears` may end it. */
 async function profile(hears: (said: Said, child: ChildProcess) => void) {
   const grid = ['--input-tokens', '256,2048', '--context-tokens', '512,3000', '--concurrency', '1,8'];
-  const fixed = ['--output', folder, '--output-tokens', '24', '--repeats', '3', '--json'];
+  const fixed = ['--output', folder, '--output-tokens', '32', '--repeats', '3', '--json'];
   const args = [join(PROJECT_ROOT, 'cli', 'main.ts'), 'profile', '--url', deployment.url, ...grid, ...fixed];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
