@@ -4,7 +4,7 @@ import { defineCommand } from 'citty';
 import type { PrefillQueueStatus } from '../../durable/prefill-queue/rpc.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
-import { platformClient } from '../launch/platform-client.ts';
+import { type PoolInfo, platformClient } from '../launch/platform-client.ts';
 import { liveRecords } from '../launch/records.ts';
 import { controlFetch } from '../launch/tls.ts';
 import { refuseUnknown } from '../settings.ts';
@@ -24,13 +24,17 @@ export const status = defineCommand({
     const answers: Answer[] = [];
     for (const { apiKey: key, control, url } of targets) {
       const client = platformClient(control.url, key, controlFetch(control));
-      const [status, prefillQueue] = await Promise.all([client.status(), client.prefillQueue()]);
-      answers.push({ url, status, prefillQueue });
+      const [status, prefillQueue, pools] = await Promise.all([
+        client.status(),
+        client.prefillQueue(),
+        client.poolInfo(),
+      ]);
+      answers.push({ url, status, prefillQueue, pools });
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     else if (answers.length === 0)
       process.stdout.write('nothing is running; `npm start` starts a deployment\n');
-    else for (const answer of answers) process.stdout.write(describe(answer));
+    else for (const answer of answers) process.stdout.write(describe(answer) + poolLines(answer.pools));
     return answers.length === 0 && !args.json ? 3 : 0;
   },
 });
@@ -39,10 +43,11 @@ interface Answer {
   url: string;
   status: RouterStatus;
   prefillQueue: PrefillQueueStatus;
+  pools: PoolInfo | null;
 }
 
 /** As people read it. */
-export function describe({ url, status, prefillQueue }: Answer): string {
+export function describe({ url, status, prefillQueue }: Omit<Answer, 'pools'>): string {
   const megabytes = (status.indexBytes / 1024 / 1024).toFixed(1);
   const head =
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +
@@ -75,16 +80,45 @@ export function describe({ url, status, prefillQueue }: Answer): string {
       worker.grpcAddress,
     ]),
   ];
-  const widths = (rows[0] as string[]).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return (
-    head +
-    queueLines(status) +
-    prefillQueueLines(prefillQueue) +
-    sleepingLines(status) +
-    rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('')
-  );
+  return head + queueLines(status) + prefillQueueLines(prefillQueue) + sleepingLines(status) + table(rows);
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('');
+}
+
+/** The global router's, where there is one. */
+function poolLines(info: PoolInfo | null): string {
+  if (info === null) return '';
+  const shown = (value: number | null) => (value === null ? '-' : String(value));
+  const rows = [
+    [
+      'POOL',
+      'ROLES',
+      'PRIORITY',
+      'WORKERS',
+      'IN FLIGHT',
+      'WAITING',
+      'SELECTED',
+      'RETRIED',
+      'OVERFLOW',
+      'FAILED',
+    ],
+    ...info.pools.map((pool) => [
+      pool.pool,
+      pool.roles.join(','),
+      shown(pool.priority),
+      shown(pool.live_workers),
+      shown(pool.in_flight),
+      shown(pool.waiting),
+      String(pool.selected),
+      String(pool.retried),
+      String(pool.overflow),
+      String(Object.values(pool.failures).reduce((sum, count) => sum + count, 0)),
+    ]),
+  ];
+  return `  global router, mode ${info.mode}, ${info.model_name ?? 'all models of its pools'}\n${table(rows)}`;
 }
 
 /** KV memory below the engine's own cache; `!`: a tier that rests after faults. */

@@ -6,7 +6,7 @@
  * `applyBatch`; `sweep` ends leases and reservations that ran out.
  */
 
-import type { ModelEntry } from '../directory/rpc.ts';
+import type { DiscoveryEntry, ModelEntry } from '../directory/rpc.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { toStatorError } from '../runtime/errors.ts';
 import type { ActiveLoad } from '../runtime/event-plane/active-load.ts';
@@ -23,7 +23,7 @@ import type { PlaneNote } from './event-plane/event-source.ts';
 import { checkChange } from './kv-changes.ts';
 import { type Ask, KvStream } from './kv-events.ts';
 import type { Policy } from './policy.ts';
-import { modelEntries } from './publication.ts';
+import { instanceEntries, modelEntries } from './publication.ts';
 import { bestCachedTokens } from './queue/cached-tokens.ts';
 import { type PolicyDocument, parsePolicyDocument } from './queue/policy-document.ts';
 import { RequestQueue } from './queue/request-queue.ts';
@@ -313,6 +313,7 @@ export class RouterCore {
     this.#links.delete(worker);
     if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
     this.#log('worker lost its socket', worker);
+    this.#options.changed();
     this.#options.disconnected?.(worker);
     this.#queue.drain(this.#options.clock.nowMs());
   }
@@ -432,6 +433,11 @@ export class RouterCore {
     return this.#sleep === null ? present : this.#sleep.models.entries(namespace, present);
   }
 
+  /** The endpoints of those that can be called, for discovery. */
+  instances(namespace: string): DiscoveryEntry[] {
+    return instanceEntries(namespace, this.#workers);
+  }
+
   status(): RouterStatus {
     const { routerBoot } = this;
     const inFlight = this.#sequences.size;
@@ -474,6 +480,7 @@ export class RouterCore {
     if (worker.phase === 'lost') this.#workers.setPhase(worker, 'serving');
     for (const { stream } of worker.ranks) stream?.resume(nowMs);
     this.#log('worker is back', worker);
+    this.#options.changed();
   }
 
   #drop(worker: Worker, why: 'superseded' | 'lease-ended' | null): void {
