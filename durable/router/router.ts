@@ -25,13 +25,14 @@ import { DemandMeter } from './demand.ts';
 import { refusal } from './eligibility.ts';
 import type { PlaneNote } from './event-plane/event-source.ts';
 import { checkChange } from './kv-changes.ts';
-import { type Ask, KvStream } from './kv-events.ts';
+import type { Ask } from './kv-events.ts';
 import type { Policy } from './policy.ts';
 import { modelEntries } from './publication.ts';
 import { bestCachedTokens } from './queue/cached-tokens.ts';
 import { type PolicyDocument, parsePolicyDocument } from './queue/policy-document.ts';
 import { RequestQueue } from './queue/request-queue.ts';
 import type { Wake } from './queue/tickets.ts';
+import { rankStream } from './rank-stream.ts';
 import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
 import type {
@@ -304,7 +305,8 @@ export class RouterCore {
     this.#links.set(worker, link);
     if (registration.publishesKvEvents && this.#options.policy.useKvEvents) {
       for (const rank of worker.ranks) {
-        rank.stream = this.#stream(rank);
+        const ask = (what: Ask) => this.#ask(rank, what);
+        rank.stream = rankStream(rank, { metrics: this.#metrics, ask });
         const snapshotAt = this.#snapshots?.restore(rank) ?? null;
         if (snapshotAt === null) rank.stream.begin(nowMs);
         else rank.stream.beginFrom(snapshotAt, nowMs);
@@ -545,38 +547,6 @@ export class RouterCore {
       if (outputTokens > 0 && (finishReason === 'stop' || finishReason === 'length'))
         this.#demand.answered(outputTokens, totalMs - ttftMs);
     }
-  }
-
-  #stream(rank: Rank): KvStream {
-    const metrics = this.#metrics;
-    const { worker, slot } = rank;
-    const { index } = worker.model;
-    return new KvStream({
-      apply(change) {
-        switch (change.kind) {
-          case 'stored': {
-            const { tier, parentHash, blockHashes, tokensHashes } = change;
-            const status = index.store(slot, tier, parentHash, blockHashes, tokensHashes);
-            metrics.kvEvents.labels('stored', status).add();
-            return;
-          }
-          case 'removed': {
-            const unknown = index.remove(slot, change.tier, change.blockHashes);
-            metrics.kvEvents.labels('removed', unknown === 0 ? 'ok' : 'block_not_found').add();
-            return;
-          }
-          case 'cleared':
-            index.clear(slot);
-            metrics.kvEvents.labels('cleared', 'ok').add();
-            return;
-        }
-      },
-      note: (what) => metrics.kvStreams.labels(what).add(),
-      ask: (ask) => {
-        metrics.kvStreams.labels(ask.kind).add();
-        this.#ask(rank, ask);
-      },
-    });
   }
 
   /** A socket that breaks while we ask is found by its close event. */
