@@ -6,10 +6,8 @@
  */
 
 import type { Server as HttpServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { type Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import type { Server as GrpcServer } from '@grpc/grpc-js';
 import type { Clock } from '../durable/runtime/clock.ts';
-import { StatorError } from '../durable/runtime/errors.ts';
 import { instanceNumber } from '../durable/runtime/event-plane/instance.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
@@ -35,6 +33,7 @@ import { Bearer } from './server/bearer.ts';
 import { createGrpcServer, serveKvTransfer } from './server/grpc.ts';
 import { createHttpServer } from './server/http.ts';
 import { serveKserve } from './server/kserve/service.ts';
+import { hostPort, listenGrpc, listenHttp } from './server/listen.ts';
 import { nameParsers } from './server/parser-options.ts';
 import { PlatformCaller } from './server/platform-call.ts';
 import { platformRecords } from './server/response-records.ts';
@@ -44,7 +43,6 @@ import { workerLimits } from './server/worker-limits.ts';
 import { type WorkerMetrics, workerMetrics } from './server/worker-metrics.ts';
 import type { SidecarSettings } from './settings.ts';
 import { systemTimers } from './timers.ts';
-import type { FleetTls } from './tls/fleet-tls.ts';
 import { type Fetch, tlsFetch } from './tls/tls-fetch.ts';
 
 export interface SidecarHooks {
@@ -141,11 +139,10 @@ export class Sidecar {
     await this.#openExchange();
     const httpBound = await listenHttp(this.#http, host, httpPort);
     const grpcBound = await listenGrpc(this.#grpc, { host, port: grpcPort, tls });
-    const name = host.includes(':') ? `[${host}]` : host;
     const { instance } = this.#addresses;
     this.#addresses = {
-      http: `${tls === null ? 'http' : 'https'}://${name}:${httpBound}`,
-      grpc: `${name}:${grpcBound}`,
+      http: `${tls === null ? 'http' : 'https'}://${hostPort(host, httpBound)}`,
+      grpc: hostPort(host, grpcBound),
       instance,
     };
     const identity = {
@@ -337,33 +334,3 @@ function countedBy(metrics: Metrics, nvmlLibrary: string): WorkerMetrics {
   gpuMetrics(metrics, { library: nvmlLibrary, clock: preciseClock });
   return counted;
 }
-
-function listenHttp(server: HttpServer, host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(cannotListen(error, host, port)));
-    server.listen(port, host, 1024, () => resolve((server.address() as AddressInfo).port));
-  });
-}
-
-function listenGrpc(
-  server: GrpcServer,
-  { host, port, tls }: { host: string; port: number; tls: FleetTls | null },
-): Promise<number> {
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, grpcCredentials(tls), (error, bound) => {
-      if (error) reject(cannotListen(error, host, port));
-      else resolve(bound);
-    });
-  });
-}
-
-/** With TLS whoever comes must show a certificate of the fleet. */
-function grpcCredentials(tls: FleetTls | null): ServerCredentials {
-  if (tls === null) return ServerCredentials.createInsecure();
-  const own = { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) };
-  return ServerCredentials.createSsl(Buffer.from(tls.ca), [own], true);
-}
-
-const cannotListen = (cause: Error, host: string, port: number): StatorError =>
-  new StatorError('invalid_request', `cannot listen on ${host}:${port}: ${cause.message}`, { cause });

@@ -4,10 +4,30 @@ import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 
+/** The part of `GET /get_pool_info` that is shown. */
+export interface PoolInfo {
+  mode: string;
+  model_name: string | null;
+  pools: {
+    pool: string;
+    roles: string[];
+    priority: number | null;
+    live_workers: number | null;
+    in_flight: number | null;
+    waiting: number | null;
+    selected: number;
+    retried: number;
+    overflow: number;
+    failures: Record<string, number>;
+  }[];
+}
+
 export interface PlatformClient {
   /** Model names when the platform answers and at least one is ready, else null. */
   readyModels(): Promise<string[] | null>;
   status(): Promise<RouterStatus>;
+  /** The pools of the global router; null: there is none. */
+  poolInfo(): Promise<PoolInfo | null>;
   /** How many workers were told. */
   clearKvBlocks(): Promise<number>;
 }
@@ -36,6 +56,10 @@ export function platformClient(url: string, apiKey: string, fetcher: Fetch = fet
       }
     },
     status: () => json('/stator/v1/status', 'GET') as Promise<RouterStatus>,
+    async poolInfo() {
+      const response = await get('/get_pool_info').catch(() => null);
+      return response?.ok ? ((await response.json()) as PoolInfo) : null;
+    },
     async clearKvBlocks() {
       const { workers } = (await json('/stator/v1/clear_kv_blocks', 'POST')) as { workers: number };
       return workers;

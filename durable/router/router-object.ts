@@ -302,7 +302,11 @@ export class Router extends DurableObject implements RouterRpc {
     try {
       const { DIRECTORY } = this.#env;
       const directory = DIRECTORY.get(DIRECTORY.idFromName(DIRECTORY_NAME));
-      this.#core.directoryVersion = await directory.publish(namespace, this.#core.models(namespace));
+      this.#core.directoryVersion = await directory.publish(
+        namespace,
+        this.#core.models(namespace),
+        this.#core.instances(namespace),
+      );
     } catch (thrown) {
       this.#log.warn('the directory could not be told', { namespace, error: toStatorError(thrown) });
     }

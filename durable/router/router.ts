@@ -6,7 +6,7 @@
  * `applyBatch`; `sweep` ends leases and reservations that ran out.
  */
 
-import type { ModelEntry } from '../directory/rpc.ts';
+import type { DiscoveryEntry, ModelEntry } from '../directory/rpc.ts';
 import type { Fleet } from '../planner/fleet.ts';
 import type { Metrics } from '../planner/metrics.ts';
 import { registeredFleet } from '../planner/registered.ts';
@@ -27,7 +27,7 @@ import type { PlaneNote } from './event-plane/event-source.ts';
 import { checkChange } from './kv-changes.ts';
 import type { Ask } from './kv-events.ts';
 import type { Policy } from './policy.ts';
-import { modelEntries } from './publication.ts';
+import { instanceEntries, modelEntries } from './publication.ts';
 import { bestCachedTokens } from './queue/cached-tokens.ts';
 import { type PolicyDocument, parsePolicyDocument } from './queue/policy-document.ts';
 import { RequestQueue } from './queue/request-queue.ts';
@@ -334,6 +334,7 @@ export class RouterCore {
     if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
     this.#demand.served(this.#workers, this.#options.clock.nowMs());
     this.#log('worker lost its socket', worker);
+    this.#options.changed();
     this.#options.disconnected?.(worker);
     this.#queue.drain(this.#options.clock.nowMs());
   }
@@ -454,6 +455,11 @@ export class RouterCore {
     return this.#sleep === null ? present : this.#sleep.models.entries(namespace, present);
   }
 
+  /** The endpoints of those that can be called, for discovery. */
+  instances(namespace: string): DiscoveryEntry[] {
+    return instanceEntries(namespace, this.#workers);
+  }
+
   status(): RouterStatus {
     const { routerBoot } = this;
     const inFlight = this.#sequences.size;
@@ -508,6 +514,7 @@ export class RouterCore {
     this.#demand.served(this.#workers, nowMs);
     for (const { stream } of worker.ranks) stream?.resume(nowMs);
     this.#log('worker is back', worker);
+    this.#options.changed();
   }
 
   #drop(worker: Worker, why: 'superseded' | 'lease-ended' | null): void {

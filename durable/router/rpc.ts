@@ -268,6 +268,10 @@ export interface RouterStatus {
     activeBlocks: number;
     cachedBlocks: number;
     totalBlocks: number;
+    blockSizeTokens: number;
+    contextLengthTokens: number;
+    /** Requests that run at once; 0: not said. */
+    maxNumSeqs: number;
     running: number;
     waiting: number;
     /** Its KV memory below the engine's own cache, from the nearest on. */

@@ -56,7 +56,7 @@ export const SETTINGS = {
     0,
     'gRPC port of the first worker started here, the next ones above it; 0: free ones. KServe v2, router and worker services.',
   ),
-  workers: setting(count.max(64), 1, 'Workers (sidecars) to start on this machine.'),
+  workers: setting(workers, 1, 'Workers (sidecars) to start on this machine; 0: they come from elsewhere.'),
   prefillWorkers: setting(
     workers,
     0,
@@ -287,6 +287,28 @@ export const SETTINGS = {
     z.union([text.min(1), z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),
     'auto',
     'Who is next of those who wait: fcfs, lcfs, wspt or aged, or a file of policy classes (YAML, TOML, JSON); auto: aged while only predicted waits hold requests, else fcfs.',
+  ),
+  globalRouter: setting(
+    z.union([text, z.record(text, z.unknown()).transform((table) => JSON.stringify(table))]),
+    '',
+    "File of pools (Dynamo's JSON, or YAML, TOML) that makes several namespaces serve one model name; empty: none.",
+  ),
+  defaultTtftTarget: setting(
+    orOff(weight),
+    'off',
+    'Global router: TTFT target in ms of requests that name none; off: the middle of the axis.',
+  ),
+  defaultItlTarget: setting(orOff(weight), 'off', 'Global router: the same for ITL.'),
+  openaiPoolKeys: setting(
+    z
+      .string()
+      .regex(
+        /^$|^[a-z0-9-]+=[^,\s]+(,[a-z0-9-]+=[^,\s]+)*$/,
+        'wants name=key, several with commas between them',
+      ),
+    '',
+    'Global router: API keys of openai_pools, as name=key,name=key.',
+    true,
   ),
   overloadStatusCode: setting(
     z.coerce.number().int().min(400).max(599),

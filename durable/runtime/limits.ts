@@ -354,16 +354,40 @@ export const LIMITS = {
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
 
+  /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
+      looked after, and what is kept of what it said of a failure. */
+  pools: 256,
+  poolGridCells: 65_536,
+  openaiPoolTimeoutMs: 30_000,
+  openaiPoolLookMs: 1_000,
+  openaiPoolMessageLength: 512,
+  /** Copy of the global router's configuration in an isolate, and the pause of one that could not be read. */
+  poolsTtlMs: 1_000,
   /** Discovery: characters of a key and a value, entries and watchers of the platform's table; how often a shared directory is looked at,
       and when a file of a dead process is removed; how long a call of a backend may take, and a silent watch is trusted. */
   discoveryKeyLength: 512,
   discoveryValueLength: 256 * 1024,
   discoveryEntries: 65_536,
   discoveryWatchers: 1_024,
+  workerEndpoints: 64,
+  endpointCopies: 1_024,
+  /** Calls of components: instances that one may be sent to, how long it may take to answer, and a worker to keep that deadline. */
+  componentAttempts: 4,
+  componentCallMs: 300_000,
+  componentGraceMs: 1_000,
+  /** Clients of other endpoints that a component keeps. Canaries: after how long without an answer, how long one may take, the pause after
+      one that failed, how many of these in a row make an endpoint sick, how often is looked. */
+  componentClients: 256,
+  canaryIdleMs: 10_000,
+  canaryTimeoutMs: 3_000,
+  canaryRetryMs: 1_000,
+  canaryFailures: 2,
+  canaryLookMs: 500,
   discoveryPollMs: 500,
   discoveryForgetMs: 60_000,
   discoveryCallMs: 3_000,
   discoveryWatchMs: 30_000,
+  discoveryWatchLength: 64 * 1024 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
@@ -419,4 +443,10 @@ export const LIMITS = {
   kubernetesPages: 64,
   kubernetesPageItems: 500,
   kubernetesConflicts: 5,
+  /** Watches: how long one is, at least, and after how long beyond that its line counts as broken; the pause before a list is read again
+      after a fault; how often a Pod looks whether what it has put is still there. */
+  kubernetesWatchS: 240,
+  kubernetesWatchGraceS: 15,
+  kubernetesRelistMs: 500,
+  kubernetesCheckMs: 30_000,
 } as const;

@@ -68,7 +68,7 @@ export const PLANNER_OPERATIONS: readonly ApiOperation[] = [
     id: 'completeOrder',
     tag,
     summary: 'An order has been executed, or cannot be',
-    request: { 'application/json': named('Completion', completionSchema) },
+    request: { 'application/json': named('OrderCompletion', completionSchema) },
     example: { outcome: 'done' },
     answers: {
       200: {

@@ -13,6 +13,7 @@
  * A response that the platform keeps is told to it first, whole or as far as it came; its end waits for that.
  */
 
+import { stopwatch } from '../../../durable/runtime/clock.ts';
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
 import type { Prefilled } from '../../disagg/remote-prefill.ts';
 import type { EngineSink, FinishReason, TokenLogprobs } from '../../engines/engine.ts';
@@ -36,7 +37,7 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
       contextLengthTokens: worker.engine.info.contextLengthTokens,
       card: worker.engine.info.card,
       grammars: worker.engine.grammars,
-      clock: worker.clock,
+      stopwatch,
       limits: worker.limits,
     });
   } catch (thrown) {
