@@ -46,7 +46,7 @@ function profileOf({ planner, plannerProfile }: Settings): unknown {
 }
 
 /** Null: there is no planner. Throws `invalid_request` when the settings contradict each other. */
-function plannerOf(settings: Settings): PlannerConfig | null {
+export function plannerOf(settings: Settings): PlannerConfig | null {
   const { planner } = settings;
   if (planner === 'off') return null;
   const intervalMs = Math.round(1_000 * settings.plannerIntervalSecs);
