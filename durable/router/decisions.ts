@@ -79,7 +79,12 @@ export class Decisions {
   }
 
   /** Makes a choice true that was made in this turn, with nothing decided since. */
-  take(choice: Choice | RouteRefusal, request: RouteRequest, nowMs: number): RouteDecision | RouteRefusal {
+  take(
+    choice: Choice | RouteRefusal,
+    request: RouteRequest,
+    nowMs: number,
+    arrivedMs = nowMs,
+  ): RouteDecision | RouteRefusal {
     if ('kind' in choice) return this.#refused(choice);
     const { rank, prefill, overlapBlocks, cachedTokens } = choice;
     const asked: RouteRequest = prefill === undefined ? request : { ...request, role: 'decode' };
@@ -90,7 +95,7 @@ export class Decisions {
       kind: 'decision',
       worker: rank.worker.instanceId,
       address: rank.worker.registration.address,
-      reservation: request.queryOnly ? 0 : this.#reserve(choice, request, policy, nowMs),
+      reservation: request.queryOnly ? 0 : this.#reserve(choice, request, policy, { nowMs, arrivedMs }),
       routerBoot: this.#issuer.routerBoot,
       dpRank: rank.dpRank,
       overlapBlocks,
@@ -110,7 +115,7 @@ export class Decisions {
     { rank, overlapBlocks, cachedTokens, prefill, stays }: Choice,
     request: RouteRequest,
     policy: Policy,
-    nowMs: number,
+    { nowMs, arrivedMs }: { nowMs: number; arrivedMs: number },
   ) {
     const { blockHashes, promptTokens, expectedOutputTokens } = request;
     const { model, registration } = rank.worker;
@@ -132,6 +137,7 @@ export class Decisions {
       untrackedPrefill: !policy.trackPrefillTokens,
       untrackedBlocks: !policy.trackActiveBlocks,
       unshared: !policy.assumeKvReuse,
+      arrivedMs: request.release === undefined ? arrivedMs : -1,
     };
     return this.#sequences.reserve(rank, counted, nowMs);
   }

@@ -91,6 +91,8 @@ export class Router extends DurableObject implements RouterRpc {
       log: this.#log,
       leaseMs: settings.leaseMs,
       metricsPrefix: settings.metricsPrefix,
+      namespace: ctx.id.name ?? '',
+      keepsPasses: settings.planner === 'load' || settings.planner === 'both',
       snapshots: {
         disk: sqlSnapshotDisk(ctx.storage.sql, { reset: settings.resetStates }),
         everyEvents: settings.snapshotEvents,
@@ -168,6 +170,10 @@ export class Router extends DurableObject implements RouterRpc {
 
   metrics(): string {
     return this.#core.metrics();
+  }
+
+  demand(): ReturnType<RouterRpc['demand']> {
+    return this.#core.demand();
   }
 
   status(): RouterStatus {
