@@ -35,7 +35,7 @@ import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.t
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
-import { completeOrder, getPlanner, waitForOrder } from './planner/planner.ts';
+import { completeOrder, getPlanner, listDecisions, waitForOrder } from './planner/planner.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
@@ -247,6 +247,10 @@ app.post(
 app.get(
   '/planner/v1/:namespace',
   operation(({ env, req }, nowMs) => getPlanner(env, req.param('namespace')!, nowMs)),
+);
+app.get(
+  '/planner/v1/:namespace/decisions',
+  operation(({ env, req }, nowMs) => listDecisions(env, req.param('namespace')!, req.query(), nowMs)),
 );
 app.get(
   '/planner/v1/:namespace/orders',
