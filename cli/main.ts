@@ -22,6 +22,7 @@ const COMMANDS = {
   check: () => import('./commands/check.ts').then((module) => module.check),
   test: () => import('./commands/test.ts').then((module) => module.test),
   bench: () => import('./commands/bench.ts').then((module) => module.bench),
+  profile: () => import('./commands/profile.ts').then((module) => module.profile),
   replay: () => import('./commands/replay.ts').then((module) => module.replay),
   score: () => import('./commands/score.ts').then((module) => module.score),
 } as const;

@@ -36,7 +36,7 @@ import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
 import { getGlobalPlanner } from './planner/global-planner.ts';
-import { completeOrder, getPlanner, waitForOrder } from './planner/planner.ts';
+import { completeOrder, getPlanner, listDecisions, waitForOrder } from './planner/planner.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
@@ -248,6 +248,10 @@ app.post(
 app.get(
   '/planner/v1/:namespace',
   operation(({ env, req }, nowMs) => getPlanner(env, req.param('namespace')!, nowMs)),
+);
+app.get(
+  '/planner/v1/:namespace/decisions',
+  operation(({ env, req }, nowMs) => listDecisions(env, req.param('namespace')!, req.query(), nowMs)),
 );
 app.get(
   '/planner/v1/:namespace/orders',

@@ -228,6 +228,27 @@ export class Deployment {
           `the platform does not answer on ${this.url}; see ${this.directory}/platform.log`,
         ),
     });
+    await this.#beginPlanner();
+  }
+
+  /** An object begins when somebody asks for it; nobody else may, where Kubernetes is to start the first worker. */
+  async #beginPlanner(): Promise<void> {
+    const { apiKey, namespace, planner } = this.settings;
+    if (planner === 'off') return;
+    const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
+    const asked = async () => {
+      const response = await this.fetch(`${this.control.url}/planner/v1/${namespace}`, { headers }).catch(
+        () => null,
+      );
+      await response?.body?.cancel();
+      return response?.ok ? true : null;
+    };
+    await waitFor(asked, {
+      timeoutMs: LISTEN_TIMEOUT_MS,
+      everyMs: 100,
+      failed: this.#failed,
+      timeout: () => new StatorError('internal', `the planner does not answer; see ${this.directory}`),
+    });
   }
 
   /** Resolves when some model is ready; rejects when a sidecar cannot start at all. */

@@ -39,6 +39,8 @@ export interface Registration {
   totalKvBlocks: number;
   /** Tokens of one pass of the engine; what did not say counts as without bound (semantics §1.7). */
   maxNumBatchedTokens: number;
+  /** Requests that run at once; 0: not said. */
+  maxNumSeqs: number;
   taints: string[];
   loras: string[];
 }
@@ -69,6 +71,7 @@ export function parseRegistration(frame: Register): Registration {
     dpRanks,
     totalKvBlocks: runtime.totalKvBlocks,
     maxNumBatchedTokens: runtime.maxNumBatchedTokens || UNSAID_BATCHED_TOKENS,
+    maxNumSeqs: runtime.maxNumSeqs,
     taints: words('runtime.taints', runtime.taints),
     loras: words('runtime.loras', runtime.loras),
   };

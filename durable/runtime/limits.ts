@@ -401,9 +401,21 @@ export const LIMITS = {
   plannerHistogramBounds: 256,
   plannerPasses: 65_536,
   plannerHistoryPoints: 2_048,
+  /** Passes of an engine that the router keeps between two readings. */
+  plannerKeptPasses: 64,
   plannerArimaPoints: 128,
   /** After so many intervals without a reading the next one only begins anew. */
   plannerGapIntervals: 10,
+  /** A call of the planner to a connector, a source or the router; times that an order is given to a connector that does not take it. */
+  plannerCallMs: 10_000,
+  plannerOrderTries: 5,
+  /** Decisions that are kept, and their bytes; every so many have the state before; profiles that are kept; bytes of a reading. */
+  plannerDecisions: 2_000,
+  plannerDecisionBytes: 32 * 1024 * 1024,
+  plannerStartEvery: 64,
+  plannerProfiles: 8,
+  plannerReadingBytes: 512 * 1024,
+  plannerPage: 200,
   /** Orders for others: a poll for one, polls at once, how long who asked last is the one who executes, and why one failed. */
   plannerWaitMs: 20_000,
   plannerPollers: 64,
