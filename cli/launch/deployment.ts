@@ -9,6 +9,7 @@ import { join, relative } from 'node:path';
 import { maySleep } from '../../durable/planner/may-sleep.ts';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { executingConnector } from '../../durable/runtime/executing-connector.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { natsCredentials } from '../../gpu-sidecar/nats/credentials.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
@@ -123,8 +124,8 @@ function rolesOf({ workers, prefillWorkers, decodeWorkers }: Settings): RoleCoun
 }
 
 /** The planner's orders are carried out by the launcher. */
-const isExecuted = ({ planner, plannerConnector }: Settings): boolean =>
-  planner !== 'off' && plannerConnector === 'process';
+const isExecuted = (settings: Settings): boolean =>
+  settings.planner !== 'off' && executingConnector(settings) === 'process';
 
 /** IPv6 addresses stand in brackets. */
 const hostPort = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;

@@ -327,9 +327,32 @@ export const SETTINGS = {
   ),
   plannerAdvisory: setting(flag, false, 'The planner says what it would do, and does not.'),
   plannerConnector: setting(
+    z.enum(['virtual', 'process', 'kubernetes', 'global']),
+    'virtual',
+    'Who executes its orders: whoever fetches them (virtual), the launcher (process), Kubernetes (kubernetes); global: global_connector, within max_total_gpus.',
+  ),
+  globalConnector: setting(
     z.enum(['virtual', 'process', 'kubernetes']),
     'virtual',
-    'Who executes its orders: whoever fetches them (virtual), the launcher (process), Kubernetes (kubernetes).',
+    'With planner_connector global: who executes what the global planner grants.',
+  ),
+  maxTotalGpus: setting(orOff(count), 'off', 'Global planner: most GPUs of all namespaces together.'),
+  managedNamespaces: setting(
+    z.string().regex(/^$|^[a-z0-9-]+(,[a-z0-9-]+)*$/, 'wants names with commas between them'),
+    '',
+    'Global planner: the only namespaces that may ask; empty: all.',
+  ),
+  globalPlannerPriorities: setting(
+    z.string().regex(/^$|^[a-z0-9-]+=-?\d{1,9}(,[a-z0-9-]+=-?\d{1,9})*$/, 'wants name=number,name=number'),
+    '',
+    'Global planner: namespaces with lower numbers get GPUs first, as name=number,name=number; others have 0.',
+  ),
+  globalPlannerWeights: setting(
+    z
+      .string()
+      .regex(/^$|^[a-z0-9-]+=[1-9]\d{0,5}(,[a-z0-9-]+=[1-9]\d{0,5})*$/, 'wants name=number,name=number'),
+    '',
+    'Global planner: shares of namespaces of one priority, as name=number,name=number; others have 1.',
   ),
   kubernetesTarget: setting(
     text,
