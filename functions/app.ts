@@ -8,6 +8,7 @@ import { deleteFile, getFile, getFileContent, listFiles } from './batches/files.
 import { uploadFile } from './batches/upload.ts';
 import { readJson } from './body.ts';
 import type { Call, Endpoint } from './call.ts';
+import { callEndpoint } from './components/call-endpoint.ts';
 import { requestIdHeaders } from './dispatch/response-head.ts';
 import { embeddings } from './embeddings/embeddings.ts';
 import { type Env, overloadStatusOf, settingsOf } from './env.ts';
@@ -20,6 +21,7 @@ import { startTrack } from './middleware/track.ts';
 import { listBusyThresholds, setBusyThreshold } from './operations/busy-threshold.ts';
 import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
 import { listDisagg, setDisagg } from './operations/disagg.ts';
+import { leaseDiscovery, listInstances, watchInstances } from './operations/discovery.ts';
 import { docsPage } from './operations/docs-page.ts';
 import { fleet } from './operations/fleet.ts';
 import { deleteGlobalRouter, getGlobalRouter, putGlobalRouter } from './operations/global-router.ts';
@@ -33,6 +35,7 @@ import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.t
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
+import { getGlobalPlanner } from './planner/global-planner.ts';
 import { completeOrder, getPlanner, listDecisions, waitForOrder } from './planner/planner.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
@@ -273,6 +276,10 @@ app.post('/router/best_worker_id', infer('best_worker_id'));
 app.post(`${ROUTER_SERVICE}Generate`, infer('router_generate', readGenerate));
 app.post(`${ROUTER_SERVICE}BestWorkerId`, unary(infer('best_worker_id', readBestWorker), bestWorkerMessage));
 app.get(
+  '/planner/v1',
+  operation(({ env }) => getGlobalPlanner(env)),
+);
+app.get(
   '/get_pool_info',
   operation(({ env }, nowMs) => getPoolInfo(env, nowMs)),
 );
@@ -311,6 +318,18 @@ app.post(
   '/disagg',
   operation(({ env, req }, nowMs) => setDisagg(env, req.raw, nowMs)),
 );
+app.post(
+  '/components/v1/:namespace/:component/:endpoint',
+  operation((context) =>
+    callEndpoint(context.env, context.req.raw, context.req.param(), context.get('arrival')),
+  ),
+);
+app.get(
+  '/discovery/v1/instances',
+  operation(({ env, req }) => listInstances(env, req.query('prefix'))),
+);
+app.get('/discovery/v1/watch', ({ env, req }) => watchInstances(env, req.raw));
+app.get('/fleet/v1/discovery/lease', ({ env, req }) => leaseDiscovery(env, req.raw));
 app.put(
   '/fleet/v1/responses/:id',
   operation(({ env, req }) => storeResponse(env, req.raw, req.param('id')!, req.query())),

@@ -81,8 +81,18 @@ export async function serve(settings: Settings, launch: PlatformLauncher, output
   const deployment = new Deployment(settings, launch, {
     onPlatform: (platformPid) => {
       const { port, apiKey } = settings;
-      const { control, url } = deployment;
-      writeRecord({ launcherPid: process.pid, platformPid, url, control, port, startedMs, apiKey });
+      const { control, settings: complete, url } = deployment;
+      const { fleetToken } = complete;
+      writeRecord({
+        launcherPid: process.pid,
+        platformPid,
+        url,
+        control,
+        port,
+        startedMs,
+        apiKey,
+        fleetToken,
+      });
     },
     onSidecarLine: (index, line) => report(output, index, line),
     onOrder: (event) => {

@@ -166,6 +166,7 @@ export class Planner extends DurableObject implements PlannerRpc {
     const dueMs = Number(this.#disk.value('next_look_ms') ?? 0);
     const delayMs = Math.min(Math.max(dueMs - this.#host.nowMs(), 0), lookMs);
     this.#host.after(delayMs, () => this.#tick(lookMs));
+    void this.ctx.storage.setAlarm(this.#host.nowMs() + delayMs);
   }
 
   #tick(lookMs: number): void {

@@ -6,7 +6,7 @@
  * `applyBatch`; `sweep` ends leases and reservations that ran out.
  */
 
-import type { ModelEntry } from '../directory/rpc.ts';
+import type { DiscoveryEntry, ModelEntry } from '../directory/rpc.ts';
 import type { Fleet } from '../planner/fleet.ts';
 import type { Metrics } from '../planner/metrics.ts';
 import { registeredFleet } from '../planner/registered.ts';
@@ -25,13 +25,14 @@ import { DemandMeter } from './demand.ts';
 import { refusal } from './eligibility.ts';
 import type { PlaneNote } from './event-plane/event-source.ts';
 import { checkChange } from './kv-changes.ts';
-import { type Ask, KvStream } from './kv-events.ts';
+import type { Ask } from './kv-events.ts';
 import type { Policy } from './policy.ts';
-import { modelEntries } from './publication.ts';
+import { instanceEntries, modelEntries } from './publication.ts';
 import { bestCachedTokens } from './queue/cached-tokens.ts';
 import { type PolicyDocument, parsePolicyDocument } from './queue/policy-document.ts';
 import { RequestQueue } from './queue/request-queue.ts';
 import type { Wake } from './queue/tickets.ts';
+import { rankStream } from './rank-stream.ts';
 import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
 import type {
@@ -304,7 +305,8 @@ export class RouterCore {
     this.#links.set(worker, link);
     if (registration.publishesKvEvents && this.#options.policy.useKvEvents) {
       for (const rank of worker.ranks) {
-        rank.stream = this.#stream(rank);
+        const ask = (what: Ask) => this.#ask(rank, what);
+        rank.stream = rankStream(rank, { metrics: this.#metrics, ask });
         const snapshotAt = this.#snapshots?.restore(rank) ?? null;
         if (snapshotAt === null) rank.stream.begin(nowMs);
         else rank.stream.beginFrom(snapshotAt, nowMs);
@@ -332,6 +334,7 @@ export class RouterCore {
     if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
     this.#demand.served(this.#workers, this.#options.clock.nowMs());
     this.#log('worker lost its socket', worker);
+    this.#options.changed();
     this.#options.disconnected?.(worker);
     this.#queue.drain(this.#options.clock.nowMs());
   }
@@ -452,6 +455,11 @@ export class RouterCore {
     return this.#sleep === null ? present : this.#sleep.models.entries(namespace, present);
   }
 
+  /** The endpoints of those that can be called, for discovery. */
+  instances(namespace: string): DiscoveryEntry[] {
+    return instanceEntries(namespace, this.#workers);
+  }
+
   status(): RouterStatus {
     const { routerBoot } = this;
     const inFlight = this.#sequences.size;
@@ -508,6 +516,7 @@ export class RouterCore {
     this.#demand.served(this.#workers, nowMs);
     for (const { stream } of worker.ranks) stream?.resume(nowMs);
     this.#log('worker is back', worker);
+    this.#options.changed();
   }
 
   #drop(worker: Worker, why: 'superseded' | 'lease-ended' | null): void {
@@ -547,38 +556,6 @@ export class RouterCore {
       if (outputTokens > 0 && (finishReason === 'stop' || finishReason === 'length'))
         this.#demand.answered(outputTokens, totalMs - ttftMs);
     }
-  }
-
-  #stream(rank: Rank): KvStream {
-    const metrics = this.#metrics;
-    const { worker, slot } = rank;
-    const { index } = worker.model;
-    return new KvStream({
-      apply(change) {
-        switch (change.kind) {
-          case 'stored': {
-            const { tier, parentHash, blockHashes, tokensHashes } = change;
-            const status = index.store(slot, tier, parentHash, blockHashes, tokensHashes);
-            metrics.kvEvents.labels('stored', status).add();
-            return;
-          }
-          case 'removed': {
-            const unknown = index.remove(slot, change.tier, change.blockHashes);
-            metrics.kvEvents.labels('removed', unknown === 0 ? 'ok' : 'block_not_found').add();
-            return;
-          }
-          case 'cleared':
-            index.clear(slot);
-            metrics.kvEvents.labels('cleared', 'ok').add();
-            return;
-        }
-      },
-      note: (what) => metrics.kvStreams.labels(what).add(),
-      ask: (ask) => {
-        metrics.kvStreams.labels(ask.kind).add();
-        this.#ask(rank, ask);
-      },
-    });
   }
 
   /** A socket that breaks while we ask is found by its close event. */

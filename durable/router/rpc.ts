@@ -133,7 +133,7 @@ export interface BusyThresholds {
 
 /** Who computes the prompt for the worker that was chosen. */
 export interface PrefillDecision {
-  /** Instance id, hex. */
+  /** Instance id, hex; empty: whoever takes the prompt from the prefill queue, and then nothing else here says anything. */
   worker: string;
   /** `host:port` of native gRPC. */
   grpcAddress: string;
@@ -268,6 +268,10 @@ export interface RouterStatus {
     activeBlocks: number;
     cachedBlocks: number;
     totalBlocks: number;
+    blockSizeTokens: number;
+    contextLengthTokens: number;
+    /** Requests that run at once; 0: not said. */
+    maxNumSeqs: number;
     running: number;
     waiting: number;
     /** Its KV memory below the engine's own cache, from the nearest on. */

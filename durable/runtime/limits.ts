@@ -369,10 +369,25 @@ export const LIMITS = {
   discoveryValueLength: 256 * 1024,
   discoveryEntries: 65_536,
   discoveryWatchers: 1_024,
+  workerEndpoints: 64,
+  endpointCopies: 1_024,
+  /** Calls of components: instances that one may be sent to, how long it may take to answer, and a worker to keep that deadline. */
+  componentAttempts: 4,
+  componentCallMs: 300_000,
+  componentGraceMs: 1_000,
+  /** Clients of other endpoints that a component keeps. Canaries: after how long without an answer, how long one may take, the pause after
+      one that failed, how many of these in a row make an endpoint sick, how often is looked. */
+  componentClients: 256,
+  canaryIdleMs: 10_000,
+  canaryTimeoutMs: 3_000,
+  canaryRetryMs: 1_000,
+  canaryFailures: 2,
+  canaryLookMs: 500,
   discoveryPollMs: 500,
   discoveryForgetMs: 60_000,
   discoveryCallMs: 3_000,
   discoveryWatchMs: 30_000,
+  discoveryWatchLength: 64 * 1024 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
@@ -406,6 +421,9 @@ export const LIMITS = {
   plannerPollers: 64,
   plannerExecutorMs: 15_000,
   plannerWhyLength: 512,
+  /** A grant of the global planner lasts so long without a word from its planner, at least, and so many of its intervals. */
+  grantLeaseMs: 60_000,
+  grantLeaseLooks: 3,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
   profileMeasurements: 4_096,

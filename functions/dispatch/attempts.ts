@@ -150,9 +150,9 @@ export class Attempts {
     const { worker, prefill } = this.#decision;
     this.#failed.set(worker, error.code);
     // A worker that was lost before its answer may have been lost over its prefill worker; one that refuses never asked it.
-    if (prefill !== undefined && !this.#answered && error.code === 'worker_unavailable') {
-      this.#failedPrefills.add(prefill.worker);
-    }
+    // Where prefill workers take prompts from a queue, nobody here knows who it was.
+    const by = prefill?.worker ?? '';
+    if (by !== '' && !this.#answered && error.code === 'worker_unavailable') this.#failedPrefills.add(by);
   }
 
   /** No attempt follows. */

@@ -4,6 +4,7 @@
  */
 import { ANTHROPIC_OPERATIONS } from './anthropic-operations.ts';
 import { BATCH_OPERATIONS } from './batch-operations.ts';
+import { COMPONENT_OPERATIONS } from './component-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
 import { PLANNER_OPERATIONS } from './planner-operations.ts';
@@ -20,6 +21,7 @@ export const OPERATIONS: readonly ApiOperation[] = [
   ...BATCH_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...ROUTER_OPERATIONS,
+  ...COMPONENT_OPERATIONS,
   ...POOL_OPERATIONS,
   ...PLANNER_OPERATIONS,
   ...PLATFORM_OPERATIONS,
