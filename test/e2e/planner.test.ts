@@ -22,6 +22,8 @@ const SEED = Number(process.env['STATOR_SEED'] ?? Date.now() % 1_000_000);
 const PER_SECOND = 9;
 const PROMPT_TOKENS = 600;
 const TARGET_MS = 1_000;
+/** Requests whose median says how it is now. */
+const RECENT = 20;
 
 const random = randomSource(SEED);
 const orders: ExecutorEvent[] = [];
@@ -122,32 +124,37 @@ async function wakes(): Promise<number[]> {
 }
 
 test(`load rises and workers come until the first token is in time again; it ends and all go`, async () => {
-  const begun: { atMs: number; ttftMs: Promise<number | null> }[] = [];
+  const begun: Promise<void>[] = [];
+  /** In the order in which they came. */
+  const ttfts: number[] = [];
+  const lastMs = () => middle(ttfts.slice(-RECENT));
   const startMs = performance.now();
   let mostWorkers = 0;
   await new Promise<void>((resolve) => {
     const timer = setInterval(() => {
-      const due = Math.min(REQUESTS, Math.floor(((performance.now() - startMs) * PER_SECOND) / 1_000));
-      while (begun.length < due)
-        begun.push({ atMs: performance.now() - startMs, ttftMs: counted(firstTokenMs) });
+      const due = Math.floor(((performance.now() - startMs) * PER_SECOND) / 1_000);
+      while (begun.length < due) {
+        begun.push(counted(firstTokenMs).then((ttftMs) => void (ttftMs !== null && ttfts.push(ttftMs))));
+      }
       mostWorkers = Math.max(mostWorkers, deployment.workersOf('aggregated').length);
-      if (begun.length < REQUESTS) return;
+      // A busy machine takes its time to start a process, and the load goes on until they are there.
+      const isOver = begun.length >= REQUESTS && (lastMs() < TARGET_MS || begun.length >= 4 * REQUESTS);
+      if (!isOver) return;
       clearInterval(timer);
       resolve();
     }, 10);
   });
-  const ttfts = (await Promise.all(begun.map(({ ttftMs }) => ttftMs))).filter((ttftMs) => ttftMs !== null);
-  const quarter = Math.floor(ttfts.length / 4);
+  await Promise.all(begun);
   const slowestMs = Math.max(...ttfts);
-  const lastMs = middle(ttfts.slice(-quarter));
   process.stdout.write(
-    `planner e2e: ${REQUESTS} requests, ${mostWorkers} workers at most; TTFT slowest ${slowestMs.toFixed(0)} ms, ` +
-      `median of the last quarter ${lastMs.toFixed(0)} ms, target ${TARGET_MS} ms\n`,
+    `planner e2e: ${begun.length} requests, ${mostWorkers} workers at most; TTFT median of the first ${RECENT} ` +
+      `${middle(ttfts.slice(0, RECENT)).toFixed(0)} ms, slowest ${slowestMs.toFixed(0)} ms, median of the last ` +
+      `${RECENT} ${lastMs().toFixed(0)} ms, target ${TARGET_MS} ms\n`,
   );
   expect(failures).toEqual([]);
   expect(mostWorkers).toBeGreaterThan(1);
   expect(slowestMs).toBeGreaterThan(TARGET_MS);
-  expect(lastMs).toBeLessThan(TARGET_MS);
+  expect(lastMs()).toBeLessThan(TARGET_MS);
   await asleep();
   expect(deployment.workersOf('aggregated')).toEqual([]);
   await listedAsleep();
