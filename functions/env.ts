@@ -6,6 +6,7 @@
 import { BATCHES_NAME, type BatchesRpc } from '../durable/batches/rpc.ts';
 import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
+import { GLOBAL_PLANNER_NAME, type GlobalPlannerRpc } from '../durable/global-planner/rpc.ts';
 import { GLOBAL_ROUTER_NAME, type GlobalRouterRpc } from '../durable/global-router/rpc.ts';
 import type { PlannerRpc } from '../durable/planner/rpc.ts';
 import type { PrefillQueueRpc } from '../durable/prefill-queue/rpc.ts';
@@ -23,6 +24,7 @@ export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
 export type PlannerStub = Remote<PlannerRpc>;
 export type PrefillQueueStub = Remote<PrefillQueueRpc>;
+export type GlobalPlannerStub = Remote<GlobalPlannerRpc>;
 export type GlobalRouterStub = Remote<GlobalRouterRpc>;
 
 /** The part of a Durable Object namespace that is used here. */
@@ -38,6 +40,7 @@ export interface Env {
   BATCHES: ObjectNamespace<BatchesStub>;
   PLANNER: ObjectNamespace<PlannerStub>;
   PREFILL_QUEUE: ObjectNamespace<PrefillQueueStub>;
+  GLOBAL_PLANNER: ObjectNamespace<GlobalPlannerStub>;
   GLOBAL_ROUTER: ObjectNamespace<GlobalRouterStub>;
   /** The network beyond the fleet; absent where the platform runs under other tools than the launcher. */
   INTERNET?: { fetch: typeof fetch };
@@ -96,6 +99,11 @@ export function batchesOf(env: Env): BatchesStub {
 /** The PrefillQueue object of a namespace. */
 export function prefillQueueOf(env: Env, namespace: string): PrefillQueueStub {
   return env.PREFILL_QUEUE.get(env.PREFILL_QUEUE.idFromName(namespace));
+}
+
+/** The one GlobalPlanner object. */
+export function globalPlannerOf(env: Env): GlobalPlannerStub {
+  return env.GLOBAL_PLANNER.get(env.GLOBAL_PLANNER.idFromName(GLOBAL_PLANNER_NAME));
 }
 
 /** The one GlobalRouter object. */

@@ -421,6 +421,9 @@ export const LIMITS = {
   plannerPollers: 64,
   plannerExecutorMs: 15_000,
   plannerWhyLength: 512,
+  /** A grant of the global planner lasts so long without a word from its planner, at least, and so many of its intervals. */
+  grantLeaseMs: 60_000,
+  grantLeaseLooks: 3,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
   profileMeasurements: 4_096,
