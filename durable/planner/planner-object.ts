@@ -65,6 +65,8 @@ export class Planner extends DurableObject implements PlannerRpc {
   readonly #source: MetricsSource;
   #problem: string | null = null;
   #fleet: Fleet | null = null;
+  /** Why it is the one from before; null: it is fresh. */
+  #fleetProblem: string | null = null;
   /** Looks and wakes, one after the other. */
   #turns: Promise<unknown> = Promise.resolve();
   #pendingTurns = 0;
@@ -203,7 +205,7 @@ export class Planner extends DurableObject implements PlannerRpc {
       this.#call(() => this.#connector.progress()),
     ]);
     if (fleet === null) return;
-    this.#problem = reading.ok ? null : `metrics: ${reading.why}`;
+    this.#problem = reading.ok ? this.#fleetProblem : `metrics: ${reading.why}`;
     const { state } = this.#decisions;
     const followed = follow(this.#decisions.execution, progress, { looks: state.looks, config });
     if (followed.execution?.outcome === 'given_up') this.#outbox.giveUp(followed.execution.id);
@@ -256,6 +258,7 @@ export class Planner extends DurableObject implements PlannerRpc {
       this.#problem = `the fleet is not known: ${told.why}`;
       return null;
     }
+    this.#fleetProblem = told.ok ? null : `the fleet may have changed: ${told.why}`;
     this.#fleet = soundFleet(told.ok ? told.value : null, config.roles, this.#fleet);
     return this.#fleet;
   }
