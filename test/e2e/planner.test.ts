@@ -158,7 +158,7 @@ test(`load rises and workers come until the first token is in time again; it end
   await asleep();
   expect(deployment.workersOf('aggregated')).toEqual([]);
   await listedAsleep();
-}, 300_000);
+}, 1_200_000);
 
 test('many requests in every dialect wake one worker', async () => {
   await asleep();
@@ -209,7 +209,7 @@ test('requests that come while the last worker drains are served by the next one
     await Promise.all(Array.from({ length: 3 }, () => counted(firstTokenMs)));
     expect(failures).toEqual([]);
   }
-});
+}, 1_200_000);
 
 test('a platform that restarts while all sleep still knows the model, and wakes it', async () => {
   await asleep();
