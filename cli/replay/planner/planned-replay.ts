@@ -15,7 +15,7 @@ import { mockProfile } from './mock-profile.ts';
 import { endOf, FixedFleets, type Outcome, oracle } from './oracle.ts';
 import { PlannerPilot } from './planner-pilot.ts';
 import { eachRole, plannedRoles, reported } from './roles.ts';
-import { attainmentOf, missedTargets } from './targets.ts';
+import { attainmentOf, missedTargets, type Targets } from './targets.ts';
 
 /** `stator replay`'s options by the same names. */
 export interface PlannedOptions {
@@ -67,8 +67,29 @@ const ORACLE_LOSS = 0.01;
 const DEFAULT_MIN = 1;
 const DEFAULT_MAX = 16;
 
+/** One report for each start-up time; the fixed fleets that all are compared with are replayed once. Throws as `plannedReplay`. */
+export function* plannedReplays(
+  cell: Cell,
+  { startups, ...options }: PlannedOptions & { startups: readonly number[] },
+  hooks: ReplayHooks = {},
+): Generator<PlannedReport> {
+  let fleets: FixedFleets | undefined;
+  const known: FleetsOf = (plan, targets) => {
+    fleets ??= new FixedFleets(plan, targets);
+    return fleets;
+  };
+  for (const startup of startups) yield plannedReplay(cell, { ...options, startup }, hooks, known);
+}
+
+type FleetsOf = (plan: Plan, targets: Targets) => FixedFleets;
+
 /** Throws `invalid_request`. */
-export function plannedReplay(cell: Cell, options: PlannedOptions, hooks: ReplayHooks = {}): PlannedReport {
+export function plannedReplay(
+  cell: Cell,
+  options: PlannedOptions,
+  hooks: ReplayHooks = {},
+  fleetsOf: FleetsOf = (plan, targets) => new FixedFleets(plan, targets),
+): PlannedReport {
   const isSplit = cell.prefillWorkers !== undefined || cell.decodeWorkers !== undefined;
   const config = configOf(options, isSplit);
   const roles = rolesOf(config.roles);
@@ -91,7 +112,7 @@ export function plannedReplay(cell: Cell, options: PlannedOptions, hooks: Replay
     missed: missedTargets(plan, parts.recorder, targets),
     paidMs: roles.reduce((sum, role) => sum + paid[role]!, 0),
   };
-  const fleets = new FixedFleets(plan, targets);
+  const fleets = fleetsOf(plan, targets);
   const same = eachRole(roles, (role) => Math.max(1, Math.round(paid[role]! / Math.max(endMs, 1))));
   const best = oracle(plan, fleets, {
     targets,

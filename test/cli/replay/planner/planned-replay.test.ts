@@ -4,7 +4,11 @@ import { beforeAll, describe, expect, it, test } from 'vitest';
 import type { Plan } from '../../../../cli/replay/plan.ts';
 import { planOf } from '../../../../cli/replay/plan.ts';
 import { FixedFleets, oracle } from '../../../../cli/replay/planner/oracle.ts';
-import { type PlannedReport, plannedReplay } from '../../../../cli/replay/planner/planned-replay.ts';
+import {
+  type PlannedReport,
+  plannedReplay,
+  plannedReplays,
+} from '../../../../cli/replay/planner/planned-replay.ts';
 import { SchedulePilot } from '../../../../cli/replay/planner/schedule-pilot.ts';
 import { attainmentOf, missedTargets } from '../../../../cli/replay/planner/targets.ts';
 import { replay, simulate } from '../../../../cli/replay/replay.ts';
@@ -106,6 +110,51 @@ describe('the planner', () => {
     expect(planner.decisions.length).toBeGreaterThan(0);
     expect(planner.decisions[0]!.because.join()).toContain('worker: down');
   });
+});
+
+describe('prefill and decode pools', () => {
+  const pools = { ...cell, prefillWorkers: 4, decodeWorkers: 3 };
+  const options = { planner: 'sla', min: 1, max: 5, startup: 10, interval: 10 };
+
+  it('are sized each for itself, beside a fixed fleet and an oracle of both', () => {
+    const report = plannedReplay(pools, options);
+    const { planner } = report;
+    expect(report.requests).toBe(300);
+    expect(planner.decisions.length).toBeGreaterThan(0);
+    for (const { workers } of planner.decisions) {
+      const { prefill, decode } = workers as { prefill: number; decode: number };
+      expect([prefill, decode].every((count) => count >= 1 && count <= 5)).toBe(true);
+    }
+    expect(Object.keys(planner.static.workers)).toEqual(['prefill', 'decode']);
+    expect(Object.keys(planner.oracle.workers)).toEqual(['prefill', 'decode']);
+    expect(planner.oracle.attainment).toBeGreaterThan(0.8);
+    expect(reportText(report)).toMatch(/\d prefill \+ \d decode, fixed/);
+    expect(JSON.stringify(plannedReplay(pools, options))).toBe(JSON.stringify(report));
+  });
+
+  it('that may not move are the fixed fleet', () => {
+    const { planner, ...rest } = plannedReplay(
+      { ...pools, prefillWorkers: 3 },
+      { planner: 'sla', min: 3, max: 3 },
+    );
+    expect(rest).toEqual(replay({ ...pools, prefillWorkers: 3 }));
+    expect(planner.attainment).toBe(planner.static.attainment);
+  });
+
+  it('by load sizes both, too', () => {
+    const { planner } = plannedReplay(pools, { ...options, planner: 'load' });
+    expect(planner.decisions.length).toBeGreaterThan(0);
+  });
+
+  it('must begin within their bounds', () => {
+    expect(() => plannedReplay(pools, { ...options, max: 3 })).toThrow('--prefill-workers 4 is not from');
+  });
+});
+
+test('several start-up times give a report each, as each alone does', () => {
+  const options = { planner: 'sla', min: 1, max: 3, interval: 10 };
+  const reports = [...plannedReplays(cell, { ...options, startups: [0, 30] })];
+  expect(reports).toEqual([0, 30].map((startup) => plannedReplay(cell, { ...options, startup })));
 });
 
 test('attainment counts a request that keeps both targets, and none that was rejected', () => {
