@@ -8,6 +8,7 @@ import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
 import type { PlannerRpc } from '../durable/planner/rpc.ts';
 import type { PrefillQueueRpc } from '../durable/prefill-queue/rpc.ts';
+import type { RequestPlaneRpc } from '../durable/request-plane/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
 import { SETTINGS, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
 
@@ -22,6 +23,7 @@ export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
 export type PlannerStub = Remote<PlannerRpc>;
 export type PrefillQueueStub = Remote<PrefillQueueRpc>;
+type RequestPlaneStub = Remote<RequestPlaneRpc> & { fetch(request: Request): Promise<Response> };
 
 /** The part of a Durable Object namespace that is used here. */
 interface ObjectNamespace<Stub> {
@@ -36,6 +38,7 @@ export interface Env {
   BATCHES: ObjectNamespace<BatchesStub>;
   PLANNER: ObjectNamespace<PlannerStub>;
   PREFILL_QUEUE: ObjectNamespace<PrefillQueueStub>;
+  REQUEST_PLANE: ObjectNamespace<RequestPlaneStub>;
   /** STATOR_* variables. */
   [variable: string]: unknown;
 }
@@ -96,4 +99,9 @@ export function prefillQueueOf(env: Env, namespace: string): PrefillQueueStub {
 /** The Planner object of a namespace. */
 export function plannerOf(env: Env, namespace: string): PlannerStub {
   return env.PLANNER.get(env.PLANNER.idFromName(namespace));
+}
+
+/** The RequestPlane object of a namespace. */
+export function requestPlaneOf(env: Env, namespace: string): RequestPlaneStub {
+  return env.REQUEST_PLANE.get(env.REQUEST_PLANE.idFromName(namespace));
 }

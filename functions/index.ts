@@ -6,6 +6,7 @@ export { Conversations } from '../durable/conversations/conversations-object.ts'
 export { Directory } from '../durable/directory/directory-object.ts';
 export { Planner } from '../durable/planner/planner-object.ts';
 export { PrefillQueue } from '../durable/prefill-queue/prefill-queue-object.ts';
+export { RequestPlane } from '../durable/request-plane/request-plane-object.ts';
 export { Router } from '../durable/router/router-object.ts';
 
 export default { fetch: app.fetch };

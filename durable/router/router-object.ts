@@ -46,6 +46,7 @@ interface RouterEnv extends Record<string, unknown> {
     idFromName(name: string): unknown;
     get(id: unknown): { workerLost(worker: string): Promise<void> };
   };
+  REQUEST_PLANE: RouterEnv['PREFILL_QUEUE'];
 }
 
 /** Cores by object id: the wasm memory is the isolate's, so a restarted object frees what its predecessor held. */
@@ -94,6 +95,7 @@ export class Router extends DurableObject implements RouterRpc {
       disconnected: ({ instanceId, registration }) => {
         if (settings.prefillHandoff === 'queue' && registration.workerType === 'prefill')
           void this.#tellPrefillQueue(instanceId);
+        if (settings.requestPlane !== 'http') void this.#tellRequestPlane(instanceId);
       },
     });
     const id = String(ctx.id);
@@ -247,6 +249,16 @@ export class Router extends DurableObject implements RouterRpc {
       await PREFILL_QUEUE.get(PREFILL_QUEUE.idFromName(this.#namespace ?? '')).workerLost(worker);
     } catch (thrown) {
       this.#log.warn('the prefill queue could not be told', { worker, error: toStatorError(thrown) });
+    }
+  }
+
+  /** Its answers may never end: now they are asked for signs of life. */
+  async #tellRequestPlane(worker: string): Promise<void> {
+    try {
+      const { REQUEST_PLANE } = this.#env;
+      await REQUEST_PLANE.get(REQUEST_PLANE.idFromName(this.#namespace ?? '')).workerLost(worker);
+    } catch (thrown) {
+      this.#log.warn('the request plane could not be told', { worker, error: toStatorError(thrown) });
     }
   }
 

@@ -262,6 +262,16 @@ export const LIMITS = {
   eventPlaneSendMs: 5_000,
   eventPlaneQuietMs: 500,
   eventPublishers: 4_096,
+  /** Request plane by NATS: bytes of one message, bytes of one answer that its reader has not taken, how many taken ones it says at once; how
+      often either end says that it lives, when the other gives up, and when it does so for a worker that has lost its fleet socket. */
+  planeMessageBytes: 256 * 1024,
+  planeWindowBytes: 1024 * 1024,
+  planeAckBytes: 64 * 1024,
+  planeAliveMs: 1_000,
+  planeSilenceMs: 3_500,
+  planeOrphanMs: 5_000,
+  planeSuspectMs: 500,
+  planeSweepMs: 250,
   /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, and their bytes. */
   zmqQueuedMessages: 100_000,
   zmqReplayMessages: 1_024,
