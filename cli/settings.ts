@@ -18,6 +18,7 @@ import {
   type SettingsSource,
 } from '../durable/runtime/config.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
+import { inlinePlannerProfile } from './planner-profile-file.ts';
 import { inlineQueuePolicy } from './queue-policy-file.ts';
 
 const NAMES = Object.keys(SETTINGS) as SettingName[];
@@ -100,5 +101,5 @@ export function readSettings(args: Readonly<Record<string, unknown>>): CommandSe
     fileSource(args['config'] as string | undefined),
   ];
   const given = new Set(NAMES.filter((name) => sources.some(({ values }) => values[name] !== undefined)));
-  return { settings: inlineQueuePolicy(resolveSettings(sources)), given };
+  return { settings: inlinePlannerProfile(inlineQueuePolicy(resolveSettings(sources))), given };
 }

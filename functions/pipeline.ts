@@ -85,7 +85,7 @@ const render: Operator<ForModel, Rendered> = {
     const { prompt } = request;
     if (prompt.kind === 'tokens') return { request, model, prompt: prompt.tokenIds };
     if (prompt.kind === 'text') return { request, model, prompt: renderText(prompt.text, model) };
-    const template = templateOf(model, call.settings.fleetToken);
+    const template = templateOf(model, call);
     const rendered = (made: Template) => ({ request, model, prompt: renderChat(made, { ...prompt, model }) });
     return template instanceof Promise ? template.then(rendered) : rendered(template);
   },
@@ -94,7 +94,6 @@ const render: Operator<ForModel, Rendered> = {
 const tokenise: Operator<Rendered, Tokenised> = {
   name: 'tokenise',
   forward({ request, model, prompt }, call) {
-    const { fleetToken } = call.settings;
     const seed = hashSeedOf(request.routing);
     if (request.annotations !== undefined && !(prompt instanceof Uint32Array)) {
       const { text, guard } = prompt;
@@ -103,7 +102,7 @@ const tokenise: Operator<Rendered, Tokenised> = {
     const tokens =
       prompt instanceof Uint32Array
         ? hashTokens(model, prompt, seed)
-        : tokeniseText(model, prompt, { fleetToken, seed });
+        : tokeniseText(model, prompt, { source: call, seed });
     if (tokens instanceof Promise) return tokens.then((made) => ({ request, model, prompt: made }));
     return { request, model, prompt: tokens };
   },

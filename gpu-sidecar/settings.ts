@@ -59,7 +59,11 @@ function engineOptions(settings: Settings): EngineOptions {
     blockSizeTokens: settings.blockSize,
     speedup: settings.engineSpeedup,
     extra: mock
-      ? { decodeMs: String(settings.mockDecodeMs), dictation: String(settings.mockDictation) }
+      ? {
+          decodeMs: String(settings.mockDecodeMs),
+          dictation: String(settings.mockDictation),
+          timing: settings.mockTiming,
+        }
       : { gpuLayers: String(settings.gpuLayers), cudaLibrary: settings.cudaLibrary },
   };
 }

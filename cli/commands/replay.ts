@@ -3,6 +3,8 @@
 import { parseArgs } from 'node:util';
 import { type ArgsDef, defineCommand, showUsage } from 'citty';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { TimingTable } from '../../gpu-sidecar/engines/mock/timing-table.ts';
+import { readProfile } from '../../gpu-sidecar/profile-files/profile-file.ts';
 import type { Cell } from '../replay/plan.ts';
 import { type PlannedOptions, plannedReplay } from '../replay/planner/planned-replay.ts';
 import { progressBar } from '../replay/progress-bar.ts';
@@ -25,6 +27,10 @@ const ARGS = {
   'host-blocks': { type: 'string', description: "Blocks of each worker's host tier; 0 = none. [0]" },
   'bytes-per-token': { type: 'string', description: 'KV bytes per token, for the host tier. [131072]' },
   'host-gbps': { type: 'string', description: 'GB/s between device and host. [32]' },
+  'mock-timing': {
+    type: 'string',
+    description: "Profile whose times the engines take: of `stator profile`, or Dynamo's; else a polynomial.",
+  },
   seed: { type: 'string', description: 'Of all chance; the same seed gives the same bytes. [1]' },
   set: { type: 'string', description: 'name=value: a setting of router or engine, see below; repeatable.' },
   planner: {
@@ -40,6 +46,10 @@ const ARGS = {
   max: {
     type: 'string',
     description: 'With --planner: most workers; --workers are there at the start. [16]',
+  },
+  profile: {
+    type: 'string',
+    description: 'With --planner: the profile that it plans by. [what the engines really take]',
   },
   predictor: {
     type: 'string',
@@ -87,6 +97,8 @@ export const replay = defineCommand({
     for (const [flag, field] of Object.entries(CELL_FLAGS)) {
       if (values[flag] !== undefined) cell[field] = values[flag];
     }
+    const timing = values['mock-timing'] as string | undefined;
+    if (timing !== undefined) cell['timing'] = new TimingTable(readProfile(timing));
     cell['set'] = pairs([...((values.set as string[] | undefined) ?? []), ...positionals]);
     const planned = plannerOptions(values);
     const bar = progressBar(trace.requests.length);
@@ -128,7 +140,7 @@ function parse(rawArgs: string[]) {
 
 /** Null without --planner. */
 function plannerOptions(values: Record<string, unknown>): PlannedOptions | null {
-  const given = [...PLANNER_FLAGS, 'predictor'].filter((flag) => values[flag] !== undefined);
+  const given = [...PLANNER_FLAGS, 'predictor', 'profile'].filter((flag) => values[flag] !== undefined);
   if (values['planner'] === undefined) {
     if (given.length > 0) throw invalid(`--${given[0]} goes with --planner`);
     return null;
@@ -145,6 +157,7 @@ function plannerOptions(values: Record<string, unknown>): PlannedOptions | null 
     options[flag] = number;
   }
   if (values['predictor'] !== undefined) options.predictor = values['predictor'] as string;
+  if (values['profile'] !== undefined) options.profile = readProfile(values['profile'] as string);
   return options;
 }
 

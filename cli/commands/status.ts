@@ -72,6 +72,7 @@ function describe(url: string, status: RouterStatus): string {
   return (
     head +
     queueLines(status) +
+    sleepingLines(status) +
     rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  ')}\n`).join('')
   );
 }
@@ -96,4 +97,11 @@ function queueLines({ queue }: RouterStatus): string {
         `  queue ${model} ${policyClass}: ${requests} waiting, ${rawIslTokens} prompt tokens\n`,
     )
     .join('');
+}
+
+/** One line for the models that a request would wake. */
+function sleepingLines({ held, sleeping }: RouterStatus): string {
+  if (sleeping.length === 0) return '';
+  const waiting = held === 0 ? '' : `, ${held} requests wait for a worker`;
+  return `  sleeping: ${sleeping.join(', ')}${waiting}\n`;
 }

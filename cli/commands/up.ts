@@ -85,6 +85,11 @@ export async function serve(settings: Settings, launch: PlatformLauncher, output
       writeRecord({ launcherPid: process.pid, platformPid, url, control, port, startedMs, apiKey });
     },
     onSidecarLine: (index, line) => report(output, index, line),
+    onOrder: (event) => {
+      output.event({ ...event, event: `planner_${event.event}` });
+      if (event.event !== 'order_ended' || event.failed === null) return;
+      output.line(`order ${event.id} of the planner failed: ${event.failed}`);
+    },
     onExit: (name, { code, restartInMs }) => {
       output.event({ event: 'exit', name, code, restartInMs });
       // Whoever gives up before anything is ready ends the start, and that error says why.
@@ -118,13 +123,15 @@ async function startAll(deployment: Deployment, output: Output): Promise<void> {
   await deployment.startPlatform();
   starting.done(url);
   const loading = output.step('workers');
-  const roles = deployment.addSidecars().map(({ workerType, count }) => {
+  const roles = (await deployment.addSidecars()).map(({ workerType, count }) => {
     const role = workerType === 'aggregated' ? '' : ` (${workerType})`;
     return `${count} × ${settings.engine}${role}`;
   });
-  loading.update(`${roles.join(', ')} loading`);
+  if (roles.length > 0) loading.update(`${roles.join(', ')} loading`);
   const models = await deployment.ready();
-  loading.done(`${roles.join(', ')}, model ${models.join(', ')}`);
+  const ready = roles.length === 0 ? 'asleep until a request comes' : roles.join(', ');
+  loading.done(`${ready}, model ${models.join(', ')}`);
+  deployment.followPlanner();
   sayHowToCall(output, deployment, models[0] as string);
 }
 

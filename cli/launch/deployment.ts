@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { maySleep } from '../../durable/planner/may-sleep.ts';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
@@ -13,6 +14,9 @@ import { natsCredentials } from '../../gpu-sidecar/nats/credentials.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
+import { type ExecutorEvent, FleetExecutor } from './fleet-executor.ts';
+import { kubernetesServices } from './kubernetes.ts';
+import { plannerOrders } from './planner-orders.ts';
 import { platformClient, waitFor } from './platform-client.ts';
 import { Supervised } from './supervised.ts';
 import {
@@ -23,12 +27,15 @@ import {
   deploymentTls,
   withFleetListen,
 } from './tls.ts';
+import { WorkerPlaces, type WorkerType } from './worker-places.ts';
 import { workerdConfig } from './workerd-config.ts';
 
 /** Exit code of a sidecar whose settings or model cannot work: a restart would only repeat it. */
 const SIDECAR_CONFIG_EXIT = 1;
 const READY_TIMEOUT_MS = 120_000;
 const LISTEN_TIMEOUT_MS = 20_000;
+/** A worker that drains has ended by itself when its own time is over; then its process gets this much. */
+const DRAIN_SLACK_MS = 5_000;
 
 /** What a sidecar says on stdout, one JSON line each. */
 export interface SidecarLine {
@@ -46,6 +53,8 @@ export interface DeploymentOptions {
   onPlatform?(pid: number): void;
   onSidecarLine?(index: number, line: SidecarLine): void;
   onExit?(name: string, info: { code: number | null; restartInMs: number | null }): void;
+  /** What became of the planner's orders. */
+  onOrder?(event: ExecutorEvent): void;
 }
 
 /** What the platform process needs to know; returns how to run it. */
@@ -68,6 +77,7 @@ export function workerdLauncher(bundle: Bundle, extraArgs: readonly string[] = [
       listen,
       fleetListen: settings.fleetListen,
       tls,
+      kubernetes: kubernetesServices(settings, process.env),
       alsoListen: settings.alsoListen.split(',').filter((address) => address !== ''),
       env: settingsToEnv(settings),
     });
@@ -97,7 +107,7 @@ export function wranglerLauncher(): PlatformLauncher {
 }
 
 interface RoleCount {
-  workerType: Settings['workerType'];
+  workerType: WorkerType;
   count: number;
 }
 
@@ -110,6 +120,10 @@ function rolesOf({ workers, prefillWorkers, decodeWorkers }: Settings): RoleCoun
   ];
   return roles.filter(({ count }) => count > 0);
 }
+
+/** The planner's orders are carried out by the launcher. */
+const isExecuted = ({ planner, plannerConnector }: Settings): boolean =>
+  planner !== 'off' && plannerConnector === 'process';
 
 /** IPv6 addresses stand in brackets. */
 const hostPort = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -126,6 +140,9 @@ export class Deployment {
   /** Last line of each sidecar's phase, by index: addresses and instance ids. */
   readonly sidecarLines: (SidecarLine | null)[] = [];
   readonly #options: DeploymentOptions;
+  readonly #places = new WorkerPlaces();
+  /** Carries out what the planner orders; null: nobody orders anything here. */
+  #executor: FleetExecutor | null = null;
   /** Reaches `control`. */
   readonly fetch: Fetch;
   #startError: (error: Error) => void = () => {};
@@ -172,13 +189,21 @@ export class Deployment {
   /** Starts workerd, then the sidecars, and resolves with the model names once one is ready. */
   async start(): Promise<string[]> {
     await this.startPlatform();
-    this.addSidecars();
-    return this.ready();
+    await this.addSidecars();
+    const models = await this.ready();
+    this.followPlanner();
+    return models;
   }
 
-  /** Those that the settings ask for; returns how many of which role. */
-  addSidecars(): RoleCount[] {
-    const roles = rolesOf(this.settings);
+  /**
+   * Those that the settings ask for; returns how many of which role. None where the planner may put all to sleep and the
+   * platform knows the model already; else one start teaches it.
+   */
+  async addSidecars(): Promise<RoleCount[]> {
+    const { apiKey } = this.settings;
+    const sleeps = maySleep(this.settings) && isExecuted(this.settings);
+    const known = sleeps ? await platformClient(this.control.url, apiKey, this.fetch).readyModels() : null;
+    const roles = known === null ? rolesOf(this.settings) : [];
     for (const { workerType, count } of roles) {
       for (let started = 0; started < count; started++) this.addSidecar({ workerType });
     }
@@ -223,30 +248,74 @@ export class Deployment {
     });
   }
 
+  /** From now on the planner says how many workers there are, where its orders are carried out here. */
+  followPlanner(): void {
+    if (!isExecuted(this.settings)) return;
+    const { apiKey, namespace, port } = this.settings;
+    const executor = `stator-up-${port}`;
+    this.#executor = new FleetExecutor({
+      orders: plannerOrders({ url: this.control.url, namespace, apiKey, executor, fetch: this.fetch }),
+      machine: this,
+      after: (delayMs, task) => {
+        const timer = setTimeout(task, delayMs);
+        return () => clearTimeout(timer);
+      },
+      report: (event) => this.#options.onOrder?.(event),
+    });
+    void this.#executor.run();
+  }
+
   addSidecar(overrides: Partial<Settings> = {}, extraEnv: Record<string, string> = {}): Supervised {
-    const index = this.sidecars.length;
+    const settings = { ...this.settings, ...overrides };
+    return this.#startSidecar(this.#places.take(settings.workerType), settings, extraEnv);
+  }
+
+  /** Starts one more worker of a role; returns its place at once. `started` tells how that ends. */
+  addWorker(workerType: WorkerType): number {
+    const place = this.#places.take(workerType);
+    this.#startSidecar(place, { ...this.settings, workerType }, {});
+    return place;
+  }
+
+  /** Resolves when the worker serves. Rejects with a StatorError that says why it never will. */
+  started(place: number): Promise<void> {
+    return this.#places.started(place);
+  }
+
+  /** Places of the workers of a role that serve or start, the newest last. */
+  workersOf(workerType: WorkerType): number[] {
+    return this.#places.staying(workerType);
+  }
+
+  /** The worker takes no new requests, ends those it has and exits; resolves when it is gone. Supervision leaves it alone. */
+  async removeWorker(place: number, graceMs: number = LIMITS.drainMs + DRAIN_SLACK_MS): Promise<void> {
+    if (!this.#places.leaves(place)) return;
+    await this.sidecars[place]?.stop(graceMs);
+    this.#places.left(place);
+  }
+
+  #startSidecar(place: number, settings: Settings, extraEnv: Record<string, string>): Supervised {
     const sidecar = new Supervised({
-      name: `sidecar-${index}`,
+      name: `sidecar-${place}`,
       command: process.execPath,
       args: [join(PROJECT_ROOT, 'gpu-sidecar', 'main.ts')],
-      env: this.#sidecarEnv(this.#ownDisk({ ...this.settings, ...overrides }, index), {
-        ...this.#grpcPort(index),
-        ...extraEnv,
-      }),
-      logFile: join(this.directory, `sidecar-${index}.log`),
+      env: this.#sidecarEnv(this.#ownDisk(settings, place), { ...this.#grpcPort(place), ...extraEnv }),
+      logFile: join(this.directory, `sidecar-${place}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
-      onLine: (line) => this.#sidecarLine(index, line),
-      onExit: (info) => this.#sidecarExit(index, info),
+      onLine: (line) => this.#sidecarLine(place, line),
+      onExit: (info) => this.#sidecarExit(place, info),
     });
-    this.sidecars.push(sidecar);
-    this.sidecarLines.push(null);
+    this.sidecars[place] = sidecar;
+    this.sidecarLines[place] = null;
     sidecar.start();
     return sidecar;
   }
 
   /** Workers beside each other have a folder each for KV blocks, the same after a restart. */
   #ownDisk(settings: Settings, index: number): Settings {
-    const beside = rolesOf(this.settings).reduce((sum, { count }) => sum + count, 0);
+    const beside = isExecuted(this.settings)
+      ? LIMITS.machineWorkers
+      : rolesOf(this.settings).reduce((sum, { count }) => sum + count, 0);
     if (settings.kvbmDiskFolder === '' || beside < 2) return settings;
     return { ...settings, kvbmDiskFolder: join(settings.kvbmDiskFolder, String(index)) };
   }
@@ -259,7 +328,8 @@ export class Deployment {
 
   #sidecarEnv(settings: Settings, extra: Record<string, string>): Record<string, string> {
     return {
-      ...settingsToEnv(settings),
+      // The profile is the platform's, and may be longer than a variable.
+      ...settingsToEnv({ ...settings, plannerProfile: '' }),
       STATOR_PLATFORM_URL: this.control.url,
       STATOR_PARENT_STDIN: '1',
       NODE_NO_WARNINGS: '1',
@@ -277,10 +347,14 @@ export class Deployment {
       return;
     }
     if (line.event === 'phase') this.sidecarLines[index] = line;
-    if (line.phase === 'serving') this.sidecars[index]?.healthy();
+    if (line.phase === 'serving') {
+      this.sidecars[index]?.healthy();
+      this.#places.serves(index);
+    }
     if (line.event === 'error') {
-      const code = 'invalid_request';
-      this.#startError(new StatorError(code, line.message ?? 'a worker could not start'));
+      const message = line.message ?? 'a worker could not start';
+      this.#startError(new StatorError('invalid_request', message));
+      this.#places.fails(index, message);
     }
     this.#options.onSidecarLine?.(index, line);
   }
@@ -290,14 +364,16 @@ export class Deployment {
     if (info.restartInMs !== null) return;
     // After an error line this comes second and changes nothing.
     const log = join(this.directory, `sidecar-${index}.log`);
-    this.#startError(
-      new StatorError('internal', `sidecar-${index} ended (${info.code ?? 'killed'}); see ${log}`),
-    );
+    const message = `sidecar-${index} ended (${info.code ?? 'killed'}); see ${log}`;
+    this.#startError(new StatorError('internal', message));
+    this.#places.fails(index, message);
+    this.#places.left(index);
   }
 
   /** Drains the sidecars, then ends workerd. Nothing of it is left behind. */
   async stop(graceMs: number = LIMITS.drainMs): Promise<void> {
     this.#startError(new StatorError('cancelled', 'stopped before a model was ready'));
+    this.#executor?.stop();
     this.platform.retire();
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
     await this.platform.stop(2_000);

@@ -12,6 +12,7 @@ import { parse } from 'smol-toml';
 import * as z from 'zod';
 import type { TlsFiles } from '../../gpu-sidecar/tls/tls-files.ts';
 import { PROJECT_ROOT } from '../paths.ts';
+import type { KubernetesServices } from './kubernetes.ts';
 import type { DeploymentTls } from './tls.ts';
 
 const wranglerSchema = z.object({
@@ -36,6 +37,8 @@ export interface WorkerdConfigInput {
   /** `host:port` for workers; empty: none of their own. */
   fleetListen: string;
   tls: DeploymentTls;
+  /** Null: nothing of it. */
+  kubernetes: KubernetesServices | null;
   /** Text bindings. */
   env: Readonly<Record<string, string>>;
 }
@@ -70,6 +73,9 @@ export function workerdConfig(input: WorkerdConfigInput): string {
     ...Object.entries(input.env).map(
       ([name, text]) => `        (name = ${quote(name)}, text = ${quote(text)})`,
     ),
+    ...Object.entries(input.kubernetes === null ? {} : KUBERNETES_SERVICES).map(
+      ([name, service]) => `        (name = ${quote(name)}, service = ${quote(service)})`,
+    ),
   ];
   const namespaces = objects.map(
     ({ class_name }) =>
@@ -82,6 +88,7 @@ export function workerdConfig(input: WorkerdConfigInput): string {
   );
   if (input.fleetListen !== '') sockets.push(socket('fleet', input.fleetListen, fleet));
   const outbound = fleet === null ? '' : `, tlsOptions = ${tlsOptions(fleet)}`;
+  const kubernetes = input.kubernetes === null ? '' : servicesFor(input.kubernetes);
   return `# Written by \`stator up\` from wrangler.toml; changes here are lost.
 using Workerd = import "/workerd/workerd.capnp";
 
@@ -103,7 +110,7 @@ ${namespaces.join(',\n')}
       globalOutbound = "network"
     )),
     (name = "storage", disk = (path = ${quote(input.storage)}, writable = true)),
-    (name = "network", network = (allow = ["public", "private", "local"]${outbound}))
+    (name = "network", network = (allow = ["public", "private", "local"]${outbound}))${kubernetes}
   ],
   v8Flags = [${V8_FLAGS.map(quote).join(', ')}],
   sockets = [
@@ -116,6 +123,21 @@ ${sockets.join(',\n')}
 function socket(name: string, address: string, tls: TlsFiles | null): string {
   const protocol = tls === null ? 'http = ()' : `https = (options = (), tlsOptions = ${tlsOptions(tls)})`;
   return `    (name = ${quote(name)}, address = ${quote(address)}, ${protocol}, service = "platform")`;
+}
+
+/** Binding → service. */
+const KUBERNETES_SERVICES = { KUBERNETES: 'kubernetes', KUBERNETES_ACCOUNT: 'kubernetes-account' };
+
+/** The API server, whose authority is trusted for it alone, and the folder with the token. */
+function servicesFor({ account, address, tls }: KubernetesServices): string {
+  const options =
+    tls === null
+      ? 'http = ()'
+      : `https = (options = (), certificateHost = ${quote(tls.certificateHost)}, ` +
+        `tlsOptions = (trustedCertificates = [${quote(tls.ca)}]))`;
+  return `,
+    (name = "kubernetes", external = (address = ${quote(address)}, ${options})),
+    (name = "kubernetes-account", disk = (path = ${quote(account)}))`;
 }
 
 /** As a server: whoever comes must show a certificate of `ca`, where there is one. As a client: trusts `ca`, shows its own. */

@@ -6,6 +6,7 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { HostTierOptions } from '../../gpu-sidecar/engines/mock/host-tier.ts';
 import type { PassCoreOptions } from '../../gpu-sidecar/engines/mock/pass-core.ts';
+import { TimingTable } from '../../gpu-sidecar/engines/mock/timing-table.ts';
 import { applySet, type EngineSettings, type SetValue } from './set-names.ts';
 import type { Trace } from './trace.ts';
 
@@ -27,6 +28,8 @@ export interface Cell {
   bytesPerToken?: number;
   hostGbps?: number;
   seed?: number;
+  /** Times of the engine, in place of the polynomial. */
+  timing?: TimingTable;
   set?: Readonly<Record<string, SetValue>>;
 }
 
@@ -74,6 +77,7 @@ const CELL = z.strictObject({
   bytesPerToken: z.coerce.number().int().min(1).optional(),
   hostGbps: z.coerce.number().positive().optional(),
   seed: z.coerce.number().int().min(0).max(0xffff_ffff).default(1),
+  timing: z.instanceof(TimingTable).optional(),
 });
 
 /** Throws `invalid_request`. */
@@ -146,7 +150,7 @@ const decodeSettings = (settings: Settings): Settings => ({
   routerPrefillLoadModel: 'none',
 });
 
-function engineOf({ blocks, blockSize }: Parsed, engine: EngineSettings): Plan['engine'] {
+function engineOf({ blocks, blockSize, timing }: Parsed, engine: EngineSettings): Plan['engine'] {
   return {
     blockSizeTokens: blockSize,
     totalBlocks: blocks,
@@ -159,6 +163,7 @@ function engineOf({ blocks, blockSize }: Parsed, engine: EngineSettings): Plan['
     speedup: engine.speedup_ratio,
     decodeSpeedup: engine.decode_speedup_ratio,
     decodeMs: 0,
+    ...(timing === undefined ? {} : { table: timing }),
   };
 }
 

@@ -64,6 +64,8 @@ const NOT_HERE: ReadonlySet<string> = new Set<SettingName>([
   'blockSize',
   'engineSpeedup',
   'mockDecodeMs',
+  'mockTiming',
+  'mockDictation',
   'namespace',
   'apiKey',
   'fleetToken',

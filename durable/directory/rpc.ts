@@ -32,6 +32,10 @@ export interface ModelEntry {
   deterministic: boolean;
   /** Nobody answers requests: all its workers are prefill workers. */
   prefillOnly?: true;
+  /** The planner may stop its last worker. */
+  maySleep?: true;
+  /** There is no worker; a request starts one. */
+  sleeping?: true;
   /** HTTP/1.1 faces of the instances that serve it (for artifacts and tokenising). */
   addresses: string[];
   /** Instance ids (hex), in the order of `addresses`. */
@@ -48,4 +52,6 @@ export interface DirectoryRpc {
   read(knownVersion: number): DirectorySnapshot | null;
   /** A namespace's Router object replaces what it has published; returns the new version. */
   publish(namespace: string, models: ModelEntry[]): number;
+  /** A piece of a file of a model that may sleep, from 0 on; null past the last, and when it is not kept. */
+  file(sha256: string, piece: number): Uint8Array | null;
 }

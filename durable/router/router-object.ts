@@ -7,6 +7,7 @@
 
 import { acceptSocket, connectNats, DurableObject, hostOf } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
+import { maySleep } from '../planner/may-sleep.ts';
 import type { Host } from '../platform/host.ts';
 import type { ServerSocket } from '../platform/socket.ts';
 import { nearbyPrefillQueue } from '../prefill-queue/nearby.ts';
@@ -30,6 +31,7 @@ import type {
   RouterRpc,
   RouterStatus,
 } from './rpc.ts';
+import { type PlannerDoor, Waker } from './sleep/waker.ts';
 import { sqlSnapshotDisk } from './snapshot-disk.ts';
 import { wasmIndexes } from './wasm-indexes.ts';
 
@@ -47,6 +49,10 @@ interface RouterEnv extends Record<string, unknown> {
     get(id: unknown): { workerLost(worker: string): Promise<void> };
   };
   REQUEST_PLANE: RouterEnv['PREFILL_QUEUE'];
+  PLANNER: {
+    idFromName(name: string): unknown;
+    get(id: unknown): PlannerDoor;
+  };
 }
 
 /** Cores by object id: the wasm memory is the isolate's, so a restarted object frees what its predecessor held. */
@@ -57,6 +63,7 @@ export class Router extends DurableObject implements RouterRpc {
   readonly #host: Host;
   readonly #core: RouterCore;
   readonly #log: Logger;
+  readonly #waker: Waker;
   readonly #connections = new Set<FleetConnection>();
   readonly #settings: Settings;
   #hearsPlane = false;
@@ -91,12 +98,28 @@ export class Router extends DurableObject implements RouterRpc {
         wake: () => this.#wakeSnapshots(),
       },
       queuePolicy: configuredPolicy(settings),
+      ...(maySleep(settings)
+        ? {
+            sleep: {
+              most: settings.wakeQueue,
+              timeoutMs: settings.wakeTimeoutMs,
+              woke: () => this.#waker.succeeded(),
+            },
+          }
+        : {}),
       changed: () => this.#publish(),
       disconnected: ({ instanceId, registration }) => {
         if (settings.prefillHandoff === 'queue' && registration.workerType === 'prefill')
           void this.#tellPrefillQueue(instanceId);
         if (settings.requestPlane !== 'http') void this.#tellRequestPlane(instanceId);
       },
+    });
+    const { PLANNER } = this.#env;
+    this.#waker = new Waker({
+      planner: () => PLANNER.get(PLANNER.idFromName(ctx.id.name ?? this.#namespace ?? '')),
+      host: this.#host,
+      isWanted: () => this.#core.isWanted,
+      turnAway: (why, restMs) => this.#core.turnAway(why, restMs),
     });
     const id = String(ctx.id);
     cores.get(id)?.dispose();
@@ -113,6 +136,8 @@ export class Router extends DurableObject implements RouterRpc {
   }
 
   wait(ticket: number): Promise<RouteAnswer> {
+    // Here and not in `route`, which functions call directly: what is begun here is the object's own.
+    if (this.#core.isWanted) this.#waker.call();
     return waitForTicket(this.#core, this.#host, ticket);
   }
 

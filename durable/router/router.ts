@@ -38,9 +38,11 @@ import type {
   RouteRequest,
   RouterStatus,
 } from './rpc.ts';
+import { SleepingModels } from './sleep/sleeping-models.ts';
+import { WakeRoom } from './sleep/wake-room.ts';
 import { type SnapshotNote, type SnapshotOptions, type SnapshotPiece, Snapshots } from './snapshots.ts';
 import { routerStatus } from './status.ts';
-import { type Rank, type Worker, Workers } from './workers.ts';
+import { type Model, type Rank, type Worker, Workers } from './workers.ts';
 
 /** The way back to a worker. */
 export interface WorkerLink {
@@ -60,12 +62,22 @@ export interface RouterOptions {
   snapshots?: SnapshotOptions;
   /** Absent: no queue. */
   queuePolicy?: PolicyDocument;
+  /** Absent: a model without workers is gone. */
+  sleep?: SleepOptions;
   /** How long a ticket lives that nobody asks for; absent: `LIMITS.ticketIdleMs`. */
   ticketIdleMs?: number;
   /** The set of models or instances changed: the directory must hear of it. */
   changed: () => void;
   /** A worker's socket is gone, in order or not. It may come back. */
   disconnected?: (worker: Worker) => void;
+}
+
+export interface SleepOptions {
+  /** Most requests that wait for a worker of a model that has none, and how long one waits. */
+  most: number;
+  timeoutMs: number;
+  /** A worker serves again. */
+  woke: () => void;
 }
 
 /** Phases of RequestProgress (fleet.proto). */
@@ -87,6 +99,8 @@ export class RouterCore {
   readonly #queue: RequestQueue;
   readonly #links = new Map<Worker, WorkerLink>();
   readonly #snapshots: Snapshots | null;
+  /** Null: a model without workers is gone. */
+  readonly #sleep: { models: SleepingModels; room: WakeRoom } | null;
   #planeBehind = false;
 
   constructor(options: RouterOptions) {
@@ -111,7 +125,7 @@ export class RouterCore {
     this.#queue = new RequestQueue({
       document: options.queuePolicy ?? parsePolicyDocument({}),
       metricsPrefix,
-      firstTicket: u32(),
+      firstTicket: u32() & ~1,
       ticketIdleMs: options.ticketIdleMs ?? LIMITS.ticketIdleMs,
       model: (name) => this.#workers.model(name),
       eligible: (model, request) => this.#decisions.eligible(model, request),
@@ -120,6 +134,9 @@ export class RouterCore {
       decide: (request) => this.#decideQueued(request),
       release: (reservation) => this.#sequences.free(reservation),
     });
+    this.#sleep = options.sleep
+      ? { models: new SleepingModels(), room: this.#wakeRoom(options.sleep, u32() | 1) }
+      : null;
     const note = (what: SnapshotNote) => this.#metrics.snapshots.labels(what).add();
     const ask = (rank: Rank, piece: number) => this.#ask(rank, { kind: 'snapshot', piece });
     this.#snapshots = options.snapshots
@@ -131,6 +148,8 @@ export class RouterCore {
   route(request: RouteRequest): RouteAnswer {
     if (request.release !== undefined) this.#sequences.free(request.release);
     const model = this.#workers.model(request.model);
+    const asleep = this.#sleep === null ? null : this.#heldAsleep(this.#sleep, model, request);
+    if (asleep !== null) return asleep;
     if (!model) {
       return this.#refused(refusal('model_not_found', `model ${request.model} is not served here`));
     }
@@ -157,6 +176,47 @@ export class RouterCore {
     return this.#refused(refusal('no_workers', `no worker serves model ${request.model} any more`));
   }
 
+  /** Null: somebody serves its model, or it is not one that wakes, or nobody who wakes could be the one that it wants. */
+  #heldAsleep(
+    { models, room }: { models: SleepingModels; room: WakeRoom },
+    model: Model | undefined,
+    request: RouteRequest,
+  ): RouteAnswer | null {
+    if (model !== undefined && !isAsleep(model)) return null;
+    const { allowedWorkerIds, asleep, pinned, prefillPinned, queryOnly } = request;
+    const maker = asleep ?? models.card(request.model);
+    if (maker === null || pinned !== undefined || prefillPinned !== undefined) return null;
+    if (allowedWorkerIds !== undefined || queryOnly) return null;
+    const { tokenizerSha256, blockSizeTokens } = maker;
+    const answer = room.hold(request, { tokenizerSha256, blockSizeTokens }, this.#options.clock.nowMs());
+    return answer.kind === 'refusal' ? this.#refused(answer) : answer;
+  }
+
+  #wakeRoom({ most, timeoutMs }: SleepOptions, firstTicket: number): WakeRoom {
+    return new WakeRoom({
+      firstTicket,
+      ticketIdleMs: this.#options.ticketIdleMs ?? LIMITS.ticketIdleMs,
+      most,
+      timeoutMs,
+      serves: (name) => {
+        const model = this.#workers.model(name);
+        return model === undefined || isAsleep(model) ? null : model.card;
+      },
+      route: (request) => this.route(request),
+      release: (reservation) => this.#sequences.free(reservation),
+    });
+  }
+
+  /** Requests wait for a worker of a model that sleeps. */
+  get isWanted(): boolean {
+    return this.#sleep?.room.hasWaiting ?? false;
+  }
+
+  /** Nobody will serve them: whoever waits is told why, and who comes within the next `restMs`. */
+  turnAway(why: string, restMs: number): void {
+    this.#sleep?.room.turnAway(why, restMs, this.#options.clock.nowMs());
+  }
+
   /** Idempotent. */
   release(reservation: number): void {
     if (this.#sequences.free(reservation)) this.#queue.drain(this.#options.clock.nowMs());
@@ -165,21 +225,30 @@ export class RouterCore {
   /** Requests that wait and that nobody wants any more give their places back. */
   abandon(requestIds: readonly string[]): void {
     this.#queue.abandon(new Set(requestIds), this.#options.clock.nowMs());
+    this.#sleep?.room.abandon(new Set(requestIds));
   }
 
   /** A ticket's answer, or null: then `wake` is called with it in the turn that decides (queue/request-queue.ts). */
   wait(ticket: number, wake: Wake): RouteAnswer | null {
-    return this.#queue.wait(ticket, wake, this.#options.clock.nowMs());
+    const nowMs = this.#options.clock.nowMs();
+    const room = this.#roomOf(ticket);
+    return room ? room.wait(ticket, wake, nowMs) : this.#queue.wait(ticket, wake, nowMs);
   }
 
   /** False: `wake` was called. */
   unwait(ticket: number, wake: Wake): boolean {
-    return this.#queue.unwait(ticket, wake);
+    return this.#roomOf(ticket)?.unwait(ticket, wake) ?? this.#queue.unwait(ticket, wake);
   }
 
   /** How long to wait for a ticket before asking again. */
   waitMs(ticket: number): number {
-    return this.#queue.waitMs(ticket, this.#options.clock.nowMs());
+    const nowMs = this.#options.clock.nowMs();
+    const room = this.#roomOf(ticket);
+    return room ? room.waitMs(ticket, LIMITS.ticketWaitMs, nowMs) : this.#queue.waitMs(ticket, nowMs);
+  }
+
+  #roomOf(ticket: number): WakeRoom | null {
+    return this.#sleep?.room.has(ticket) ? this.#sleep.room : null;
   }
 
   /** Whether anybody may have to wait; false: policy classes mean nothing. */
@@ -188,7 +257,7 @@ export class RouterCore {
   }
 
   get hasWaiting(): boolean {
-    return this.#queue.hasWaiting;
+    return this.#queue.hasWaiting || (this.#sleep !== null && this.#sleep.room.size > 0);
   }
 
   get queuePolicy(): PolicyDocument {
@@ -210,7 +279,7 @@ export class RouterCore {
     const present = this.#workers.worker(registration.instanceId);
     if (present && JSON.stringify(present.registration) === JSON.stringify(registration)) {
       this.#rejoin(present, link, nowMs);
-      this.#queue.drain(nowMs);
+      this.#admit(present, nowMs);
       return present;
     }
     if (present) this.#drop(present, 'superseded');
@@ -226,8 +295,16 @@ export class RouterCore {
     }
     this.#log('worker joined', worker);
     this.#options.changed();
-    this.#queue.drain(nowMs);
+    this.#admit(worker, nowMs);
     return worker;
+  }
+
+  /** Somebody serves (again): whoever waited for that may go. */
+  #admit({ registration }: Worker, nowMs: number): void {
+    this.#sleep?.models.remember(registration);
+    this.#queue.drain(nowMs);
+    this.#sleep?.room.admit(nowMs);
+    if (this.#sleep !== null) this.#options.sleep?.woke();
   }
 
   /** The worker's socket broke: it keeps what it has until its lease ends. */
@@ -351,14 +428,23 @@ export class RouterCore {
   }
 
   models(namespace: string): ModelEntry[] {
-    return modelEntries(namespace, this.#workers);
+    const present = modelEntries(namespace, this.#workers);
+    return this.#sleep === null ? present : this.#sleep.models.entries(namespace, present);
   }
 
   status(): RouterStatus {
     const { routerBoot } = this;
     const inFlight = this.#sequences.size;
     const { mode } = this.#options.policy;
-    return routerStatus(this.#workers, { routerBoot, inFlight, mode, queue: this.#queue.status() });
+    const sleeping = this.models('').filter((entry) => entry.sleeping);
+    return routerStatus(this.#workers, {
+      routerBoot,
+      inFlight,
+      mode,
+      queue: this.#queue.status(),
+      sleeping: sleeping.map(({ name }) => name),
+      held: this.#sleep?.room.size ?? 0,
+    });
   }
 
   busyThresholds(name: string, change: Partial<BusyThresholds>): BusyThresholds | null {
@@ -474,3 +560,7 @@ export class RouterCore {
     this.#options.log.info(message, { instance: instanceId, epoch, model: model.name, ...fields });
   }
 }
+
+/** Nobody takes requests for it. */
+const isAsleep = ({ connected, disconnected }: Model): boolean =>
+  connected.length === 0 && disconnected.length === 0;

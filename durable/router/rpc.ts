@@ -60,6 +60,8 @@ export interface RouteRequest {
   release?: number;
   /** Overrides the configured mode for this request. */
   mode?: RouterMode;
+  /** What the directory says of a model that sleeps, and its prompt was made with: the router may have restarted since. */
+  asleep?: { tokenizerSha256: string | null; blockSizeTokens: number };
   /** Of the pinned worker: this data parallel rank. */
   dpRank?: number;
   role?: RouterRole;
@@ -191,7 +193,7 @@ export type QueueLimitKind = 'requests' | 'raw_isl_tokens' | 'cached_tokens';
 export interface RouteTicket {
   kind: 'ticket';
   ticket: number;
-  /** Its class refuses who waits longer than `slo_ms`. */
+  /** Its class refuses who waits longer than `slo_ms`, or its model sleeps and may not wake. */
   mayBeShed?: boolean;
 }
 
@@ -243,6 +245,9 @@ export interface RouterStatus {
   indexBytes: number;
   /** Policy classes of models that queue; empty when none does. */
   queue: QueueStatus[];
+  /** Models without a worker that a request would wake, and requests that wait for one. */
+  sleeping: string[];
+  held: number;
   workers: {
     instanceId: string;
     epoch: number;

@@ -3,7 +3,7 @@
 import { type RouterStatus, TIER_NAMES } from './rpc.ts';
 import type { Rank, Workers } from './workers.ts';
 
-type Given = Pick<RouterStatus, 'routerBoot' | 'mode' | 'inFlight' | 'queue'>;
+type Given = Pick<RouterStatus, 'routerBoot' | 'mode' | 'inFlight' | 'queue' | 'sleeping' | 'held'>;
 
 export function routerStatus(workers: Workers, given: Given): RouterStatus {
   const models = [...workers.models()];

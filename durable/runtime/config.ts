@@ -144,6 +144,11 @@ export const SETTINGS = {
     0,
     'Fixed time per decode step of the mock engine; 0: the timing polynomial.',
   ),
+  mockTiming: setting(
+    text,
+    '',
+    "Profile whose times the mock engine takes: a folder or profile.json of `stator profile`, or Dynamo's .npz; empty: the polynomial.",
+  ),
   mockDictation: setting(
     flag,
     false,
@@ -300,9 +305,21 @@ export const SETTINGS = {
   ),
   plannerAdvisory: setting(flag, false, 'The planner says what it would do, and does not.'),
   plannerConnector: setting(
-    z.enum(['virtual', 'process']),
+    z.enum(['virtual', 'process', 'kubernetes']),
     'virtual',
-    'Who executes its orders: whoever fetches them (virtual), the launcher (process).',
+    'Who executes its orders: whoever fetches them (virtual), the launcher (process), Kubernetes (kubernetes).',
+  ),
+  kubernetesTarget: setting(
+    text,
+    '',
+    'What the planner scales: apps/v1/Deployment/NAME or any other that has a scale, pools as prefill=...,decode=...',
+  ),
+  kubernetesUrl: setting(text, '', 'URL of the API server; empty: that of the cluster this Pod is in.'),
+  kubernetesNamespace: setting(text, '', "Namespace of the targets; empty: the service account's."),
+  kubernetesAccount: setting(
+    text,
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+    'Folder with token, ca.crt and namespace of a service account; the token is read anew for every call.',
   ),
   plannerMetrics: setting(
     z.enum(['router', 'prometheus']),
@@ -338,6 +355,21 @@ export const SETTINGS = {
   plannerStartupSecs: setting(z.coerce.number().min(0).max(86_400), 30, 'How long a worker takes to start.'),
   plannerActionLimitSecs: setting(seconds, 1_800, 'An order that has not ended by then is given up.'),
   plannerMaxStep: setting(count, 8, 'Most workers that one decision adds or takes away.'),
+  plannerKeepAliveMs: setting(
+    z.coerce.number().int().min(0),
+    300_000,
+    'How long a fleet that may go to zero (planner_min 0) stays after its last request.',
+  ),
+  wakeTimeoutMs: setting(
+    z.coerce.number().int().min(1).max(LIMITS.wakeTimeoutMs),
+    60_000,
+    'How long a request waits for a worker of a model that sleeps.',
+  ),
+  wakeQueue: setting(
+    z.coerce.number().int().min(0).max(LIMITS.queuedRequests),
+    1_024,
+    'How many requests of a namespace may wait so.',
+  ),
   workerTaints: setting(
     text,
     '',

@@ -87,6 +87,11 @@ const RULES: readonly Rule[] = [
     reason: 'is prometheus, which wants',
     broken: (s) => s.plannerMetrics === 'prometheus' && s.plannerPrometheusUrl === '',
   },
+  {
+    settings: ['plannerConnector', 'kubernetesTarget'],
+    reason: 'is kubernetes, which wants',
+    broken: (s) => s.planner !== 'off' && s.plannerConnector === 'kubernetes' && s.kubernetesTarget === '',
+  },
   ...wants('tlsCert', 'tlsKey'),
   ...wants('tlsKey', 'tlsCert'),
   ...wants('tlsClientCa', 'tlsCert'),

@@ -173,6 +173,16 @@ export const LIMITS = {
   ticketIdleMs: 2_000,
   /** Tickets that one attempt may lose (the object restarted, the loop stood still) before it gives up. */
   lostTickets: 3,
+  /** A request for a sleeping model: the longest wait, how often the planner is asked meanwhile, and how long a failed start
+      keeps others from trying, at first and at most. */
+  wakeTimeoutMs: 110_000,
+  wakeLookMs: 250,
+  wakeRestMs: 1_000,
+  wakeLongRestMs: 30_000,
+  /** Files of models that may sleep, which outlive their workers: their number, bytes in all, and pieces they are kept in. */
+  keptFiles: 64,
+  keptFileBytes: 256 * 1024 * 1024,
+  keptFilePieceBytes: 1024 * 1024,
   /** Queue policy: classes, buckets, length of their names. */
   policyClasses: 256,
   policyBuckets: 64,
@@ -369,6 +379,10 @@ export const LIMITS = {
   traceRequests: 2_000_000,
   traceTokens: 16 * 1024 * 1024,
 
+  /** Workers that the launcher runs on one machine for a planner, and how long one may take to serve. */
+  machineWorkers: 64,
+  workerStartMs: 120_000,
+
   /** Planner: buckets of a histogram, passes told of by one engine at a time, intervals that it remembers and that ARIMA looks back on. */
   plannerHistogramBounds: 256,
   plannerPasses: 65_536,
@@ -383,4 +397,24 @@ export const LIMITS = {
   plannerWhyLength: 512,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
+  profileMeasurements: 4_096,
+  /** A profile's file, and of an .npz of it: entries, and bytes of all of them unpacked. */
+  profileFileBytes: 16 * 1024 * 1024,
+  npzEntries: 64,
+  npzBytes: 64 * 1024 * 1024,
+  /** Characters of a profile that the launcher hands to the planner. */
+  plannerProfileLength: 2 * 1024 * 1024,
+
+  /** Kubernetes: how long a call may take, attempts of one, the pause that grows between them and the longest that the server may ask for,
+      bytes of an answer, how much of a refusal is kept. */
+  kubernetesCallMs: 5_000,
+  kubernetesAttempts: 3,
+  kubernetesPauseMs: 100,
+  kubernetesRetryAfterS: 2,
+  kubernetesAnswerBytes: 64 * 1024 * 1024,
+  kubernetesMessageLength: 512,
+  /** Pages of a list and what is on one; times that a change is made anew because somebody else was faster. */
+  kubernetesPages: 64,
+  kubernetesPageItems: 500,
+  kubernetesConflicts: 5,
 } as const;

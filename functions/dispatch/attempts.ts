@@ -118,7 +118,7 @@ export class Attempts {
       return await again();
     } catch (thrown) {
       const error = toStatorError(thrown);
-      if (error.code !== 'no_workers' || !this.#forgive()) throw this.#plainer(error);
+      if (error.code !== 'no_workers' || !this.#mayChange()) throw this.#plainer(error);
     }
     await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
     try {
@@ -128,13 +128,17 @@ export class Attempts {
     }
   }
 
-  /** Workers whose connection broke may be asked again; those that refused may not. */
-  #forgive(): boolean {
-    let forgiven = false;
+  /**
+   * Whether the answer may be another one in a moment. Workers whose connection broke may be asked again; those that refused
+   * may not. A worker that drains was the last of a model that goes to sleep: once the router has heard that, it wakes another.
+   */
+  #mayChange(): boolean {
+    let mayChange = false;
     for (const [worker, code] of this.#failed) {
-      if (code === 'worker_unavailable') forgiven = this.#failed.delete(worker);
+      if (code === 'worker_unavailable') mayChange = this.#failed.delete(worker);
+      if (code === 'worker_draining') mayChange = true;
     }
-    return forgiven;
+    return mayChange;
   }
 
   /** "Nobody is left" says less than what the last worker said. */

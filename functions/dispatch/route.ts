@@ -5,6 +5,7 @@
  * A refusal comes as a value and leaves as a StatorError.
  */
 import { BATCH_CLASS } from '../../durable/batches/rpc.ts';
+import type { ModelEntry } from '../../durable/directory/rpc.ts';
 import { nearbyRouter } from '../../durable/router/nearby.ts';
 import type { RefusableWish, RouteAnswer, RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
 import { type ErrorDetails, isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
@@ -18,6 +19,14 @@ import { hintsWithHeaders } from './routing-headers.ts';
 
 /** Dynamo's name: the policy class or family that the client wants to be counted under. */
 const POLICY_CLASS_HEADER = 'x-dynamo-meta-policy-class';
+
+/** What the router needs to hold a request for a model that sleeps, should it not know the model. */
+export function noteSleep(
+  request: RouteRequest,
+  { blockSizeTokens, sleeping, tokenizerSha256 }: ModelEntry,
+): void {
+  if (sleeping) request.asleep = { blockSizeTokens, tokenizerSha256 };
+}
 
 /** Below all tiers that clients may name. */
 const BATCH_TIER = -1;
@@ -74,6 +83,7 @@ function routeRequest(call: Call, prepared: PreparedRequest, again: Again | unde
     blockHashes: prompt.blockHashes,
     promptTokens,
   };
+  noteSleep(request, model);
   if (asked.routing !== null) {
     const { cacheNamespace: _, ...wishes } = asked.routing;
     Object.assign(request, wishes);

@@ -2,9 +2,10 @@
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
 import type { RouteRequest } from '../../durable/router/rpc.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
+import { LIMITS } from '../../durable/runtime/limits.ts';
 import { EmbedRequestSchema, EmbedResponseSchema } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import type { Caller } from '../call.ts';
-import { classify, decide, release } from '../dispatch/route.ts';
+import { classify, decide, noteSleep, release } from '../dispatch/route.ts';
 import { callWorker } from '../dispatch/worker-call.ts';
 import type { RoutingWishes } from '../inference-request.ts';
 
@@ -29,10 +30,18 @@ export async function embed(caller: Caller, work: EmbedWork): Promise<Uint8Array
   for (let attempt = 0; attempt < most; attempt++) {
     const request = routeRequest(caller, work);
     if (failure !== null) Object.assign(request, { exclude, release: last });
-    const decision = await decide(caller, model.namespace, request).catch((thrown) => {
-      // "Nobody is left" says less than what the last worker said.
-      throw toStatorError(thrown).code === 'no_workers' ? (failure ?? thrown) : thrown;
-    });
+    const again = () => decide(caller, model.namespace, request);
+    const decision = await again()
+      .catch(async (thrown) => {
+        // The last worker of a model that goes to sleep: the router knows in a moment, and then wakes another one.
+        if (toStatorError(thrown).code !== 'no_workers' || failure?.code !== 'worker_draining') throw thrown;
+        await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
+        return again();
+      })
+      .catch((thrown) => {
+        // "Nobody is left" says less than what the last worker said.
+        throw toStatorError(thrown).code === 'no_workers' ? (failure ?? thrown) : thrown;
+      });
     try {
       const { reservation, routerBoot } = decision;
       const worker = { address: decision.address, fleetToken: caller.settings.fleetToken };
@@ -59,6 +68,7 @@ function routeRequest(caller: Caller, { model, tokens, routing }: EmbedWork): Ro
     blockHashes: NO_HASHES,
     promptTokens: tokens,
   };
+  noteSleep(request, model);
   classify(caller, model.namespace, request);
   if (routing === null) return request;
   const { cacheNamespace: _, ...wishes } = routing;

@@ -117,11 +117,11 @@ function checkModel(
 async function tokensOf(
   { param, content }: EmbeddingInput,
   model: ModelEntry,
-  { settings: { fleetToken } }: Caller,
+  source: Caller,
 ): Promise<Uint8Array> {
   const { tokenIds } =
     typeof content === 'string'
-      ? await tokeniseText(model, renderText(content, model), { fleetToken, seed: undefined })
+      ? await tokeniseText(model, renderText(content, model), { source, seed: undefined })
       : { tokenIds: new Uint8Array(content.buffer, content.byteOffset, content.byteLength) };
   const tokens = tokenIds.byteLength / 4;
   const most = Math.min(model.contextLengthTokens, LIMITS.embeddingTokens);

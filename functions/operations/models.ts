@@ -26,6 +26,8 @@ export const modelSchema = z.object({
   /** Length of its vectors, where it embeds. */
   embedding_dimensions: z.number().int().optional(),
   workers: z.number().int().min(0),
+  /** `sleeping`: there is no worker, and a request starts one. */
+  status: z.enum(['ready', 'sleeping']),
 });
 
 export const modelListSchema = z.object({ object: z.literal('list'), data: z.array(modelSchema) });
@@ -77,5 +79,6 @@ function openAiModel(entry: ModelEntry): OpenAiModel {
     types: entry.modelTypes,
     ...(entry.embeddingDimensions ? { embedding_dimensions: entry.embeddingDimensions } : {}),
     workers: entry.instances.length,
+    status: entry.sleeping ? 'sleeping' : 'ready',
   };
 }

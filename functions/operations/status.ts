@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { ROUTER_MODES, type RouterStatus, TIER_NAMES } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { type Env, routerOf, settingsOf } from '../env.ts';
+import { knownModels } from './models.ts';
 import { namespacesNow } from './namespaces.ts';
 
 const count = z.number().min(0);
@@ -23,6 +24,8 @@ export const statusSchema: z.ZodType<RouterStatus> = z.object({
       deficitTokens: z.number(),
     }),
   ),
+  sleeping: z.array(z.string()),
+  held: count,
   workers: z.array(
     z.object({
       instanceId: z.string(),
@@ -53,5 +56,13 @@ export async function status(env: Env, namespace: string | undefined, nowMs: num
   if (!(await namespacesNow(env, nowMs)).includes(wanted)) {
     throw new StatorError('not_found', `There is no namespace '${wanted}'.`, { param: 'namespace' });
   }
-  return Response.json(await routerOf(env, wanted).status());
+  const status = await routerOf(env, wanted).status();
+  // The router may have restarted while its models slept, and does not know of them.
+  const asleep = (await knownModels(env, nowMs)).filter(
+    ({ namespace, sleeping }) => namespace === wanted && sleeping,
+  );
+  const sleeping = [...new Set([...status.sleeping, ...asleep.map(({ name }) => name)])].filter(
+    (name) => !status.workers.some(({ model, phase }) => model === name && phase !== 'draining'),
+  );
+  return Response.json({ ...status, sleeping });
 }

@@ -9,7 +9,7 @@ import { BlockHasher, loadTokens, Tokenizer } from '#wasm/tokens';
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import { fetchArtifact } from './artifacts.ts';
+import { type FileSource, fetchArtifact } from './artifacts.ts';
 import { BoundedCache } from './bounded-cache.ts';
 import { compileTemplate } from './chat-template.ts';
 
@@ -21,7 +21,7 @@ const tokenizers = new BoundedCache<Tokenizer>(BOUNDS, (tokenizer) => tokenizer.
 let hasher: BlockHasher | null = null;
 
 /** Throws `unsupported_parameter` when the model has no chat template. */
-export function templateOf(model: ModelEntry, fleetToken: string): Template | Promise<Template> {
+export function templateOf(model: ModelEntry, source: FileSource): Template | Promise<Template> {
   const sha256 = model.chatTemplateSha256;
   if (sha256 === null) {
     throw new StatorError(
@@ -32,13 +32,13 @@ export function templateOf(model: ModelEntry, fleetToken: string): Template | Pr
       },
     );
   }
-  return templates.get(sha256) ?? fetchMade(model, sha256, fleetToken, templates, compileTemplate);
+  return templates.get(sha256) ?? fetchMade(model, sha256, source, templates, compileTemplate);
 }
 
-export function tokenizerOf(model: ModelEntry, fleetToken: string): Tokenizer | Promise<Tokenizer> {
+export function tokenizerOf(model: ModelEntry, source: FileSource): Tokenizer | Promise<Tokenizer> {
   const sha256 = model.tokenizerSha256;
   if (sha256 === null) throw new StatorError('engine_error', `The model '${model.name}' names no tokenizer.`);
-  return tokenizers.get(sha256) ?? fetchMade(model, sha256, fleetToken, tokenizers, makeTokenizer);
+  return tokenizers.get(sha256) ?? fetchMade(model, sha256, source, tokenizers, makeTokenizer);
 }
 
 /** For those who use the module of hashes itself. */
@@ -56,11 +56,11 @@ export function blockHasher(): BlockHasher {
 async function fetchMade<T>(
   model: ModelEntry,
   sha256: string,
-  fleetToken: string,
+  source: FileSource,
   cache: BoundedCache<T>,
   make: (source: string) => T,
 ): Promise<T> {
-  const bytes = await fetchArtifact(model, sha256, fleetToken);
+  const bytes = await fetchArtifact(model, sha256, source);
   return cache.put(sha256, make(utf8.decode(bytes)), bytes.byteLength);
 }
 

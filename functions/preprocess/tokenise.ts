@@ -13,13 +13,14 @@ import {
 } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import { callAnyWorker } from '../dispatch/worker-call.ts';
 import type { TokenPrompt } from '../prepared-request.ts';
+import type { FileSource } from './artifacts.ts';
 import type { RenderedPrompt } from './chat-template.ts';
 import { blockHasher, tokenizerOf } from './model-files.ts';
 
 const SCHEMAS = { request: TokenizeRequestSchema, response: TokenizeResponseSchema };
 
 export interface TokeniseOptions {
-  fleetToken: string;
+  source: FileSource;
   /** Of the block hashes; undefined = the default. */
   seed: bigint | undefined;
 }
@@ -27,10 +28,10 @@ export interface TokeniseOptions {
 export function tokeniseText(
   model: ModelEntry,
   rendered: RenderedPrompt,
-  { fleetToken, seed }: TokeniseOptions,
+  { source, seed }: TokeniseOptions,
 ): TokenPrompt | Promise<TokenPrompt> {
-  if (model.modelInput === 'text') return tokeniseAtWorker(model, rendered, { fleetToken, seed });
-  const tokenizer = tokenizerOf(model, fleetToken);
+  if (model.modelInput === 'text') return tokeniseAtWorker(model, rendered, { source, seed });
+  const tokenizer = tokenizerOf(model, source);
   if (tokenizer instanceof Promise) return tokenizer.then((made) => encode(made, model, rendered, seed));
   return encode(tokenizer, model, rendered, seed);
 }
@@ -56,9 +57,9 @@ function encode(
 async function tokeniseAtWorker(
   model: ModelEntry,
   { text, guard }: RenderedPrompt,
-  { fleetToken, seed }: TokeniseOptions,
+  { source, seed }: TokeniseOptions,
 ): Promise<TokenPrompt> {
   const request = { text, parseSpecial: true, guard: guard ?? '' };
-  const { tokenIds } = await callAnyWorker(model, fleetToken, 'Tokenize', SCHEMAS, request);
+  const { tokenIds } = await callAnyWorker(model, source.settings.fleetToken, 'Tokenize', SCHEMAS, request);
   return hashTokens(model, new Uint32Array(tokenIds.slice().buffer), seed);
 }

@@ -12,9 +12,9 @@ const utf8 = new TextDecoder();
 
 /** Throws `invalid_request` naming the field, or `model_not_found`. */
 export async function detokenize(env: Env, request: Request, nowMs: number): Promise<Response> {
-  const { bodyLimitBytes, fleetToken } = settingsOf(env);
-  const body = parseBody(detokenizeSchema, await readJson(request, bodyLimitBytes));
+  const settings = settingsOf(env);
+  const body = parseBody(detokenizeSchema, await readJson(request, settings.bodyLimitBytes));
   const model = await directoryCopy.find(body.model, (known) => directoryOf(env).read(known), nowMs);
-  const pieces = await tokenPieces(model, tokenIdsOf(body.tokens, 'tokens'), fleetToken);
+  const pieces = await tokenPieces(model, tokenIdsOf(body.tokens, 'tokens'), { env, settings });
   return Response.json({ prompt: utf8.decode(concat(pieces)) });
 }

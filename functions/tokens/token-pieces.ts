@@ -9,6 +9,7 @@ import {
 } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
 import { callAnyWorker } from '../dispatch/worker-call.ts';
 import { invalid } from '../openai/parse.ts';
+import type { FileSource } from '../preprocess/artifacts.ts';
 import { tokenizerOf } from '../preprocess/model-files.ts';
 
 const SCHEMAS = { request: DetokenizeRequestSchema, response: DetokenizeResponseSchema };
@@ -17,14 +18,16 @@ const SCHEMAS = { request: DetokenizeRequestSchema, response: DetokenizeResponse
 export async function tokenPieces(
   model: ModelEntry,
   ids: Uint32Array,
-  fleetToken: string,
+  source: FileSource,
 ): Promise<Uint8Array[]> {
   if (model.modelInput === 'text') {
     const tokenIds = new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength);
-    const { pieces } = await callAnyWorker(model, fleetToken, 'Detokenize', SCHEMAS, { tokenIds });
+    const { pieces } = await callAnyWorker(model, source.settings.fleetToken, 'Detokenize', SCHEMAS, {
+      tokenIds,
+    });
     return pieces;
   }
-  const tokenizer = await tokenizerOf(model, fleetToken);
+  const tokenizer = await tokenizerOf(model, source);
   return Array.from(ids, (id, at) => {
     const piece = tokenizer.tokenBytes(id);
     if (piece !== undefined) return piece;

@@ -9,6 +9,7 @@ import { directoryOf, type Env, settingsOf } from '../env.ts';
 import { chatRequest } from '../openai/chat-request.ts';
 import { parseBody } from '../openai/parse.ts';
 import { wellFormed } from '../openai/well-formed.ts';
+import type { FileSource } from '../preprocess/artifacts.ts';
 import { type RenderedPrompt, renderChat, renderText } from '../preprocess/chat-template.ts';
 import { directoryCopy } from '../preprocess/directory-copy.ts';
 import { templateOf } from '../preprocess/model-files.ts';
@@ -20,13 +21,14 @@ const utf8 = new TextDecoder();
 
 /** Throws `invalid_request` naming the field, or `model_not_found`. */
 export async function tokenize(env: Env, request: Request, nowMs: number): Promise<Response> {
-  const { bodyLimitBytes, fleetToken } = settingsOf(env);
-  const body = parseBody(tokenizeSchema, await readJson(request, bodyLimitBytes));
+  const settings = settingsOf(env);
+  const source = { env, settings };
+  const body = parseBody(tokenizeSchema, await readJson(request, settings.bodyLimitBytes));
   const model = await directoryCopy.find(body.model, (known) => directoryOf(env).read(known), nowMs);
-  const rendered = await renderedOf(body, model, fleetToken);
-  const { tokenIds } = await tokeniseText(model, rendered, { fleetToken, seed: undefined });
+  const rendered = await renderedOf(body, model, source);
+  const { tokenIds } = await tokeniseText(model, rendered, { source, seed: undefined });
   const ids = new Uint32Array(tokenIds.slice().buffer);
-  const pieces = body.return_token_strs ? await tokenPieces(model, ids, fleetToken) : null;
+  const pieces = body.return_token_strs ? await tokenPieces(model, ids, source) : null;
   const answer: TokenizeAnswer = {
     count: ids.length,
     max_model_len: model.contextLengthTokens,
@@ -39,7 +41,7 @@ export async function tokenize(env: Env, request: Request, nowMs: number): Promi
 async function renderedOf(
   body: TokenizeBody,
   model: ModelEntry,
-  fleetToken: string,
+  source: FileSource,
 ): Promise<RenderedPrompt> {
   const { prompt, add_generation_prompt, add_special_tokens, return_token_strs: _, ...chat } = body;
   const { messages } = chat;
@@ -54,7 +56,7 @@ async function renderedOf(
   // What a chat request would make of it, with its checks.
   const asked = chatRequest(chat).prompt;
   if (asked.kind !== 'messages') throw new StatorError('internal', 'a chat request without messages');
-  const rendered = renderChat(await templateOf(model, fleetToken), {
+  const rendered = renderChat(await templateOf(model, source), {
     ...asked,
     model,
     addGenerationPrompt: add_generation_prompt ?? true,

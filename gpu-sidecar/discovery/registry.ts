@@ -2,10 +2,12 @@
 
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { fileDiscovery } from './backends/file.ts';
+import { natsDiscovery } from './backends/nats.ts';
 import type { Discovery, DiscoveryKind, DiscoveryOptions } from './discovery.ts';
 
 const DISCOVERY_KINDS: Readonly<Record<string, DiscoveryKind>> = {
   file: fileDiscovery,
+  nats: natsDiscovery,
 };
 
 /** Throws StatorError `invalid_request` naming what is wrong. */

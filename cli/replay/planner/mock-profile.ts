@@ -1,14 +1,25 @@
 /** The profile of the mock engine: tables made from its polynomial instead of measured ones. */
 
-import type { ProfileData } from '../../../durable/planner/profile.ts';
-import { noWork, type PassWork, passMs } from '../../../gpu-sidecar/engines/mock/timing.ts';
-import type { Plan } from '../plan.ts';
+import type { GridProfile } from '../../../durable/runtime/profile/profile-tables.ts';
+import {
+  noWork,
+  type PassWork,
+  passMs,
+  type TimingOptions,
+} from '../../../gpu-sidecar/engines/mock/timing.ts';
+
+export interface MockShape extends TimingOptions {
+  blockSizeTokens: number;
+  totalBlocks: number;
+  contextLengthTokens: number;
+  maxNumBatchedTokens: number;
+}
 
 const LENGTHS = 96;
 const CONTEXTS = 24;
 const USAGES = 100;
 
-export function mockProfile(engine: Plan['engine']): ProfileData {
+export function mockProfile(engine: MockShape): GridProfile {
   const maxKvTokens = engine.totalBlocks * engine.blockSizeTokens;
   const longest = Math.max(2, Math.min(engine.contextLengthTokens, 2 ** 18));
   const inputTokens = [...new Set(steps(LENGTHS, longest))];
@@ -39,7 +50,7 @@ const steps = (count: number, last: number): number[] =>
   Array.from({ length: count }, (_, i) => Math.round(last ** (i / (count - 1))));
 
 /** A prompt alone, in passes of at most so many tokens. */
-function promptMs(tokens: number, engine: Plan['engine']): number {
+function promptMs(tokens: number, engine: MockShape): number {
   const work: PassWork = noWork(engine.totalBlocks * engine.blockSizeTokens);
   let sumMs = 0;
   for (let left = tokens; left > 0; left -= engine.maxNumBatchedTokens) {
@@ -51,7 +62,7 @@ function promptMs(tokens: number, engine: Plan['engine']): number {
 }
 
 /** At least a little, also of an engine that takes no time. */
-function stepMs(decodeContextTokens: number, engine: Plan['engine']): number {
+function stepMs(decodeContextTokens: number, engine: MockShape): number {
   const work = noWork(engine.totalBlocks * engine.blockSizeTokens);
   return Math.max(1e-6, passMs({ ...work, decodingRequests: 1, decodeContextTokens }, engine));
 }

@@ -6,6 +6,7 @@
 import { type PlannerOptions, plannerConfig } from '../../../durable/planner/planner-config.ts';
 import { Profile } from '../../../durable/planner/profile.ts';
 import { StatorError } from '../../../durable/runtime/errors.ts';
+import type { ProfileData } from '../../../durable/runtime/profile/profile-tables.ts';
 import { type Cell, planOf } from '../plan.ts';
 import { type ReplayHooks, reportOfParts, simulate } from '../replay.ts';
 import type { Report } from '../report.ts';
@@ -26,6 +27,8 @@ export interface PlannedOptions {
   min?: number | undefined;
   max?: number | undefined;
   predictor?: string | undefined;
+  /** What the planner plans by; absent: what the engines really take. */
+  profile?: ProfileData | undefined;
   /** Of the planner's configuration, whatever the options above do not name. */
   config?: Partial<PlannerOptions>;
 }
@@ -73,7 +76,7 @@ export function plannedReplay(cell: Cell, options: PlannedOptions, hooks: Replay
   const first = plan.pools[0]!.workers;
   if (first < min || first > max)
     throw invalid(`--workers ${first} is not from --min ${min} to --max ${max}`);
-  const profile = new Profile(mockProfile(plan.engine));
+  const profile = new Profile(options.profile ?? mockProfile(plan.engine));
   let pilot: PlannerPilot | undefined;
   const parts = simulate(plan, hooks, (simulation) => {
     pilot = new PlannerPilot(simulation, { config, profile });

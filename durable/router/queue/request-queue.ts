@@ -25,7 +25,7 @@ import { type Ticket, Tickets, type Wake } from './tickets.ts';
 export interface RequestQueueOptions {
   document: PolicyDocument;
   metricsPrefix: string;
-  /** Any u32. */
+  /** Any even u32. */
   firstTicket: number;
   /** A ticket that nobody asks for is dropped after this long; Infinity: never. */
   ticketIdleMs: number;
@@ -44,7 +44,7 @@ export interface RequestQueueOptions {
 export class RequestQueue {
   readonly #options: RequestQueueOptions;
   readonly #metrics: QueueMetrics;
-  readonly #tickets: Tickets;
+  readonly #tickets: Tickets<QueueEntry>;
   readonly #queues = new Map<string, ModelQueue>();
   #document: PolicyDocument;
   /** Some model may have a queue. */
@@ -262,7 +262,7 @@ export class RequestQueue {
     ticket.wake(answer);
   }
 
-  #isOverdue({ entry }: Ticket, nowMs: number): boolean {
+  #isOverdue({ entry }: Ticket<QueueEntry>, nowMs: number): boolean {
     return entry !== null && entry.dueMs <= nowMs;
   }
 
@@ -311,7 +311,7 @@ export class RequestQueue {
     }
   }
 
-  #drop(ticket: Ticket): void {
+  #drop(ticket: Ticket<QueueEntry>): void {
     this.#tickets.close(ticket);
     if (ticket.answer?.kind === 'decision') this.#options.release(ticket.answer.reservation);
     if (ticket.entry === null) return;

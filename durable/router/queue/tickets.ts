@@ -6,25 +6,31 @@
  */
 
 import type { RouteAnswer } from '../rpc.ts';
-import type { QueueEntry } from './entry.ts';
 
 export type Wake = (answer: RouteAnswer) => void;
 
-export interface Ticket {
+/** What a ticket is for. */
+export interface Waiting {
+  readonly ticket: number;
+  readonly request: { readonly requestId: string };
+  readonly enqueuedMs: number;
+}
+
+export interface Ticket<Entry extends Waiting> {
   readonly number: number;
   readonly requestId: string;
   /** When somebody last asked. */
   askedMs: number;
   /** Null once there is an answer. */
-  entry: QueueEntry | null;
+  entry: Entry | null;
   answer: RouteAnswer | null;
   /** Who waits at the moment. */
   wake: Wake | null;
 }
 
-export class Tickets {
+export class Tickets<Entry extends Waiting> {
   /** In order of asking, so the one that nobody asks for comes to the front. */
-  readonly #tickets = new Map<number, Ticket>();
+  readonly #tickets = new Map<number, Ticket<Entry>>();
   readonly #idleMs: number;
   #last: number;
 
@@ -37,18 +43,23 @@ export class Tickets {
     return this.#tickets.size;
   }
 
-  get(number: number): Ticket | undefined {
+  /** The one that nobody asks for the longest first. */
+  all(): IterableIterator<Ticket<Entry>> {
+    return this.#tickets.values();
+  }
+
+  get(number: number): Ticket<Entry> | undefined {
     return this.#tickets.get(number);
   }
 
-  /** A number for the next ticket. */
+  /** A number for the next ticket: even or odd as the first one, so that two sets of tickets share no number. */
   number(): number {
-    do this.#last = (this.#last + 1) >>> 0;
+    do this.#last = (this.#last + 2) >>> 0;
     while (this.#last === 0 || this.#tickets.has(this.#last));
     return this.#last;
   }
 
-  open(entry: QueueEntry): void {
+  open(entry: Entry): void {
     const number = entry.ticket;
     const { requestId } = entry.request;
     const askedMs = entry.enqueuedMs;
@@ -56,22 +67,22 @@ export class Tickets {
   }
 
   /** Those of some requests. */
-  of(requestIds: ReadonlySet<string>): Ticket[] {
+  of(requestIds: ReadonlySet<string>): Ticket<Entry>[] {
     return [...this.#tickets.values()].filter(({ requestId }) => requestIds.has(requestId));
   }
 
-  asked(ticket: Ticket, nowMs: number): void {
+  asked(ticket: Ticket<Entry>, nowMs: number): void {
     ticket.askedMs = nowMs;
     this.#tickets.delete(ticket.number);
     this.#tickets.set(ticket.number, ticket);
   }
 
-  close(ticket: Ticket): void {
+  close(ticket: Ticket<Entry>): void {
     this.#tickets.delete(ticket.number);
   }
 
   /** The ticket that has gone unasked for too long. */
-  forgotten(nowMs: number): Ticket | null {
+  forgotten(nowMs: number): Ticket<Entry> | null {
     for (const ticket of this.#tickets.values()) {
       if (nowMs - ticket.askedMs < this.#idleMs) return null;
       // Somebody waits, and the loop stood still: not forgotten.

@@ -3,8 +3,9 @@
 import * as z from 'zod';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { BUILT_IN_MODEL_PATH } from '../../models/built-in.ts';
+import { readProfile } from '../../profile-files/profile-file.ts';
 import { TokenMasks } from '../constraint/token-masks.ts';
-import type { EngineKind, Vocabulary } from '../engine.ts';
+import type { EngineKind, EngineOptions, Vocabulary } from '../engine.ts';
 import { parseExtra } from '../extra-options.ts';
 import { wasmBlockHasher } from '../wasm-hasher.ts';
 import { dictationOf } from './dictation.ts';
@@ -12,6 +13,7 @@ import { MockEmbedder } from './embedder.ts';
 import { MockEngine, realClock } from './engine.ts';
 import { readMockModel } from './model.ts';
 import { obedientTokens } from './obedience.ts';
+import { TimingTable } from './timing-table.ts';
 
 const count = z.coerce.number().int().min(1);
 const amount = z.coerce.number().min(0);
@@ -25,6 +27,8 @@ const EXTRA = z.object({
   decodeSpeedup: count.default(1),
   /** Fixed milliseconds of a decode step, whatever the speedup; 0 = the polynomial. */
   decodeMs: amount.default(0),
+  /** A profile (`gpu-sidecar/profile-files/profile-file.ts`) whose times it takes; empty: the polynomial. */
+  timing: z.string().default(''),
   /** One token in so many ends a response; 0 = only max_tokens does. */
   eosEvery: z.coerce.number().int().min(0).default(0),
   /** Answers are what the prompt has last between « and ». */
@@ -40,17 +44,14 @@ export const mockKind: EngineKind = {
   async start(options) {
     const extra = parseExtra(options.extra, { engine: 'mock', schema: EXTRA });
     const { blockSizeTokens } = options;
-    const contextLengthTokens = Math.min(
-      options.contextLengthTokens ?? DEFAULT_CONTEXT_TOKENS,
-      extra.totalBlocks * blockSizeTokens,
-    );
+    const contextLengthTokens = contextOf(options, extra.totalBlocks);
     const { card, artifacts, tokens } = await readMockModel({
       path: options.modelPath || BUILT_IN_MODEL_PATH,
       name: options.modelName ?? 'mock',
       contextLengthTokens,
       blockSizeTokens,
     });
-    const { dictation, ...shape } = extra;
+    const { dictation, timing, ...shape } = extra;
     const { totalBlocks, maxNumSeqs, maxNumBatchedTokens } = shape;
     return new MockEngine({
       info: {
@@ -68,6 +69,7 @@ export const mockKind: EngineKind = {
       grammars: new TokenMasks(tokens),
       core: {
         ...shape,
+        ...(timing === '' ? {} : { table: new TimingTable(readProfile(timing)) }),
         ...(dictation ? { dictation: dictationOf(tokens) } : {}),
         blockSizeTokens,
         contextLengthTokens,
@@ -87,6 +89,19 @@ export const mockKind: EngineKind = {
     });
   },
 };
+
+type Sizes = Pick<EngineOptions, 'blockSizeTokens' | 'contextLengthTokens'>;
+
+const contextOf = ({ blockSizeTokens, contextLengthTokens }: Sizes, totalBlocks: number): number =>
+  Math.min(contextLengthTokens ?? DEFAULT_CONTEXT_TOKENS, totalBlocks * blockSizeTokens);
+
+/** Of an engine whose `extra` says nothing, for whoever must know it without starting one. */
+export function mockShape(sizes: Sizes) {
+  const { totalBlocks, maxNumBatchedTokens, decodeSpeedup } = EXTRA.parse({});
+  const { blockSizeTokens } = sizes;
+  const contextLengthTokens = contextOf(sizes, totalBlocks);
+  return { blockSizeTokens, contextLengthTokens, totalBlocks, maxNumBatchedTokens, decodeSpeedup };
+}
 
 /** The first ordinary tokens that are visible ASCII or spaces: what answers are made of. */
 function printableTokens(vocabulary: Vocabulary): Uint32Array {

@@ -1,7 +1,9 @@
 /**
- * How long a pass takes: Dynamo's mocker polynomial (semantics §10.3), or a fixed decode step for benches.
- * Pure; milliseconds.
+ * How long a pass takes: Dynamo's mocker polynomial (semantics §10.3), what a profile says, or a fixed decode step for
+ * benches. Pure; milliseconds.
  */
+
+import type { TimingTable } from './timing-table.ts';
 
 export interface TimingOptions {
   /** Divides prefill and decode time; 0 = no delay. */
@@ -10,6 +12,8 @@ export interface TimingOptions {
   decodeSpeedup: number;
   /** Fixed time of a pass with decoding requests, whatever the speedup; 0 = the polynomial. */
   decodeMs: number;
+  /** In place of the polynomial. */
+  table?: TimingTable;
 }
 
 export interface PassWork {
@@ -33,11 +37,13 @@ export const noWork = (totalKvTokens: number): PassWork => ({
 });
 
 export function passMs(work: PassWork, timing: TimingOptions): number {
-  const prefill = timing.speedup === 0 ? 0 : prefillMs(newTokens(work)) / timing.speedup;
+  const { speedup, table } = timing;
+  const tokens = newTokens(work);
+  const prefill = speedup === 0 ? 0 : (table?.prefillMs(tokens) ?? prefillMs(tokens)) / speedup;
   if (work.decodingRequests === 0) return prefill;
   if (timing.decodeMs > 0) return prefill + timing.decodeMs;
-  if (timing.speedup === 0) return prefill;
-  return prefill + decodeMs(work) / (timing.speedup * timing.decodeSpeedup);
+  if (speedup === 0) return prefill;
+  return prefill + (table?.decodeMs(work) ?? decodeMs(work)) / (speedup * timing.decodeSpeedup);
 }
 
 /** batch · (mean isl − mean prefix); the means are whole tokens. */

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { KubernetesServices } from '../../../cli/launch/kubernetes.ts';
 import type { DeploymentTls } from '../../../cli/launch/tls.ts';
 import { workerdConfig } from '../../../cli/launch/workerd-config.ts';
 import { PROJECT_ROOT, workerdBinary } from '../../../cli/paths.ts';
@@ -19,7 +20,12 @@ for (const name of ['a.wasm', 'chunk.js', 'index.js', 'index.js.map', 'README.md
 }
 
 const noTls: DeploymentTls = { http: null, fleet: null };
-const config = (env: Record<string, string> = {}, tls = noTls, fleetListen = '') =>
+const config = (
+  env: Record<string, string> = {},
+  tls = noTls,
+  fleetListen = '',
+  kubernetes: KubernetesServices | null = null,
+) =>
   workerdConfig({
     bundle: 'bundle',
     bundleFiles,
@@ -28,6 +34,7 @@ const config = (env: Record<string, string> = {}, tls = noTls, fleetListen = '')
     alsoListen: ['127.0.0.1:9001', '[::1]:9002'],
     fleetListen,
     tls,
+    kubernetes,
     env,
   });
 
@@ -85,6 +92,21 @@ describe('the configuration', () => {
     expect(spawnSync(workerdBinary(), ['compile', '--config-only', file]).stderr.toString()).toBe('');
     const plainFleet = config({}, { http, fleet: null }, '127.0.0.1:9003');
     expect(lines(plainFleet, 'name = "fleet"')).toEqual([expect.stringContaining('http = ()')]);
+  });
+
+  test('with Kubernetes: its server, trusted by its own authority alone, and the folder with the token', () => {
+    const account = '/var/run/account';
+    const tls = { ca: 'cluster ca', certificateHost: 'kubernetes.default.svc' };
+    const text = config({}, noTls, '', { address: '10.0.0.1:443', tls, account });
+    expect(text).toContain('(name = "KUBERNETES", service = "kubernetes")');
+    expect(text).toContain(`(name = "kubernetes-account", disk = (path = "${account}"))`);
+    expect(text.split('\n').filter((line) => line.includes('cluster ca'))).toEqual([
+      expect.stringContaining('external = (address = "10.0.0.1:443", https = (options = (), certificateHost'),
+    ]);
+    const file = join(folder, 'kubernetes.capnp');
+    writeFileSync(file, text);
+    expect(spawnSync(workerdBinary(), ['compile', '--config-only', file]).stderr.toString()).toBe('');
+    expect(config()).not.toContain('KUBERNETES');
   });
 
   test('is read by workerd with every text as it was', () => {

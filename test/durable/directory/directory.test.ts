@@ -2,32 +2,10 @@
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { DirectoryCore } from '../../../durable/directory/directory.ts';
+import { DirectoryCore, type SleepersDisk } from '../../../durable/directory/directory.ts';
 import type { ModelEntry } from '../../../durable/directory/rpc.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
-
-const modelEntry = (name: string, namespace = 'default'): ModelEntry => ({
-  name,
-  aliases: [],
-  description: '',
-  namespace,
-  createdMs: 0,
-  contextLengthTokens: 1024,
-  blockSizeTokens: 16,
-  migrationLimit: 3,
-  modelInput: 'tokens',
-  modelTypes: ['chat'],
-  tokenizerSha256: null,
-  chatTemplateSha256: null,
-  bosToken: '',
-  eosToken: '',
-  eosTokenIds: [],
-  addBosToken: false,
-  specialTokens: [],
-  deterministic: true,
-  addresses: [],
-  instances: [],
-});
+import { modelEntry } from './model-entry.ts';
 
 const START = 1_000_000;
 
@@ -95,4 +73,63 @@ test('versions only grow, by change alone', () => {
       }
     }),
   );
+});
+
+/** A disk that counts what is written. */
+function sleepersDisk(): SleepersDisk & { writes: number } {
+  const rows = new Map<string, string>();
+  return {
+    writes: 0,
+    load: () => new Map([...rows].map(([namespace, text]) => [namespace, JSON.parse(text)])),
+    save(namespace, models) {
+      this.writes++;
+      if (models.length === 0) rows.delete(namespace);
+      else rows.set(namespace, JSON.stringify(models));
+    },
+  };
+}
+
+const tired = (name: string, instances: string[]): ModelEntry => ({
+  ...modelEntry(name, 'a'),
+  maySleep: true,
+  instances,
+  addresses: instances.map((id) => `http://${id}`),
+});
+
+test('models that may sleep are there as sleeping after a restart, until their namespace speaks', () => {
+  const disk = sleepersDisk();
+  const before = new DirectoryCore(START, disk);
+  before.publish('a', [tired('one', ['w1'])], START);
+  before.publish('b', [modelEntry('awake', 'b')], START);
+  const core = new DirectoryCore(START + 1_000, disk);
+  expect(core.read(0, START + 1_000)?.models).toMatchObject([
+    { name: 'one', sleeping: true, addresses: [], instances: [] },
+  ]);
+  core.publish('a', [tired('one', ['w2'])], START + 2_000);
+  expect(core.read(0, START + 2_000)?.models).toMatchObject([{ name: 'one', instances: ['w2'] }]);
+  expect(core.read(0, START + 2_000)?.models[0]).not.toHaveProperty('sleeping');
+});
+
+test('workers that come and go write nothing, models that come or change do', () => {
+  const disk = sleepersDisk();
+  const core = new DirectoryCore(START, disk);
+  for (const instances of [['w1'], ['w1', 'w2'], [], ['w3']])
+    core.publish('a', [tired('one', instances)], START);
+  expect(disk.writes).toBe(1);
+  core.publish('a', [{ ...tired('one', ['w3']), contextLengthTokens: 2_048 }], START);
+  expect(disk.writes).toBe(2);
+  core.publish('a', [], START);
+  expect(disk.writes).toBe(3);
+  expect(new DirectoryCore(START + 1, disk).read(0, START + 1)?.models).toEqual([]);
+});
+
+test('a namespace that sleeps is silent and stays; one whose router died wakes from sleep, too', () => {
+  const core = new DirectoryCore(START, sleepersDisk());
+  core.publish('a', [{ ...tired('one', []), sleeping: true }], START);
+  const late = START + 10 * LIMITS.namespaceLeaseMs;
+  expect(core.read(0, late)?.models).toMatchObject([{ name: 'one', sleeping: true }]);
+  core.publish('a', [tired('one', ['w1'])], late);
+  expect(core.read(0, late + LIMITS.namespaceLeaseMs + 1)?.models).toMatchObject([
+    { name: 'one', sleeping: true, instances: [] },
+  ]);
 });

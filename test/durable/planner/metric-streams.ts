@@ -2,7 +2,7 @@
 
 import { addValue, emptyHistogram } from '../../../durable/planner/histogram.ts';
 import type { Metrics } from '../../../durable/planner/metrics.ts';
-import type { ProfileData } from '../../../durable/planner/profile.ts';
+import type { GridProfile } from '../../../durable/runtime/profile/profile-tables.ts';
 
 const BOUNDS = Array.from({ length: 40 }, (_, i) => 2 ** (i / 2));
 
@@ -51,7 +51,7 @@ export class MetricSource {
 }
 
 /** An engine of 10 ms and 0.02 ms a prompt token, 10 ms a decode step that doubles with full memory. */
-export const PROFILE: ProfileData = (() => {
+export const PROFILE: GridProfile = (() => {
   const inputTokens = [1, 1_000, 10_000, 100_000];
   const ttftMs = inputTokens.map((tokens) => 10 + 0.02 * tokens);
   const kvUsage = [0, 0.25, 0.5, 0.75, 1];

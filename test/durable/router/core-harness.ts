@@ -27,7 +27,7 @@ export class Harness {
 
   constructor(
     policy: Partial<Policy> = {},
-    more: Partial<Pick<RouterOptions, 'snapshots' | 'queuePolicy' | 'indexes'>> = {},
+    more: Partial<Pick<RouterOptions, 'snapshots' | 'queuePolicy' | 'indexes' | 'sleep'>> = {},
   ) {
     this.core = new RouterCore({
       policy: testPolicy(policy),

@@ -22,6 +22,7 @@ test("a registered model is listed in OpenAI's form, with its context", async ()
     kv_cache_block_size: 16,
     types: ['chat', 'completions'],
     workers: 2,
+    status: 'ready',
   });
   const list = (await (await platform('/v1/models')).json()) as { object: string; data: { id: string }[] };
   expect(list.object).toBe('list');
