@@ -260,8 +260,9 @@ export const LIMITS = {
   prefillKeepaliveMs: 5_000,
   remotePrefillStallMs: 5_000,
 
-  /** NATS: a connection to be made, before it is tried again, pings, attempts of one log line. */
+  /** NATS: a connection to be made, a question to be answered, before it is tried again, pings, attempts of one log line. */
   natsConnectMs: 5_000,
+  natsRequestMs: 10_000,
   natsReconnectMs: 500,
   natsPingMs: 10_000,
   natsAttemptsPerLine: 60,
@@ -282,9 +283,11 @@ export const LIMITS = {
   planeOrphanMs: 5_000,
   planeSuspectMs: 500,
   planeSweepMs: 250,
-  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, and their bytes. */
+  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, how long an engine may take
+      for that, and their bytes. */
   zmqQueuedMessages: 100_000,
   zmqReplayMessages: 1_024,
+  zmqReplayMs: 5_000,
   zmqReplayBytes: 16 * 1024 * 1024,
 
   /** Sidecar. */

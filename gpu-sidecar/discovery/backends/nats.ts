@@ -7,6 +7,7 @@
  * clock, and not while the server is away. The first who makes the bucket decides its lease; all others keep to that.
  */
 
+import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { type KV, Kvm } from '@nats-io/kv';
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
@@ -27,6 +28,7 @@ import { checkEntry, isJson } from '../discovery-keys.ts';
 import { KnownEntries } from '../known-entries.ts';
 
 const BUCKET = 'stator-discovery';
+const STREAM = `KV_${BUCKET}`;
 const PREFIX = `$KV.${BUCKET}.`;
 const OPERATION_HEADER = 'KV-Operation';
 
@@ -57,6 +59,7 @@ class NatsDiscovery implements Discovery {
   readonly #table = new Map<string, Heard>();
   readonly #watches = new Set<Watch>();
   #bucket: KV | null = null;
+  #manager: JetStreamManager | null = null;
   #leaseMs: number;
   /** What there was is in the table. */
   #synced = false;
@@ -127,6 +130,7 @@ class NatsDiscovery implements Discovery {
 
   async #openBucket(connection: NatsConnection): Promise<void> {
     const buckets = new Kvm(connection);
+    this.#manager = await jetstreamManager(connection);
     const { leaseMs, log } = this.#options;
     this.#bucket = await buckets
       .create(BUCKET, { ttl: leaseMs, history: 1, maxValueSize: LIMITS.discoveryValueLength * 4 })
@@ -155,13 +159,19 @@ class NatsDiscovery implements Discovery {
     }
   }
 
+  /** By questions with one answer each: consumers may wait for what has aged away meanwhile. */
   async #read(): Promise<DiscoveryEntry[]> {
-    const entries: DiscoveryEntry[] = [];
-    for await (const { key, operation, value } of await this.#known().history()) {
-      const text = operation === 'PUT' ? this.#text(key, value) : null;
-      if (text !== null) entries.push({ key, value: text });
-    }
-    return entries;
+    const bucket = this.#known();
+    const { state } = await this.#manager!.streams.info(STREAM, { subjects_filter: '>' });
+    const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(PREFIX.length));
+    const entries = await Promise.all(
+      keys.map(async (key) => {
+        const entry = await bucket.get(key);
+        const value = entry?.operation === 'PUT' ? this.#text(key, entry.value) : null;
+        return value === null ? [] : [{ key, value }];
+      }),
+    );
+    return entries.flat();
   }
 
   #text(key: string, value: Uint8Array): string | null {
@@ -176,8 +186,12 @@ class NatsDiscovery implements Discovery {
     const { clock, log, timers } = this.#options;
     const startedMs = clock.nowMs();
     try {
-      await this.#renew();
-      const now = new Map((await this.#read()).map(({ key, value }) => [key, value]));
+      const read = inTime(
+        this.#renew().then(() => this.#read()),
+        LIMITS.natsRequestMs,
+        'it does not answer',
+      );
+      const now = new Map((await read).map(({ key, value }) => [key, value]));
       const atMs = clock.nowMs();
       for (const [key, heard] of this.#table) {
         if (!now.has(key) && heard.atMs < startedMs) this.#table.delete(key);
@@ -238,7 +252,7 @@ class NatsDiscovery implements Discovery {
   async #asked<T>(what: string, ask: () => Promise<T>): Promise<T> {
     try {
       await inTime(this.#ready.promise, LIMITS.natsConnectMs, 'it does not answer');
-      return await ask();
+      return await inTime(ask(), LIMITS.natsRequestMs, 'it does not answer');
     } catch (cause) {
       const message = `discovery by NATS cannot ${what}: ${cause instanceof Error ? cause.message : String(cause)}`;
       throw new StatorError('worker_unavailable', message, { cause });
