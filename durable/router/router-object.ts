@@ -15,6 +15,8 @@ import { type Settings, settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
+import type { EventSource } from './event-plane/event-source.ts';
+import { sqlPositionDisk } from './event-plane/position-disk.ts';
 import { EVENT_SOURCES } from './event-plane/registry.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
@@ -67,6 +69,7 @@ export class Router extends DurableObject implements RouterRpc {
   readonly #connections = new Set<FleetConnection>();
   readonly #settings: Settings;
   #hearsPlane = false;
+  #plane: EventSource | null = null;
   /** Known from the first fleet socket on; without workers there is nothing to publish. */
   #namespace: string | null = null;
   #sweeping = false;
@@ -96,6 +99,7 @@ export class Router extends DurableObject implements RouterRpc {
         disk: sqlSnapshotDisk(ctx.storage.sql, { reset: settings.resetStates }),
         everyEvents: settings.snapshotEvents,
         wake: () => this.#wakeSnapshots(),
+        round: (what) => this.#plane?.snapshot(what),
       },
       queuePolicy: configuredPolicy(settings),
       ...(maySleep(settings)
@@ -207,7 +211,7 @@ export class Router extends DurableObject implements RouterRpc {
     this.#hearsPlane = true;
     const open = await load();
     const core = this.#core;
-    open({
+    this.#plane = open({
       settings: this.#settings,
       namespace,
       sink: {
@@ -215,7 +219,9 @@ export class Router extends DurableObject implements RouterRpc {
         load: (said) => core.applyLoad(said, this.#host.nowMs()),
         note: (what, count = 1) => core.planeNote(what, count),
         behind: (isBehind) => core.planeBehind(isBehind, this.#host.nowMs()),
+        restores: () => core.restores,
       },
+      position: sqlPositionDisk(this.ctx.storage.sql, { reset: this.#settings.resetStates }),
       connect: connectNats,
       after: (delayMs, task) => this.#host.after(delayMs, task),
       log: this.#log,

@@ -283,6 +283,11 @@ export const LIMITS = {
   planeOrphanMs: 5_000,
   planeSuspectMs: 500,
   planeSweepMs: 250,
+  /** The stream of a namespace's KV events: its bounds, and how long a router that restarts waits for workers before it reads it. */
+  kvStreamMessages: 2_000_000,
+  kvStreamBytes: 1024 * 1024 * 1024,
+  kvStreamMs: 24 * 3_600_000,
+  kvStreamWaitMs: 2_500,
   /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, how long an engine may take
       for that, and their bytes. */
   zmqQueuedMessages: 100_000,
