@@ -9,6 +9,8 @@ import { PROJECT_ROOT } from './paths.ts';
 const COMMANDS = {
   up: () => import('./commands/up.ts').then((module) => module.up),
   down: () => import('./commands/down.ts').then((module) => module.down),
+  'run-component': () => import('./commands/run-component.ts').then((module) => module.runComponent),
+  watch: () => import('./commands/watch.ts').then((module) => module.watch),
   status: () => import('./commands/status.ts').then((module) => module.status),
   'clear-kv-blocks': () => import('./commands/clear-kv-blocks.ts').then((module) => module.clearKvBlocks),
   gpus: () => import('./commands/gpus.ts').then((module) => module.gpus),
@@ -20,6 +22,7 @@ const COMMANDS = {
   check: () => import('./commands/check.ts').then((module) => module.check),
   test: () => import('./commands/test.ts').then((module) => module.test),
   bench: () => import('./commands/bench.ts').then((module) => module.bench),
+  profile: () => import('./commands/profile.ts').then((module) => module.profile),
   replay: () => import('./commands/replay.ts').then((module) => module.replay),
   score: () => import('./commands/score.ts').then((module) => module.score),
 } as const;

@@ -18,6 +18,7 @@ import {
   type SettingsSource,
 } from '../durable/runtime/config.ts';
 import { StatorError } from '../durable/runtime/errors.ts';
+import { inlineGlobalRouter } from './global-router-file.ts';
 import { inlinePlannerProfile } from './planner-profile-file.ts';
 import { inlineQueuePolicy } from './queue-policy-file.ts';
 
@@ -101,5 +102,6 @@ export function readSettings(args: Readonly<Record<string, unknown>>): CommandSe
     fileSource(args['config'] as string | undefined),
   ];
   const given = new Set(NAMES.filter((name) => sources.some(({ values }) => values[name] !== undefined)));
-  return { settings: inlinePlannerProfile(inlineQueuePolicy(resolveSettings(sources))), given };
+  const settings = inlineGlobalRouter(inlinePlannerProfile(inlineQueuePolicy(resolveSettings(sources))));
+  return { settings, given };
 }

@@ -8,6 +8,7 @@ import { deleteFile, getFile, getFileContent, listFiles } from './batches/files.
 import { uploadFile } from './batches/upload.ts';
 import { readJson } from './body.ts';
 import type { Call, Endpoint } from './call.ts';
+import { callEndpoint } from './components/call-endpoint.ts';
 import { requestIdHeaders } from './dispatch/response-head.ts';
 import { embeddings } from './embeddings/embeddings.ts';
 import { type Env, overloadStatusOf, settingsOf } from './env.ts';
@@ -20,22 +21,26 @@ import { startTrack } from './middleware/track.ts';
 import { listBusyThresholds, setBusyThreshold } from './operations/busy-threshold.ts';
 import { clearKvBlocks } from './operations/clear-kv-blocks.ts';
 import { listDisagg, setDisagg } from './operations/disagg.ts';
+import { leaseDiscovery, listInstances, watchInstances } from './operations/discovery.ts';
 import { docsPage } from './operations/docs-page.ts';
 import { fleet } from './operations/fleet.ts';
+import { deleteGlobalRouter, getGlobalRouter, putGlobalRouter } from './operations/global-router.ts';
 import { health, live } from './operations/health.ts';
 import { metrics } from './operations/metrics.ts';
 import { getModel, listModels, modelsNow } from './operations/models.ts';
 import { openApi } from './operations/openapi.ts';
 import { page } from './operations/page.ts';
+import { getPoolInfo } from './operations/pool-info.ts';
 import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.ts';
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
-import { completeOrder, getPlanner, waitForOrder } from './planner/planner.ts';
+import { getGlobalPlanner } from './planner/global-planner.ts';
+import { completeOrder, getPlanner, listDecisions, waitForOrder } from './planner/planner.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
-import { bestWorkerMessage } from './router/messages.ts';
+import { bestWorkerMessage, poolInfoMessage } from './router/messages.ts';
 import { readBestWorker, readGenerate, unary } from './router/service.ts';
 import { detokenize } from './tokens/detokenize.ts';
 import { tokenize } from './tokens/tokenize.ts';
@@ -245,6 +250,10 @@ app.get(
   operation(({ env, req }, nowMs) => getPlanner(env, req.param('namespace')!, nowMs)),
 );
 app.get(
+  '/planner/v1/:namespace/decisions',
+  operation(({ env, req }, nowMs) => listDecisions(env, req.param('namespace')!, req.query(), nowMs)),
+);
+app.get(
   '/planner/v1/:namespace/orders',
   operation(({ env, req }, nowMs) => waitForOrder(env, req.param('namespace')!, req.query(), nowMs)),
 );
@@ -267,6 +276,33 @@ app.post('/router/best_worker_id', infer('best_worker_id'));
 app.post(`${ROUTER_SERVICE}Generate`, infer('router_generate', readGenerate));
 app.post(`${ROUTER_SERVICE}BestWorkerId`, unary(infer('best_worker_id', readBestWorker), bestWorkerMessage));
 app.get(
+  '/planner/v1',
+  operation(({ env }) => getGlobalPlanner(env)),
+);
+app.get(
+  '/get_pool_info',
+  operation(({ env }, nowMs) => getPoolInfo(env, nowMs)),
+);
+app.post(
+  `${ROUTER_SERVICE}GetPoolInfo`,
+  unary(
+    operation(({ env }, nowMs) => getPoolInfo(env, nowMs)),
+    poolInfoMessage,
+  ),
+);
+app.get(
+  '/global_router',
+  operation(({ env }) => getGlobalRouter(env)),
+);
+app.put(
+  '/global_router',
+  operation(({ env, req }) => putGlobalRouter(env, req.raw)),
+);
+app.delete(
+  '/global_router',
+  operation(({ env }) => deleteGlobalRouter(env)),
+);
+app.get(
   '/busy_threshold',
   operation(({ env }, nowMs) => listBusyThresholds(env, nowMs)),
 );
@@ -282,6 +318,18 @@ app.post(
   '/disagg',
   operation(({ env, req }, nowMs) => setDisagg(env, req.raw, nowMs)),
 );
+app.post(
+  '/components/v1/:namespace/:component/:endpoint',
+  operation((context) =>
+    callEndpoint(context.env, context.req.raw, context.req.param(), context.get('arrival')),
+  ),
+);
+app.get(
+  '/discovery/v1/instances',
+  operation(({ env, req }) => listInstances(env, req.query('prefix'))),
+);
+app.get('/discovery/v1/watch', ({ env, req }) => watchInstances(env, req.raw));
+app.get('/fleet/v1/discovery/lease', ({ env, req }) => leaseDiscovery(env, req.raw));
 app.put(
   '/fleet/v1/responses/:id',
   operation(({ env, req }) => storeResponse(env, req.raw, req.param('id')!, req.query())),

@@ -29,6 +29,8 @@ export function apiOf(endpoint: Endpoint): Api {
 /** An inference request: what the pipeline works with. */
 export interface Call extends Caller {
   endpoint: Endpoint;
+  /** The body as it came, where it is one of OpenAI's chat or completions. */
+  json?: Readonly<Record<string, unknown>>;
   /** Told when no attempt follows, before the client is. */
   failed?: (error: StatorError) => Promise<void>;
 }

@@ -1,11 +1,13 @@
 /**
- * What workerd gives to a function: six object namespaces and the STATOR_* variables, parsed once per isolate.
+ * What workerd gives to a function: the object namespaces and the STATOR_* variables, parsed once per isolate.
  *
  * Objects are known by their RPC types only. Ids are values and are kept; stubs belong to one request and are not.
  */
 import { BATCHES_NAME, type BatchesRpc } from '../durable/batches/rpc.ts';
 import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
+import { GLOBAL_PLANNER_NAME, type GlobalPlannerRpc } from '../durable/global-planner/rpc.ts';
+import { GLOBAL_ROUTER_NAME, type GlobalRouterRpc } from '../durable/global-router/rpc.ts';
 import type { PlannerRpc } from '../durable/planner/rpc.ts';
 import type { PrefillQueueRpc } from '../durable/prefill-queue/rpc.ts';
 import type { RequestPlaneRpc } from '../durable/request-plane/rpc.ts';
@@ -18,12 +20,14 @@ type Remote<T> = {
 };
 
 export type RouterStub = Remote<RouterRpc> & { fetch(request: Request): Promise<Response> };
-export type DirectoryStub = Remote<DirectoryRpc>;
+export type DirectoryStub = Remote<DirectoryRpc> & { fetch(request: Request): Promise<Response> };
 export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
 export type PlannerStub = Remote<PlannerRpc>;
 export type PrefillQueueStub = Remote<PrefillQueueRpc>;
 type RequestPlaneStub = Remote<RequestPlaneRpc> & { fetch(request: Request): Promise<Response> };
+export type GlobalPlannerStub = Remote<GlobalPlannerRpc>;
+export type GlobalRouterStub = Remote<GlobalRouterRpc>;
 
 /** The part of a Durable Object namespace that is used here. */
 interface ObjectNamespace<Stub> {
@@ -39,6 +43,10 @@ export interface Env {
   PLANNER: ObjectNamespace<PlannerStub>;
   PREFILL_QUEUE: ObjectNamespace<PrefillQueueStub>;
   REQUEST_PLANE: ObjectNamespace<RequestPlaneStub>;
+  GLOBAL_PLANNER: ObjectNamespace<GlobalPlannerStub>;
+  GLOBAL_ROUTER: ObjectNamespace<GlobalRouterStub>;
+  /** The network beyond the fleet; absent where the platform runs under other tools than the launcher. */
+  INTERNET?: { fetch: typeof fetch };
   /** STATOR_* variables. */
   [variable: string]: unknown;
 }
@@ -94,6 +102,16 @@ export function batchesOf(env: Env): BatchesStub {
 /** The PrefillQueue object of a namespace. */
 export function prefillQueueOf(env: Env, namespace: string): PrefillQueueStub {
   return env.PREFILL_QUEUE.get(env.PREFILL_QUEUE.idFromName(namespace));
+}
+
+/** The one GlobalPlanner object. */
+export function globalPlannerOf(env: Env): GlobalPlannerStub {
+  return env.GLOBAL_PLANNER.get(env.GLOBAL_PLANNER.idFromName(GLOBAL_PLANNER_NAME));
+}
+
+/** The one GlobalRouter object. */
+export function globalRouterOf(env: Env): GlobalRouterStub {
+  return env.GLOBAL_ROUTER.get(env.GLOBAL_ROUTER.idFromName(GLOBAL_ROUTER_NAME));
 }
 
 /** The Planner object of a namespace. */

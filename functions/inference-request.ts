@@ -133,6 +133,12 @@ export interface ResponseObject {
   truncates: boolean;
 }
 
+/** How fast the answer should be, in milliseconds; null: not said. */
+export interface LatencyTargets {
+  ttftMs: number | null;
+  itlMs: number | null;
+}
+
 /** Events before the first chunk of a stream. */
 export interface Annotations {
   names: readonly string[];
@@ -166,4 +172,6 @@ export interface InferenceRequest {
   /** Absent: none. */
   annotations?: Annotations;
   record?: ResponseObject;
+  /** For a global router; absent: none. */
+  targets?: LatencyTargets;
 }

@@ -1,13 +1,13 @@
 /**
- * A chain of operators. Each has a forward side, which turns its input into the next one's, and may have a backward
- * side, which sees the response on its way out. What is not a promise is not awaited, so a step that has everything at
+ * A chain of operators. Each has a forward side, which turns its input into the next one's (or answers at once), and may have a
+ * backward side, which sees the response on its way out. What is not a promise is not awaited, so a step that has everything at
  * hand costs a function call.
  */
 import type { Call } from './call.ts';
 
 export interface Operator<In, Out> {
   readonly name: string;
-  forward(input: In, call: Call): Out | Promise<Out>;
+  forward(input: In, call: Call): Out | Response | Promise<Out | Response>;
   backward?(response: Response, call: Call): Response;
 }
 
@@ -45,6 +45,7 @@ export class Chain<In, Out> {
         for (const operator of forward) {
           value = operator.forward(value, call);
           if (value instanceof Promise) value = await value;
+          if (value instanceof Response) break;
         }
         let response: Response = value;
         for (const operator of backward) response = operator.backward!(response, call);

@@ -1,5 +1,6 @@
 /** A request that is ready to be sent: its prompt as tokens and block hashes, its answer bounded by the context. */
 import type { ModelEntry } from '../durable/directory/rpc.ts';
+import type { PoolRun } from './global-router/pool-run.ts';
 import type { InferenceRequest } from './inference-request.ts';
 
 export interface TokenPrompt {
@@ -17,4 +18,6 @@ export interface PreparedRequest {
   prompt: TokenPrompt;
   promptTokens: number;
   maxTokens: number;
+  /** Its way through the pools of a global router; absent: there is none for its model. */
+  pools?: PoolRun;
 }

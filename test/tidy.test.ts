@@ -69,7 +69,7 @@ function mayImport(from: string, target: string): boolean {
   if (within(top)) return true;
   if (top === 'functions') {
     return (
-      /^durable\/[a-z-]+\/(rpc|nearby|queue\/policy-document)\.ts$/.test(target) ||
+      /^durable\/[a-z-]+\/(rpc|nearby|pools-document|queue\/policy-document)\.ts$/.test(target) ||
       (from === 'functions/index.ts' && /-object\.ts$/.test(target))
     );
   }

@@ -81,8 +81,18 @@ export async function serve(settings: Settings, launch: PlatformLauncher, output
   const deployment = new Deployment(settings, launch, {
     onPlatform: (platformPid) => {
       const { port, apiKey } = settings;
-      const { control, url } = deployment;
-      writeRecord({ launcherPid: process.pid, platformPid, url, control, port, startedMs, apiKey });
+      const { control, settings: complete, url } = deployment;
+      const { fleetToken } = complete;
+      writeRecord({
+        launcherPid: process.pid,
+        platformPid,
+        url,
+        control,
+        port,
+        startedMs,
+        apiKey,
+        fleetToken,
+      });
     },
     onSidecarLine: (index, line) => report(output, index, line),
     onOrder: (event) => {
@@ -122,6 +132,10 @@ async function startAll(deployment: Deployment, output: Output): Promise<void> {
   const starting = output.step('platform');
   await deployment.startPlatform();
   starting.done(url);
+  if (settings.workers + settings.prefillWorkers + settings.decodeWorkers === 0) {
+    output.event({ event: 'platform_ready', url });
+    return output.line(`Workers find the platform at ${deployment.control.url}. Ctrl-C stops it.`);
+  }
   const loading = output.step('workers');
   const roles = (await deployment.addSidecars()).map(({ workerType, count }) => {
     const role = workerType === 'aggregated' ? '' : ` (${workerType})`;

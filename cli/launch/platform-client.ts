@@ -1,13 +1,35 @@
 /** The launcher as a client of the platform it started: readiness, status, models. */
 
+import type { PrefillQueueStatus } from '../../durable/prefill-queue/rpc.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
+
+/** The part of `GET /get_pool_info` that is shown. */
+export interface PoolInfo {
+  mode: string;
+  model_name: string | null;
+  pools: {
+    pool: string;
+    roles: string[];
+    priority: number | null;
+    live_workers: number | null;
+    in_flight: number | null;
+    waiting: number | null;
+    selected: number;
+    retried: number;
+    overflow: number;
+    failures: Record<string, number>;
+  }[];
+}
 
 export interface PlatformClient {
   /** Model names when the platform answers and at least one is ready, else null. */
   readyModels(): Promise<string[] | null>;
   status(): Promise<RouterStatus>;
+  prefillQueue(): Promise<PrefillQueueStatus>;
+  /** The pools of the global router; null: there is none. */
+  poolInfo(): Promise<PoolInfo | null>;
   /** How many workers were told. */
   clearKvBlocks(): Promise<number>;
 }
@@ -36,6 +58,11 @@ export function platformClient(url: string, apiKey: string, fetcher: Fetch = fet
       }
     },
     status: () => json('/stator/v1/status', 'GET') as Promise<RouterStatus>,
+    prefillQueue: () => json('/stator/v1/prefill_queue', 'GET') as Promise<PrefillQueueStatus>,
+    async poolInfo() {
+      const response = await get('/get_pool_info').catch(() => null);
+      return response?.ok ? ((await response.json()) as PoolInfo) : null;
+    },
     async clearKvBlocks() {
       const { workers } = (await json('/stator/v1/clear_kv_blocks', 'POST')) as { workers: number };
       return workers;

@@ -21,6 +21,8 @@ const recordSchema = z.object({
   startedMs: z.number(),
   /** For `stator status` on a protected address; the file is readable by its owner only. */
   apiKey: z.string(),
+  /** For workers that are started here by hand (`stator run-component`). */
+  fleetToken: z.string().default(''),
 });
 export type DeploymentRecord = z.infer<typeof recordSchema>;
 

@@ -68,12 +68,18 @@ export function controlOf(settings: Settings, url: string): Control {
 }
 
 /** Throws StatorError `invalid_request` when a file is gone, or is none. */
-export function controlFetch({ tls }: Control): Fetch {
-  if (tls === null) return fetch;
+export function controlFetch(control: Control): Fetch {
+  const files = controlTls(control);
+  return files === null ? fetch : tlsFetch(files);
+}
+
+/** What to show and whom to trust there; null: nothing. Throws like `controlFetch`. */
+export function controlTls({ tls }: Control): TlsFiles | null {
+  if (tls === null) return null;
   const label = (file: keyof typeof FLAGS) =>
     tls.ownsFlags ? FLAGS[file] : `the running deployment's fleet ${file}`;
-  if (tls.cert === '') return tlsFetch({ cert: '', key: '', ca: readAuthorities(tls.ca, label('ca')) });
-  return tlsFetch(readTls({ ...tls, label }, { hosts: [], signedByCa: false, nowMs: Date.now() }));
+  if (tls.cert === '') return { cert: '', key: '', ca: readAuthorities(tls.ca, label('ca')) };
+  return readTls({ ...tls, label }, { hosts: [], signedByCa: false, nowMs: Date.now() });
 }
 
 const FLAGS = { cert: '--tls-client-cert', key: '--tls-client-key', ca: '--tls-ca' } as const;

@@ -3,7 +3,8 @@
  * modules, objects, flags and date come from it, settings become text bindings.
  *
  * The Router object is never evicted: its index lives in memory. The network service allows private and local
- * addresses, because that is where workers are (workerd's default would refuse them).
+ * addresses, because that is where workers are (workerd's default would refuse them). Pools elsewhere are called through a service
+ * of their own, which trusts public authorities and shows nobody the fleet's certificate.
  */
 
 import { readdirSync, readFileSync } from 'node:fs';
@@ -73,6 +74,7 @@ export function workerdConfig(input: WorkerdConfigInput): string {
     ...Object.entries(input.env).map(
       ([name, text]) => `        (name = ${quote(name)}, text = ${quote(text)})`,
     ),
+    '        (name = "INTERNET", service = "internet")',
     ...Object.entries(input.kubernetes === null ? {} : KUBERNETES_SERVICES).map(
       ([name, service]) => `        (name = ${quote(name)}, service = ${quote(service)})`,
     ),
@@ -110,7 +112,8 @@ ${namespaces.join(',\n')}
       globalOutbound = "network"
     )),
     (name = "storage", disk = (path = ${quote(input.storage)}, writable = true)),
-    (name = "network", network = (allow = ["public", "private", "local"]${outbound}))${kubernetes}
+    (name = "network", network = (allow = ["public", "private", "local"]${outbound})),
+    (name = "internet", network = (allow = ["public", "private", "local"], tlsOptions = (trustBrowserCas = true)))${kubernetes}
   ],
   v8Flags = [${V8_FLAGS.map(quote).join(', ')}],
   sockets = [

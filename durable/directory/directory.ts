@@ -35,8 +35,18 @@ export class DirectoryCore {
   readonly #disk: SleepersDisk | null;
   #snapshot: DirectorySnapshot;
 
-  constructor(nowMs: number, disk: SleepersDisk | null = null) {
+  readonly #silent: (namespace: string) => void;
+
+  /** `silent` hears of a namespace that has said nothing for too long. */
+  constructor(
+    nowMs: number,
+    {
+      disk = null,
+      silent = () => {},
+    }: { disk?: SleepersDisk | null; silent?: (namespace: string) => void } = {},
+  ) {
     this.#disk = disk;
+    this.#silent = silent;
     for (const [namespace, models] of disk?.load() ?? []) {
       const text = JSON.stringify(models);
       this.#namespaces.set(namespace, { models, text, heardMs: nowMs, kept: text });
@@ -69,14 +79,15 @@ export class DirectoryCore {
 
   /** Everything, or null when `knownVersion` is current. */
   read(knownVersion: number, nowMs: number): DirectorySnapshot | null {
-    this.#forgetSilent(nowMs);
+    this.forgetSilent(nowMs);
     return knownVersion === this.#snapshot.version ? null : this.#snapshot;
   }
 
-  #forgetSilent(nowMs: number): void {
+  forgetSilent(nowMs: number): void {
     let gone = false;
     for (const [namespace, { heardMs, models }] of this.#namespaces) {
       if (nowMs - heardMs <= LIMITS.namespaceLeaseMs || models.every(({ sleeping }) => sleeping)) continue;
+      this.#silent(namespace);
       // Its Router object died with its workers; what may sleep can be woken all the same.
       const sleepers = models.filter(({ maySleep }) => maySleep).map(asleep);
       if (sleepers.length > 0) {

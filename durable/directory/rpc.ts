@@ -47,11 +47,28 @@ export interface DirectorySnapshot {
   models: ModelEntry[];
 }
 
+/** What discovery has under a key (`durable/runtime/instance.ts`). */
+export interface DiscoveryEntry {
+  key: string;
+  value: string;
+}
+
+export interface DiscoveryList {
+  version: number;
+  /** In the order of the keys. */
+  entries: DiscoveryEntry[];
+}
+
+/** Where a worker's socket of discovery arrives; others are at `/discovery/v1/watch`. */
+export const LEASE_PATH = '/fleet/v1/discovery/lease';
+
 export interface DirectoryRpc {
   /** The whole directory, or null when `knownVersion` is current. */
   read(knownVersion: number): DirectorySnapshot | null;
   /** A namespace's Router object replaces what it has published; returns the new version. */
-  publish(namespace: string, models: ModelEntry[]): number;
+  publish(namespace: string, models: ModelEntry[], instances: DiscoveryEntry[]): number;
+  /** What is under a prefix, or null when `knownVersion` is current. */
+  list(prefix: string, knownVersion: number): DiscoveryList | null;
   /** A piece of a file of a model that may sleep, from 0 on; null past the last, and when it is not kept. */
   file(sha256: string, piece: number): Uint8Array | null;
 }

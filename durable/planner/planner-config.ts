@@ -75,14 +75,19 @@ function checkRoles({ roles, gpuBudget }: PlannerConfig): void {
     throw invalid('roles: either worker, or prefill and decode');
   }
   let least = 0;
+  let awake = 0;
   for (const role of PLANNED_ROLES) {
     const bounds = roles[role];
     if (bounds === undefined) continue;
     if (bounds.min > bounds.max) throw invalid(`roles.${role}: min ${bounds.min} is above max ${bounds.max}`);
     least += bounds.min * bounds.gpusPerWorker;
+    awake += bounds.gpusPerWorker;
   }
   if (gpuBudget !== undefined && gpuBudget < least) {
     throw invalid(`gpuBudget ${gpuBudget} is below the ${least} GPUs of the least fleet`);
+  }
+  if (gpuBudget !== undefined && gpuBudget < awake) {
+    throw invalid(`gpuBudget ${gpuBudget} is below the ${awake} GPUs of one worker of each role`);
   }
 }
 

@@ -26,6 +26,8 @@ export interface PlannerInput {
   /** What the metrics source gave, unchecked; null when it gave nothing. */
   reading: unknown;
   fleet: Fleet;
+  /** What is known of the last order; absent: it is over when the fleet is as it says. */
+  action?: 'under_way' | 'over';
 }
 
 export interface Decision {
@@ -39,7 +41,10 @@ export interface Decision {
   counts: Counts;
   /** The fleet is to change now; never in advisory mode. */
   acts: boolean;
+  /** What was proposed for, and what held it back. */
   because: string[];
+  /** The latter alone. */
+  restrained: string[];
 }
 
 export interface PlannerParts {
@@ -183,13 +188,18 @@ function settle(
   const window = Math.ceil((config.startupMs + config.intervalMs) / lookMs);
   state.recent = [...state.recent, proposed].slice(-window);
   const { action } = state;
-  const actionAgeMs =
-    action === null || isDone(action.counts, fleet) ? null : (state.looks - action.sinceLook) * lookMs;
+  const isOver =
+    action === null ||
+    input.action === 'over' ||
+    (input.action === undefined && isDone(action.counts, fleet));
+  const actionAgeMs = isOver ? null : (state.looks - action!.sinceLook) * lookMs;
   if (actionAgeMs === null) state.action = null;
   const restraints = { actionAgeMs, turned: turnedOf(state), looksPerInterval, recent: state.recent };
   const { counts, restrained } = constrain(proposed, fleet, { config, restraints });
-  const acts = !config.advisory && !sameCounts(counts, current);
-  if (acts) remember(state, { counts, current });
+  // Whatever the fleet looks like meanwhile.
+  const isUnderWay = actionAgeMs !== null && actionAgeMs < config.actionLimitMs;
+  const acts = !config.advisory && !isUnderWay && !sameCounts(counts, current);
+  if (acts) rememberAction(state, { counts, current });
   return {
     look: state.looks,
     atMs: input.nowMs,
@@ -197,10 +207,15 @@ function settle(
     counts,
     acts,
     because: [proposal.because, ...restrained],
+    restrained,
   };
 }
 
-function remember(state: PlannerState, { counts, current }: { counts: Counts; current: Counts }): void {
+/** In place: what has been ordered, and which roles it turned. */
+export function rememberAction(
+  state: PlannerState,
+  { counts, current }: { counts: Counts; current: Counts },
+): void {
   state.action = { counts, sinceLook: state.looks };
   const turned = { ...state.turned };
   for (const role of rolesOf(counts)) {

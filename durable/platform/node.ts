@@ -25,10 +25,14 @@ export const DurableObject = NodeDurableObject as unknown as typeof WorkerdDurab
 
 export const hostOf = (ctx: unknown): Host => (ctx instanceof ObjectState ? ctx.host : realHost);
 
-export function acceptSocket(ctx: unknown, protocol: string): { response: Response; socket: ServerSocket } {
+export function acceptSocket(
+  ctx: unknown,
+  protocol: string | null,
+): { response: Response; socket: ServerSocket } {
   const { client, server } = socketPair();
   if (ctx instanceof ObjectState) ctx.adopt(server);
-  const response = new Response(null, { headers: { 'sec-websocket-protocol': protocol } });
+  const headers: HeadersInit = protocol === null ? {} : { 'sec-websocket-protocol': protocol };
+  const response = new Response(null, { headers });
   return { response: Object.assign(response, { webSocket: client }), socket: server };
 }
 

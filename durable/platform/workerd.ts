@@ -11,15 +11,15 @@ export { DurableObject };
 
 export const hostOf = (_ctx: DurableObjectState): Host => realHost;
 
-/** Takes a WebSocket upgrade: the 101 response, and our end, already accepted and binary (never hibernating). */
+/** Takes a WebSocket upgrade: the 101 response, and our end, already accepted and binary (never hibernating). `protocol`: null where the client offered none. */
 export function acceptSocket(
   _ctx: DurableObjectState,
-  protocol: string,
+  protocol: string | null,
 ): { response: Response; socket: ServerSocket } {
   const { 0: client, 1: server } = new WebSocketPair();
   server.binaryType = 'arraybuffer';
   server.accept();
-  const headers = { 'sec-websocket-protocol': protocol };
+  const headers: HeadersInit = protocol === null ? {} : { 'sec-websocket-protocol': protocol };
   return { response: new Response(null, { status: 101, webSocket: client, headers }), socket: server };
 }
 

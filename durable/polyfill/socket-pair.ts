@@ -21,9 +21,9 @@ export class PairedSocket implements ServerSocket {
     this.#listeners.push({ type, listener });
   }
 
-  send(data: Uint8Array): void {
+  send(data: string | Uint8Array): void {
     if (!this.#open) throw new TypeError('the socket is closed');
-    const copy = data.slice().buffer;
+    const copy = typeof data === 'string' ? data : data.slice().buffer;
     queueMicrotask(() => this.#peer?.deliver('message', { data: copy, code: 0 }));
   }
 

@@ -1,6 +1,7 @@
-/** What a namespace tells the Directory: one entry per model, with the instances that can be reached. */
+/** What a namespace tells the Directory: one entry per model, with the instances that can be reached, and one per endpoint of each. */
 
-import type { ModelEntry } from '../directory/rpc.ts';
+import type { DiscoveryEntry, ModelEntry } from '../directory/rpc.ts';
+import { instanceKey, instanceRecord } from '../runtime/instance.ts';
 import { takesRequests, type Workers } from './workers.ts';
 
 export function modelEntries(namespace: string, workers: Workers): ModelEntry[] {
@@ -16,6 +17,22 @@ export function modelEntries(namespace: string, workers: Workers): ModelEntry[] 
       addresses: reachable.map((worker) => worker.registration.address),
       instances: reachable.map((worker) => worker.instanceId),
     });
+  }
+  return entries;
+}
+
+/** A worker whose socket broke is left out until it is back: who calls it directly has nobody to try again for him. */
+export function instanceEntries(namespace: string, workers: Workers): DiscoveryEntry[] {
+  const entries: DiscoveryEntry[] = [];
+  for (const { instanceId, phase, registration } of workers) {
+    if (phase !== 'serving') continue;
+    const { address, component, endpoints, grpcAddress } = registration;
+    for (const { name: endpoint, httpPath, grpcPath } of endpoints) {
+      const http = httpPath === '' ? null : address + httpPath;
+      const grpc = grpcPath === '' || grpcAddress === '' ? null : grpcAddress + grpcPath;
+      const instance = { namespace, component, endpoint, instanceId, http, grpc, idempotent: false };
+      entries.push({ key: instanceKey(instance), value: instanceRecord(instance) });
+    }
   }
   return entries;
 }

@@ -24,6 +24,7 @@ export interface Registration {
   epoch: number;
   component: string;
   endpoint: string;
+  endpoints: { name: string; httpPath: string; grpcPath: string }[];
   /** Base URL of the HTTP/1.1 face. */
   address: string;
   /** `host:port` */
@@ -38,6 +39,8 @@ export interface Registration {
   totalKvBlocks: number;
   /** Tokens of one pass of the engine; what did not say counts as without bound (semantics §1.7). */
   maxNumBatchedTokens: number;
+  /** Requests that run at once; 0: not said. */
+  maxNumSeqs: number;
   taints: string[];
   loras: string[];
 }
@@ -56,6 +59,7 @@ export function parseRegistration(frame: Register): Registration {
     epoch: safeNumber('epoch', frame.epoch),
     component: name('component', frame.component),
     endpoint: name('endpoint', frame.endpoint),
+    endpoints: endpoints(frame),
     address: httpAddress(frame.httpAddress),
     grpcAddress: hostAndPort(frame.grpcAddress),
     workerType: workerType(frame.workerType),
@@ -67,6 +71,7 @@ export function parseRegistration(frame: Register): Registration {
     dpRanks,
     totalKvBlocks: runtime.totalKvBlocks,
     maxNumBatchedTokens: runtime.maxNumBatchedTokens || UNSAID_BATCHED_TOKENS,
+    maxNumSeqs: runtime.maxNumSeqs,
     taints: words('runtime.taints', runtime.taints),
     loras: words('runtime.loras', runtime.loras),
   };
@@ -171,6 +176,25 @@ function modelType(type: ModelType): ModelEntry['modelTypes'][number] {
     default:
       throw invalid('card.model_types', `${String(type)} is unknown`);
   }
+}
+
+const GENERATE = '/stator.v1.Worker/Generate';
+const WORD = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$/;
+const ENDPOINT_PATH = /^$|^\/[A-Za-z0-9_./-]{1,255}$/;
+
+/** Discovery has them as keys, so they are words. */
+function endpoints({ component, endpoint, endpoints }: Register): Registration['endpoints'] {
+  if (!WORD.test(component)) throw invalid('component', 'is not a word of letters, digits, - and _');
+  if (!WORD.test(endpoint)) throw invalid('endpoint', 'is not a word of letters, digits, - and _');
+  if (endpoints.length === 0) return [{ name: endpoint, httpPath: GENERATE, grpcPath: GENERATE }];
+  if (endpoints.length > LIMITS.workerEndpoints)
+    throw invalid('endpoints', `has more than ${LIMITS.workerEndpoints} entries`);
+  return endpoints.map(({ name, httpPath, grpcPath }) => {
+    if (!WORD.test(name)) throw invalid('endpoints.name', 'is not a word of letters, digits, - and _');
+    if (!ENDPOINT_PATH.test(httpPath)) throw invalid('endpoints.http_path', 'is not a path');
+    if (!ENDPOINT_PATH.test(grpcPath)) throw invalid('endpoints.grpc_path', 'is not a path');
+    return { name, httpPath, grpcPath };
+  });
 }
 
 const invalid = (field: string, problem: string) =>

@@ -20,7 +20,7 @@ import { sqlPositionDisk } from './event-plane/position-disk.ts';
 import { EVENT_SOURCES } from './event-plane/registry.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
-import { policyOf } from './policy.ts';
+import { type PrefillBacklog, policyOf } from './policy.ts';
 import { checkedPolicy, configuredPolicy } from './queue/configured-policy.ts';
 import { waitForTicket } from './queue/ticket-wait.ts';
 import { RouterCore } from './router.ts';
@@ -88,13 +88,15 @@ export class Router extends DurableObject implements RouterRpc {
     this.#core = new RouterCore({
       policy: {
         ...policyOf(settings, () => this.#host.random()),
-        waitingPrefills: settings.prefillHandoff === 'queue' ? (model) => this.#waitingPrefills(model) : null,
+        prefillQueue: settings.prefillHandoff === 'queue' ? (model) => this.#prefillBacklog(model) : null,
       },
       clock: this.#host,
       indexes: wasmIndexes,
       log: this.#log,
       leaseMs: settings.leaseMs,
       metricsPrefix: settings.metricsPrefix,
+      namespace: ctx.id.name ?? '',
+      keepsPasses: settings.planner === 'load' || settings.planner === 'both',
       snapshots: {
         disk: sqlSnapshotDisk(ctx.storage.sql, { reset: settings.resetStates }),
         everyEvents: settings.snapshotEvents,
@@ -131,8 +133,13 @@ export class Router extends DurableObject implements RouterRpc {
   }
 
   /** In this turn: the queue object lives in this isolate, or nobody has used it yet. */
-  #waitingPrefills(model: string): number {
-    return nearbyPrefillQueue(this.#namespace ?? '')?.waiting(model) ?? 0;
+  #prefillBacklog(model: string): PrefillBacklog {
+    const queue = nearbyPrefillQueue(this.#namespace ?? '');
+    if (queue === undefined) return { waiting: 0, tokens: 0 };
+    return {
+      waiting: queue.waiting(model),
+      tokens: Math.floor(queue.bytes(model) / Uint32Array.BYTES_PER_ELEMENT),
+    };
   }
 
   route(request: RouteRequest): RouteAnswer {
@@ -169,6 +176,10 @@ export class Router extends DurableObject implements RouterRpc {
 
   metrics(): string {
     return this.#core.metrics();
+  }
+
+  demand(): ReturnType<RouterRpc['demand']> {
+    return this.#core.demand();
   }
 
   status(): RouterStatus {
@@ -314,7 +325,11 @@ export class Router extends DurableObject implements RouterRpc {
     try {
       const { DIRECTORY } = this.#env;
       const directory = DIRECTORY.get(DIRECTORY.idFromName(DIRECTORY_NAME));
-      this.#core.directoryVersion = await directory.publish(namespace, this.#core.models(namespace));
+      this.#core.directoryVersion = await directory.publish(
+        namespace,
+        this.#core.models(namespace),
+        this.#core.instances(namespace),
+      );
     } catch (thrown) {
       this.#log.warn('the directory could not be told', { namespace, error: toStatorError(thrown) });
     }

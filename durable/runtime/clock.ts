@@ -11,6 +11,9 @@ export interface Clock {
 
 export const wallClock: Clock = { nowMs: () => Date.now() };
 
+/** For differences: milliseconds since some moment, with fractions, never back. */
+export const stopwatch: Clock = { nowMs: () => performance.now() };
+
 /** A clock that only its owner moves. */
 export class ManualClock implements Clock {
   #nowMs: number;

@@ -372,16 +372,40 @@ export const LIMITS = {
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
 
+  /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
+      looked after, and what is kept of what it said of a failure. */
+  pools: 256,
+  poolGridCells: 65_536,
+  openaiPoolTimeoutMs: 30_000,
+  openaiPoolLookMs: 1_000,
+  openaiPoolMessageLength: 512,
+  /** Copy of the global router's configuration in an isolate, and the pause of one that could not be read. */
+  poolsTtlMs: 1_000,
   /** Discovery: characters of a key and a value, entries and watchers of the platform's table; how often a shared directory is looked at,
       and when a file of a dead process is removed; how long a call of a backend may take, and a silent watch is trusted. */
   discoveryKeyLength: 512,
   discoveryValueLength: 256 * 1024,
   discoveryEntries: 65_536,
   discoveryWatchers: 1_024,
+  workerEndpoints: 64,
+  endpointCopies: 1_024,
+  /** Calls of components: instances that one may be sent to, how long it may take to answer, and a worker to keep that deadline. */
+  componentAttempts: 4,
+  componentCallMs: 300_000,
+  componentGraceMs: 1_000,
+  /** Clients of other endpoints that a component keeps. Canaries: after how long without an answer, how long one may take, the pause after
+      one that failed, how many of these in a row make an endpoint sick, how often is looked. */
+  componentClients: 256,
+  canaryIdleMs: 10_000,
+  canaryTimeoutMs: 3_000,
+  canaryRetryMs: 1_000,
+  canaryFailures: 2,
+  canaryLookMs: 500,
   discoveryPollMs: 500,
   discoveryForgetMs: 60_000,
   discoveryCallMs: 3_000,
   discoveryWatchMs: 30_000,
+  discoveryWatchLength: 64 * 1024 * 1024,
 
   /** Replay: requests in one trace, and tokens of one prompt or answer. */
   traceRequests: 2_000_000,
@@ -395,14 +419,29 @@ export const LIMITS = {
   plannerHistogramBounds: 256,
   plannerPasses: 65_536,
   plannerHistoryPoints: 2_048,
+  /** Passes of an engine that the router keeps between two readings. */
+  plannerKeptPasses: 64,
   plannerArimaPoints: 128,
   /** After so many intervals without a reading the next one only begins anew. */
   plannerGapIntervals: 10,
+  /** A call of the planner to a connector, a source or the router; times that an order is given to a connector that does not take it. */
+  plannerCallMs: 10_000,
+  plannerOrderTries: 5,
+  /** Decisions that are kept, and their bytes; every so many have the state before; profiles that are kept; bytes of a reading. */
+  plannerDecisions: 2_000,
+  plannerDecisionBytes: 32 * 1024 * 1024,
+  plannerStartEvery: 64,
+  plannerProfiles: 8,
+  plannerReadingBytes: 512 * 1024,
+  plannerPage: 200,
   /** Orders for others: a poll for one, polls at once, how long who asked last is the one who executes, and why one failed. */
   plannerWaitMs: 20_000,
   plannerPollers: 64,
   plannerExecutorMs: 15_000,
   plannerWhyLength: 512,
+  /** A grant of the global planner lasts so long without a word from its planner, at least, and so many of its intervals. */
+  grantLeaseMs: 60_000,
+  grantLeaseLooks: 3,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
   profileMeasurements: 4_096,
@@ -425,4 +464,10 @@ export const LIMITS = {
   kubernetesPages: 64,
   kubernetesPageItems: 500,
   kubernetesConflicts: 5,
+  /** Watches: how long one is, at least, and after how long beyond that its line counts as broken; the pause before a list is read again
+      after a fault; how often a Pod looks whether what it has put is still there. */
+  kubernetesWatchS: 240,
+  kubernetesWatchGraceS: 15,
+  kubernetesRelistMs: 500,
+  kubernetesCheckMs: 30_000,
 } as const;

@@ -4,7 +4,7 @@
  */
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { InferenceRequest } from '../inference-request.ts';
-import { agentHintsOf, routingOf } from '../openai/nvext.ts';
+import { agentHintsOf, routingOf, targetsOf } from '../openai/nvext.ts';
 import { wellFormed } from '../openai/well-formed.ts';
 import { conversationOf } from './conversation.ts';
 import { countTokensSchema, type MessagesBody, messagesSchema, type PromptBody } from './messages-schema.ts';
@@ -31,6 +31,7 @@ export function messagesRequest(json: unknown): InferenceRequest {
     priority: body.priority ?? 0,
     agentHints: agentHintsOf(body),
     routing: routingOf(body),
+    ...targetsOf(body),
   };
 }
 

@@ -4,11 +4,16 @@
  * The response's id, time and seed are fixed at the first attempt and the same in every other, so that two workers
  * write the same bytes. A lost worker is left out of the next decision; when nobody else is there, a worker that only
  * broke a connection is asked once more after a pause. A request that fails for good frees its reservation.
+ *
+ * Behind a global router the same is done in one pool after another, as long as the client has nothing of the answer. Each pool
+ * gets it as a new request, which queues like any other.
  */
+import type { OpenAiPool } from '../../durable/global-router/rpc.ts';
 import type { RouteDecision } from '../../durable/router/rpc.ts';
 import { type ErrorCode, StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Call } from '../call.ts';
+import { callOpenAi } from '../global-router/openai-call.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { encodeGenerateRequest, type NvextFields, type ResumeState } from './generate-request.ts';
 import { REQUEST_PLANES } from './planes/registry.ts';
@@ -17,6 +22,9 @@ import { type ResponseIdentity, responseIdentity } from './response-identity.ts'
 import { release, route } from './route.ts';
 import { inCallersWords, workerError } from './worker-error.ts';
 
+/** Where a request goes: to a worker that is being chosen, or to a pool elsewhere. */
+export type Routing = Promise<RouteDecision> | OpenAiPool;
+
 /** A worker has answered with a head of status 200. */
 export interface Opened {
   worker: string;
@@ -24,13 +32,17 @@ export interface Opened {
   body: ReadableStream<Uint8Array>;
   /** Why this worker: the router's decision, when the client asked for it. */
   explained: RouteDecision | null;
+  /** Of a global router; absent: there is none. */
+  pool?: string;
+  /** It is no worker of ours, and its bytes are a provider's own. */
+  elsewhere?: { pool: OpenAiPool; abort(): void };
 }
 
 export class Attempts {
   readonly call: Call;
-  readonly #prepared: PreparedRequest;
+  /** As the pool wants it that has the request. */
+  #prepared: PreparedRequest;
   readonly #identity: ResponseIdentity;
-  readonly #dispatchLimit: number;
   /** Workers of failed attempts and why they failed. */
   readonly #failed = new Map<string, ErrorCode>();
   #decision: RouteDecision | null = null;
@@ -48,62 +60,122 @@ export class Attempts {
     this.call = call;
     this.#prepared = prepared;
     this.#identity = responseIdentity(call, prepared.request);
-    this.#dispatchLimit = 1 + Math.min(call.settings.migrationLimit, prepared.model.migrationLimit);
   }
 
   /** The first worker that takes the request. Throws when there is none, or no attempt is left. */
-  first(routing: Promise<RouteDecision>): Promise<Opened> {
-    return this.#open(routing, null);
+  first(routing: Routing): Promise<Opened> {
+    return this.#open(routing, null, true);
   }
 
-  /** After `failed`: another worker, which continues behind `resume`, or begins anew when that is null. */
-  next(resume: ResumeState | null): Promise<Opened> {
-    return this.#open(this.#again(resume), resume);
+  /** After `failed`: another worker, which continues behind `resume`, or begins anew when that is null. `sent`: the client has a part of it. */
+  next(resume: ResumeState | null, { sent = resume !== null } = {}): Promise<Opened> {
+    return this.#open(this.#again(resume), resume, !sent);
   }
 
-  async #open(routing: Promise<RouteDecision>, resume: ResumeState | null): Promise<Opened> {
-    try {
-      let decision = await routing;
-      for (;;) {
-        this.#decision = decision;
-        this.#dispatches++;
-        try {
-          this.call.abort?.throwIfAborted();
-          return await this.#generate(decision, resume);
-        } catch (thrown) {
-          this.failed(toStatorError(thrown));
+  async #open(first: Routing, resume: ResumeState | null, mayLeave: boolean): Promise<Opened> {
+    let routing = first;
+    for (;;) {
+      try {
+        return routing instanceof Promise
+          ? await this.#inNamespace(routing, resume)
+          : await this.#elsewhere(routing);
+      } catch (thrown) {
+        const error = toStatorError(thrown);
+        const onward = mayLeave ? await this.#onward(error) : this.#stay(error);
+        if (onward instanceof StatorError) {
+          await this.#giveUp(onward);
+          throw onward === error ? thrown : onward;
         }
-        decision = await this.#again(resume);
+        routing = onward.routing;
       }
-    } catch (thrown) {
-      await this.#giveUp(toStatorError(thrown));
-      throw thrown;
     }
+  }
+
+  async #inNamespace(routing: Promise<RouteDecision>, resume: ResumeState | null): Promise<Opened> {
+    let decision = await routing;
+    for (;;) {
+      this.#decision = decision;
+      this.#dispatches++;
+      try {
+        this.call.abort?.throwIfAborted();
+        return await this.#generate(decision, resume);
+      } catch (thrown) {
+        this.failed(toStatorError(thrown));
+      }
+      decision = await this.#again(resume);
+    }
+  }
+
+  async #elsewhere(pool: OpenAiPool): Promise<Opened> {
+    this.call.abort?.throwIfAborted();
+    const { response, abort } = await callOpenAi(pool, this.call, this.#prepared.request.stream);
+    const { name } = pool;
+    return {
+      worker: name,
+      pool: name,
+      response,
+      body: response.body!,
+      explained: null,
+      elsewhere: { pool, abort },
+    };
+  }
+
+  /** To the next pool, with nothing left behind in this one; or the error that the client gets. */
+  async #onward(error: StatorError): Promise<{ routing: Routing } | StatorError> {
+    const { pools } = this.#prepared;
+    if (pools === undefined) return error;
+    const next = pools.next(error);
+    if (next instanceof StatorError) return next;
+    await this.#free();
+    this.#failed.clear();
+    this.#failedPrefills.clear();
+    this.#dispatches = 0;
+    this.#failure = null;
+    this.call.mayBeShed = false;
+    if (next.kind === 'openai') return { routing: next.pool };
+    this.#prepared = { ...next.prepared, pools };
+    return { routing: route(this.call, this.#prepared) };
+  }
+
+  #stay(error: StatorError): StatorError {
+    this.#prepared.pools?.lost(error);
+    return error;
   }
 
   /** The worker of the last attempt came to nothing. Throws what it said when another one would say the same. */
   failed(error: StatorError): void {
     if (!error.retryable) throw error;
     this.#failure = error;
-    const { worker, prefill } = this.#decision!;
+    if (this.#decision === null) return;
+    const { worker, prefill } = this.#decision;
     this.#failed.set(worker, error.code);
     // A worker that was lost before its answer may have been lost over its prefill worker; one that refuses never asked it.
-    if (prefill !== undefined && !this.#answered && error.code === 'worker_unavailable') {
-      this.#failedPrefills.add(prefill.worker);
-    }
+    // Where prefill workers take prompts from a queue, nobody here knows who it was.
+    const by = prefill?.worker ?? '';
+    if (by !== '' && !this.#answered && error.code === 'worker_unavailable') this.#failedPrefills.add(by);
   }
 
   /** No attempt follows. */
   async #giveUp(error: StatorError): Promise<void> {
-    const decision = this.#decision;
-    this.#decision = null;
-    if (decision !== null) await release(this.call, this.#prepared.model.namespace, decision.reservation);
+    await this.#free();
     // What cannot be told is found out later.
     await this.call.failed?.(error).catch(() => {});
   }
 
+  async #free(): Promise<void> {
+    const decision = this.#decision;
+    this.#decision = null;
+    if (decision !== null) await release(this.call, this.#prepared.model.namespace, decision.reservation);
+  }
+
+  get #dispatchLimit(): number {
+    return 1 + Math.min(this.call.settings.migrationLimit, this.#prepared.model.migrationLimit);
+  }
+
   async #again(resume: ResumeState | null): Promise<RouteDecision> {
     this.call.abort?.throwIfAborted();
+    // Nobody goes on behind a pool elsewhere.
+    if (this.#decision === null) throw this.#failure!;
     if (this.#dispatches >= this.#dispatchLimit) throw this.#exhausted();
     const decision = await this.#routeAgain();
     this.call.track.migrated(resume === null ? 'new_request' : 'ongoing_request');
@@ -202,7 +274,9 @@ export class Attempts {
     if (failed !== null) this.#failedPrefills.add(failed);
     if (resume === null) this.#prefilledBy = response.headers.get(PREFILL_WORKER_HEADER) ?? '';
     const explained = decision.candidates === undefined ? null : decision;
-    return { worker: decision.worker, response, body: response.body, explained };
+    const { pools } = this.#prepared;
+    const from = pools === undefined ? {} : { pool: pools.current };
+    return { worker: decision.worker, response, body: response.body, explained, ...from };
   }
 
   #nvext(): NvextFields | null {

@@ -5,14 +5,13 @@
  *
  * The pipe runs beside the returned response and never under `waitUntil` (design 1.4: a client that leaves must end it).
  */
-import type { RouteDecision } from '../../durable/router/rpc.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { apiOf, type Call } from '../call.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { writeAnnotations } from './annotations.ts';
-import { Attempts, type Opened } from './attempts.ts';
+import { Attempts, type Opened, type Routing } from './attempts.ts';
 import { carryDocument, endDocumentWithError, readDocument } from './document.ts';
 import { carryStream, endWithError } from './migrate.ts';
 import { documentHead, documentHeaders, streamHead, WORKER_HEADER } from './response-head.ts';
@@ -24,11 +23,7 @@ const COMMENT = encoder.encode(': keep-alive\n\n');
 const WHITE_SPACE = encoder.encode(' ');
 
 /** Throws StatorError when no worker answers before the response's head is out. */
-export async function dispatch(
-  call: Call,
-  prepared: PreparedRequest,
-  routing: Promise<RouteDecision>,
-): Promise<Response> {
+export async function dispatch(call: Call, prepared: PreparedRequest, routing: Routing): Promise<Response> {
   const attempts = new Attempts(call, prepared);
   const opening = attempts.first(routing);
   let opened = await within(opening, LIMITS.headerWaitMs);
@@ -44,11 +39,7 @@ export async function dispatch(
 }
 
 /** Waits on where a status is worth more than noticing that the client has left. */
-async function longer(
-  call: Call,
-  routing: Promise<RouteDecision>,
-  opening: Promise<Opened>,
-): Promise<Opened | typeof LATE> {
+async function longer(call: Call, routing: Routing, opening: Promise<Opened>): Promise<Opened | typeof LATE> {
   if (call.abort !== undefined) {
     // There is no client who could leave.
     const opened = await within(opening, LIMITS.responseHeadTimeoutMs - LIMITS.headerWaitMs);
@@ -57,7 +48,7 @@ async function longer(
   }
   if (!call.mayBeShed) return LATE;
   // Not longer than its class lets it wait.
-  await routing.catch(() => {});
+  if (routing instanceof Promise) await routing.catch(() => {});
   return within(opening, LIMITS.headerWaitMs);
 }
 
@@ -70,7 +61,10 @@ async function documentResponse(call: Call, attempts: Attempts, opened: Opened):
   // Head and body were one write of the worker: where the head says all that ours would, it goes through as it is.
   const isShort = Number(length) <= LIMITS.wholeDocumentBytes;
   const isWhole =
-    headers.has(WORKER_HEADER) && opened.explained === null && apiOf(call.endpoint) !== 'anthropic';
+    headers.has(WORKER_HEADER) &&
+    opened.explained === null &&
+    opened.pool === undefined &&
+    apiOf(call.endpoint) !== 'anthropic';
   if (isShort && isWhole) {
     call.track.ended('success');
     return opened.response;

@@ -57,7 +57,7 @@ export async function carryDocument(
   }
   try {
     attempts.failed(new StatorError('worker_unavailable', 'The connection to the worker broke.'));
-    const { text } = await readDocument(attempts, await attempts.next(null));
+    const { text } = await readDocument(attempts, await attempts.next(null, { sent: sent.byteLength > 0 }));
     const again = withoutWhiteSpace(encoder.encode(text));
     if (!startsWith(again, sent)) {
       throw new StatorError('migration_exhausted', 'The answer could not be repeated.');

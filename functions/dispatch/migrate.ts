@@ -6,6 +6,7 @@
 import { errorLines } from '../../durable/runtime/error-body.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { apiOf, type Call } from '../call.ts';
+import { pipeOpenAi } from '../global-router/openai-stream.ts';
 import type { RequestEnd } from '../metrics.ts';
 import type { Attempts, Opened } from './attempts.ts';
 import { KeptEvents } from './event-ids.ts';
@@ -24,6 +25,12 @@ export async function carryStream(
   const cachedTokens = cachedTokensOf(opened.response);
   let current = opened;
   for (;;) {
+    if (current.elsewhere !== undefined) {
+      const next = await carryElsewhere(attempts, current, writable);
+      if (typeof next === 'string') return next;
+      current = next;
+      continue;
+    }
     const end = await pipeEvents(current.body, writable, kept);
     if (end === 'client-gone') return 'cancelled';
     const state = kept.end();
@@ -43,6 +50,29 @@ export async function carryStream(
       await endWithError(writable, attempts.call, toStatorError(thrown), sent);
       return 'error';
     }
+  }
+}
+
+/** A provider's stream, to its end; or who takes over from one that said nothing at all. */
+async function carryElsewhere(
+  attempts: Attempts,
+  { elsewhere, body }: Opened,
+  writable: WritableStream<Uint8Array>,
+): Promise<RequestEnd | Opened> {
+  const { pool, abort } = elsewhere!;
+  const left = await pipeOpenAi(pool, body, writable, abort);
+  if (left.end === 'client-gone') return 'cancelled';
+  if (left.end === 'done') {
+    await writable.close().catch(() => {});
+    return 'success';
+  }
+  const { insideEvent, bytes, error } = left;
+  try {
+    attempts.failed(error);
+    return await attempts.next(null, { sent: bytes > 0 });
+  } catch (thrown) {
+    await endWithError(writable, attempts.call, toStatorError(thrown), { insideEvent, events: 0 });
+    return 'error';
   }
 }
 

@@ -7,10 +7,14 @@
  * ahead of a stalled client; what was pulled still reaches the client before a break is seen.
  */
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { KeptEvents } from './event-ids.ts';
 
 /** How a leg ended. `ended`: the worker closed its body in order, which does not yet mean that nothing is missing. */
 export type LegEnd = 'ended' | 'lost' | 'client-gone';
+
+/** Takes what went through, now and then. */
+export interface Kept {
+  push(bytes: Uint8Array): void;
+}
 
 const LEAVE_OPEN = { preventAbort: true, preventClose: true };
 
@@ -18,7 +22,7 @@ const LEAVE_OPEN = { preventAbort: true, preventClose: true };
 export async function pipeEvents(
   body: ReadableStream<Uint8Array>,
   writable: WritableStream<Uint8Array>,
-  kept: KeptEvents,
+  kept: Kept,
 ): Promise<LegEnd> {
   const [live, copy] = body.tee();
   const drain = new Drain(copy, kept);
@@ -51,14 +55,14 @@ export async function isBroken(writable: WritableStream<Uint8Array>): Promise<bo
 
 class Drain {
   readonly #reader: ReadableStreamBYOBReader;
-  readonly #kept: KeptEvents;
+  readonly #kept: Kept;
   /** Lent to each read and got back from it. */
   #buffer = new Uint8Array(LIMITS.keptReadBytes);
   #timer: ReturnType<typeof setTimeout> | undefined;
   #reading: Promise<void> | null = null;
   #ended = false;
 
-  constructor(copy: ReadableStream<Uint8Array>, kept: KeptEvents) {
+  constructor(copy: ReadableStream<Uint8Array>, kept: Kept) {
     this.#reader = copy.getReader({ mode: 'byob' });
     this.#kept = kept;
     this.#arm();

@@ -4,8 +4,10 @@
  * beside them `routing` says why.
  */
 import type { RouteDecision } from '../../durable/router/rpc.ts';
+import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Call, Endpoint } from '../call.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
+import type { Routing } from './attempts.ts';
 import { explanation } from './explanation.ts';
 import { REQUEST_ID_HEADER, WORKER_HEADER } from './response-head.ts';
 import { responseIdentity } from './response-identity.ts';
@@ -23,8 +25,14 @@ const OBJECTS: Record<Exclude<Endpoint, 'best_worker_id'>, readonly [document: s
 export async function answerQuery(
   call: Call,
   prepared: PreparedRequest,
-  routing: Promise<RouteDecision>,
+  routing: Routing,
 ): Promise<Response> {
+  if (!(routing instanceof Promise)) {
+    throw new StatorError(
+      'no_workers',
+      `The request would go to the pool '${routing.name}', which has no workers.`,
+    );
+  }
   const decision = await routing;
   const { stream } = prepared.request;
   const text = JSON.stringify(answerOf(call, prepared, decision));
@@ -50,7 +58,7 @@ function answerOf(call: Call, { request, prompt }: PreparedRequest, decision: Ro
     choices: [],
     nvext: {
       worker_id: {
-        ...(decision.prefill && {
+        ...(decision.prefill?.worker && {
           prefill_worker_id: decision.prefill.worker,
           prefill_dp_rank: decision.prefill.dpRank,
         }),

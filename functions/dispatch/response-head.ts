@@ -8,6 +8,8 @@ export const REQUEST_ID_HEADER = 'x-request-id';
 /** The same, as Anthropic's clients look for it. */
 const ANTHROPIC_REQUEST_ID_HEADER = 'request-id';
 export const WORKER_HEADER = 'x-stator-worker';
+/** Behind a global router: which of its pools. */
+const POOL_HEADER = 'x-stator-pool';
 const ROUTING_HEADER = 'x-stator-routing';
 export const CACHED_TOKENS_HEADER = 'x-stator-cached-tokens';
 /** Who computed the prompt, where it was another worker; and who should have. */
@@ -42,6 +44,7 @@ export function requestIdHeaders(requestId: string, api: Api): Record<string, st
 
 function withWorker(head: Record<string, string>, opened: Opened): Record<string, string> {
   head[WORKER_HEADER] = opened.worker;
+  if (opened.pool !== undefined) head[POOL_HEADER] = opened.pool;
   const cached = opened.response.headers.get(CACHED_TOKENS_HEADER);
   if (cached !== null) head[CACHED_TOKENS_HEADER] = cached;
   const prefill = opened.response.headers.get(PREFILL_WORKER_HEADER);

@@ -36,6 +36,9 @@ export const nvextAnswerSchema = named(
         prefill_wait_time_ms: z.number().optional(),
         prefill_time_ms: z.number().optional(),
         ttft_ms: z.number().optional(),
+        /** From the worker's acceptance to its first token, and between two tokens of the answer's middle half, by its clock. */
+        worker_ttft_ms: z.number().optional(),
+        steady_itl_ms: z.number().optional(),
         total_time_ms: z.number(),
         kv_hit_rate: z.number().min(0).max(1),
       })

@@ -2,7 +2,7 @@
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
 import { type ChatBody, chatSchema } from './chat-schema.ts';
-import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, tokenDataOf } from './nvext.ts';
+import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, targetsOf, tokenDataOf } from './nvext.ts';
 import { invalid, parseBody, unsupported } from './parse.ts';
 import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
@@ -32,6 +32,7 @@ export function chatRequest(json: unknown): InferenceRequest {
     tools,
     grammar: forcedCallOf(body) ?? formatOf(body),
     routing: routingOf(body),
+    ...targetsOf(body),
     ...answerExtrasOf(body),
     ...annotationsOf(body),
   };

@@ -1,7 +1,7 @@
 /** `POST /v1/completions` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
 import type { InferenceRequest, Prompt } from '../inference-request.ts';
 import { type CompletionsBody, completionsSchema } from './completions-schema.ts';
-import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, tokenDataOf } from './nvext.ts';
+import { agentHintsOf, annotationsOf, answerExtrasOf, routingOf, targetsOf, tokenDataOf } from './nvext.ts';
 import { invalid, parseBody, unsupported } from './parse.ts';
 import { formatOf } from './response-format.ts';
 import { samplingOf, stopOf } from './sampling-request.ts';
@@ -29,6 +29,7 @@ export function completionsRequest(json: unknown): InferenceRequest {
     tools: null,
     grammar: formatOf(body),
     routing: routingOf(body),
+    ...targetsOf(body),
     ...answerExtrasOf(body),
     ...annotationsOf(body),
   };

@@ -8,7 +8,14 @@
 import * as z from 'zod';
 import type { RouterConfigOverride } from '../../durable/router/rpc.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import type { AgentHints, Annotations, AnswerExtras, Prompt, RoutingWishes } from '../inference-request.ts';
+import type {
+  AgentHints,
+  Annotations,
+  AnswerExtras,
+  LatencyTargets,
+  Prompt,
+  RoutingWishes,
+} from '../inference-request.ts';
 import { guidedFields } from './guided-schema.ts';
 import { samplingExtensions } from './sampling-extensions.ts';
 import { tokenPrompt } from './token-prompt.ts';
@@ -19,7 +26,7 @@ const text = z.string().min(1).max(LIMITS.modelNameLength);
 const words = z.array(text).max(LIMITS.workerWords);
 const rank = z.number().int().min(0).max(0xffff_fffe);
 const uint32 = z.number().int().min(0).max(0xffff_ffff);
-const targetMs = z.number().gt(0);
+const targetMs = z.number().min(0);
 const ignored = z.unknown().optional();
 
 /** 64-bit ids as `x-stator-worker` has them (hex), or as JSON numbers where these are exact. */
@@ -85,12 +92,12 @@ export const nvext = z
     greed_sampling: z.boolean().nullish(),
     /** The elements are checked where they become a prompt: zod per token id would cost more than the routing. */
     token_data: z.array(z.unknown()).min(1).nullish(),
-    // Understood, and without effect where there is no global router and no upload of metadata.
+    router: z.strictObject({ ttft_target: targetMs.nullish(), itl_target: targetMs.nullish() }).nullish(),
+    // Understood, and without effect where there is no upload of metadata.
     use_raw_prompt: z.boolean().nullish(),
     max_thinking_tokens: uint32.nullish(),
     metadata_upload: z.strictObject({ url: text }).nullish(),
     request_timestamp_ms: z.number().min(0).nullish(),
-    router: z.strictObject({ ttft_target: targetMs.nullish(), itl_target: targetMs.nullish() }).nullish(),
   })
   .nullish();
 
@@ -116,6 +123,13 @@ export function answerExtrasOf(body: { nvext?: NvExt | null | undefined }): {
 export function annotationsOf(body: { nvext?: NvExt | null | undefined }): { annotations?: Annotations } {
   const names = body.nvext?.annotations?.filter((name) => EVENTS.includes(name)) ?? [];
   return names.length === 0 ? {} : { annotations: { names } };
+}
+
+/** For the grid of a global router, in milliseconds; to be spread into the request. */
+export function targetsOf(body: { nvext?: NvExt | null | undefined }): { targets?: LatencyTargets } {
+  const router = body.nvext?.router;
+  if (router == null) return {};
+  return { targets: { ttftMs: router.ttft_target ?? null, itlMs: router.itl_target ?? null } };
 }
 
 /** The client's own tokens in place of what it wrote; undefined: none. Throws `invalid_request` naming the element. */

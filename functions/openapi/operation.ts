@@ -16,7 +16,7 @@ export interface Answer {
 }
 
 /** What operations are about, in the order of the reference: what people call, then what belongs to the fleet. */
-export const TAGS = ['OpenAI', 'Anthropic', 'Tokens', 'Router', 'Planner', 'Platform'] as const;
+export const TAGS = ['OpenAI', 'Anthropic', 'Tokens', 'Router', 'Components', 'Planner', 'Platform'] as const;
 
 export interface ApiOperation {
   method: 'get' | 'post' | 'put' | 'delete' | 'patch';

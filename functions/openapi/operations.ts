@@ -4,10 +4,12 @@
  */
 import { ANTHROPIC_OPERATIONS } from './anthropic-operations.ts';
 import { BATCH_OPERATIONS } from './batch-operations.ts';
+import { COMPONENT_OPERATIONS } from './component-operations.ts';
 import { OPENAI_OPERATIONS } from './openai-operations.ts';
 import type { ApiOperation } from './operation.ts';
 import { PLANNER_OPERATIONS } from './planner-operations.ts';
 import { PLATFORM_OPERATIONS } from './platform-operations.ts';
+import { POOL_OPERATIONS } from './pool-operations.ts';
 import { RESPONSES_OPERATIONS } from './responses-operations.ts';
 import { ROUTER_OPERATIONS } from './router-operations.ts';
 import { TOKEN_OPERATIONS } from './token-operations.ts';
@@ -19,6 +21,8 @@ export const OPERATIONS: readonly ApiOperation[] = [
   ...BATCH_OPERATIONS,
   ...TOKEN_OPERATIONS,
   ...ROUTER_OPERATIONS,
+  ...COMPONENT_OPERATIONS,
+  ...POOL_OPERATIONS,
   ...PLANNER_OPERATIONS,
   ...PLATFORM_OPERATIONS,
 ];

@@ -38,9 +38,22 @@ type AnyModel = OpenAiModel | z.output<typeof anthropicModelSchema>;
 type AnyModelList = z.output<typeof modelListSchema> | z.output<typeof anthropicModelListSchema>;
 
 export async function listModels(env: Env, api: Api, nowMs: number): Promise<AnyModelList> {
-  const models = await modelsNow(env, nowMs);
+  const models = eachOnce(await modelsNow(env, nowMs));
   if (api === 'anthropic') return anthropicModelList(models);
   return { object: 'list', data: models.map(openAiModel) };
+}
+
+/** Several namespaces may serve a model: it is one for clients, with all their workers. */
+function eachOnce(models: readonly ModelEntry[]): ModelEntry[] {
+  const byName = new Map<string, ModelEntry>();
+  for (const model of models) {
+    const known = byName.get(model.name);
+    const instances = [...(known?.instances ?? []), ...model.instances];
+    // Where one of them is awake, the model is.
+    const shown = known === undefined || known.sleeping ? model : known;
+    byName.set(model.name, { ...shown, instances });
+  }
+  return [...byName.values()];
 }
 
 /** Throws `model_not_found`. */

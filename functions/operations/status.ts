@@ -41,6 +41,9 @@ export const statusSchema: z.ZodType<RouterStatus> = z.object({
       activeBlocks: count,
       cachedBlocks: count,
       totalBlocks: count,
+      blockSizeTokens: count,
+      contextLengthTokens: count,
+      maxNumSeqs: count,
       running: count,
       waiting: count,
       tiers: z.array(

@@ -17,17 +17,22 @@ const NEVER = Number.NEGATIVE_INFINITY;
 
 export class DirectoryCopy {
   #snapshot: DirectorySnapshot | null = null;
-  #byName: ReadonlyMap<string, ModelEntry> = new Map();
+  #byName: ReadonlyMap<string, readonly ModelEntry[]> = new Map();
   #readMs = NEVER;
   #refreshingMs = NEVER;
 
   /** The entry of a name or alias. Throws `model_not_found` with near names, after a fresh read. */
   find(name: string, read: ReadDirectory, nowMs: number): ModelEntry | Promise<ModelEntry> {
     if (this.#isUsable(nowMs)) {
-      const entry = this.#byName.get(name);
+      const entry = this.#byName.get(name)?.[0];
       if (entry !== undefined) return entry;
     }
     return this.#findAfresh(name, read, nowMs);
+  }
+
+  /** What each namespace that serves it says of a name or alias, from this copy; the first is what `find` gives. */
+  entries(name: string): readonly ModelEntry[] {
+    return this.#byName.get(name) ?? [];
   }
 
   /** All models, at most `LIMITS.directoryTtlMs` old. */
@@ -48,7 +53,7 @@ export class DirectoryCopy {
 
   async #findAfresh(name: string, read: ReadDirectory, nowMs: number): Promise<ModelEntry> {
     await this.#refresh(read, nowMs);
-    const entry = this.#byName.get(name);
+    const entry = this.#byName.get(name)?.[0];
     if (entry !== undefined) return entry;
     throw modelNotFound(name, this.#byName.keys());
   }
@@ -68,9 +73,13 @@ export class DirectoryCopy {
   }
 
   #replace(snapshot: DirectorySnapshot): void {
-    const byName = new Map<string, ModelEntry>();
+    const byName = new Map<string, ModelEntry[]>();
     for (const entry of snapshot.models) {
-      for (const name of [entry.name, ...entry.aliases]) if (!byName.has(name)) byName.set(name, entry);
+      for (const name of new Set([entry.name, ...entry.aliases])) {
+        const known = byName.get(name);
+        if (known === undefined) byName.set(name, [entry]);
+        else known.push(entry);
+      }
     }
     this.#snapshot = snapshot;
     this.#byName = byName;

@@ -1,7 +1,7 @@
 /** A checked body of `POST /v1/responses` → InferenceRequest. Throws `invalid_request` or `unsupported_parameter` with `param`. */
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { ChatMessage, InferenceRequest } from '../inference-request.ts';
-import { agentHintsOf, routingOf } from '../openai/nvext.ts';
+import { agentHintsOf, routingOf, targetsOf } from '../openai/nvext.ts';
 import { invalid, unsupported } from '../openai/parse.ts';
 import { formatOf } from '../openai/response-format.ts';
 import type { ResponsesBody } from '../openai/responses-schema.ts';
@@ -55,6 +55,7 @@ export function responsesRequest(body: ResponsesBody, items: readonly PlacedItem
     tools,
     grammar: forcedCallOf(chat) ?? formatOf({ ...body, response_format: chatFormat(body) }),
     routing: routingOf(body),
+    ...targetsOf(body),
   };
 }
 

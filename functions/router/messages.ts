@@ -7,10 +7,12 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import {
   BestWorkerIdRequestSchema,
   BestWorkerIdResponseSchema,
+  GetPoolInfoResponseSchema,
   RouterGenerateRequestSchema,
   type Routing,
 } from '../../gpu-sidecar/proto/gen/stator/v1/router_pb.js';
 import type { Explanation } from '../dispatch/explanation.ts';
+import type { PoolInfo } from '../operations/pool-info.ts';
 
 /** Throws `invalid_frame`. */
 export function bestWorkerBody(bytes: Uint8Array): object {
@@ -72,6 +74,28 @@ export function bestWorkerMessage(answer: Explanation): Uint8Array {
     })),
   });
   return toBinary(BestWorkerIdResponseSchema, message);
+}
+
+export function poolInfoMessage({ model_name, mode, enable_priority_retry, pools }: PoolInfo): Uint8Array {
+  const message = create(GetPoolInfoResponseSchema, {
+    modelName: model_name ?? '',
+    mode,
+    enablePriorityRetry: enable_priority_retry,
+    pools: pools.map(({ pool, roles, base_url, selected, retried, overflow, failures, ...known }) => ({
+      pool,
+      roles,
+      baseUrl: base_url ?? '',
+      selected: BigInt(selected),
+      retried: BigInt(retried),
+      overflow: BigInt(overflow),
+      failures: Object.fromEntries(Object.entries(failures).map(([code, count]) => [code, BigInt(count)])),
+      ...(known.priority !== null && { priority: known.priority }),
+      ...(known.live_workers !== null && { liveWorkers: known.live_workers }),
+      ...(known.in_flight !== null && { inFlight: known.in_flight }),
+      ...(known.waiting !== null && { waiting: known.waiting }),
+    })),
+  });
+  return toBinary(GetPoolInfoResponseSchema, message);
 }
 
 /** Without what is not set: empty strings and lists wish nothing. */

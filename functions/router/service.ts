@@ -5,7 +5,6 @@
 import type { Context } from 'hono';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { readBytes } from '../body.ts';
-import type { Explanation } from '../dispatch/explanation.ts';
 import { framed, framedError, GRPC_WEB, unframed } from './grpc-web.ts';
 import { bestWorkerBody, generateBody } from './messages.ts';
 
@@ -24,15 +23,15 @@ export async function readBestWorker(request: Request, limitBytes: number): Prom
 }
 
 /** A handler whose JSON answer leaves as a message, framed as the caller framed its own. */
-export function unary<C extends Context>(
+export function unary<C extends Context, Answer>(
   handle: (context: C) => Promise<Response>,
-  encode: (answer: Explanation) => Uint8Array,
+  encode: (answer: Answer) => Uint8Array,
 ): (context: C) => Promise<Response> {
   return async (context) => {
     const isWeb = isGrpcWeb(context.req.raw);
     try {
       const response = await handle(context);
-      const message = encode((await response.json()) as Explanation);
+      const message = encode((await response.json()) as Answer);
       const headers = new Headers(response.headers);
       headers.set('content-type', isWeb ? GRPC_WEB : PROTO);
       return new Response(isWeb ? framed(message) : message, { headers });

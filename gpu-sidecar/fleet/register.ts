@@ -6,6 +6,7 @@ import type { Settings } from '../../durable/runtime/config.ts';
 import type { EngineInfo } from '../engines/engine.ts';
 import { type Register, RegisterSchema } from '../proto/gen/stator/v1/fleet_pb.js';
 import { ModelCardSchema, WorkerType } from '../proto/gen/stator/v1/model_pb.js';
+import { workerEndpoints } from './worker-endpoints.ts';
 
 export interface WorkerIdentity {
   /** 16 hex digits. */
@@ -36,6 +37,7 @@ export function registerFrame(
     epoch: BigInt(identity.epoch),
     ...ROLES[workerType],
     endpoint: 'generate',
+    endpoints: workerEndpoints(info, ROLES[workerType].workerType),
     card: info.card,
     runtime: {
       totalKvBlocks: info.totalBlocks,

@@ -11,7 +11,7 @@ import { type ProfileData, profileTables } from '../../durable/runtime/profile/p
 import { DECODE_FILE, mockerProfile, type Named, PREFILL_FILE, plannerProfile } from './dynamo-arrays.ts';
 import { readNpz } from './npz.ts';
 
-const JSON_FILE = 'profile.json';
+export const JSON_FILE = 'profile.json';
 
 /** Checked. Throws `invalid_request` that names the file and what is wrong with it. */
 export function readProfile(path: string): ProfileData {

@@ -3,10 +3,12 @@
  * long its phases took, counted from the request's arrival at the platform.
  *
  * The worker is the one that began the response, so that one that continues says the same. Times are measured and so differ from worker
- * to worker: they come last, and of a response that another worker began those of its beginning are left out.
+ * to worker: they come last, and of a response that another worker began those of its beginning are left out. Two are ours: the
+ * worker's own time to the first token, without the platform's part, and the steady time between two tokens.
  */
 
 import type { Clock } from '../../durable/runtime/clock.ts';
+import { TokenPace } from './token-pace.ts';
 import type { Usage } from './usage.ts';
 
 /** Another worker that computed the prompt. */
@@ -29,6 +31,7 @@ export class NvextAnswer {
   readonly #acceptedMs: number;
   #startedMs: number | null = null;
   #firstTokenMs: number | null = null;
+  readonly #pace = new TokenPace();
 
   constructor(options: NvextOptions, clock: Clock) {
     this.#options = options;
@@ -48,7 +51,10 @@ export class NvextAnswer {
   }
 
   token(): void {
-    this.#firstTokenMs ??= this.#clock.nowMs();
+    if (this.#options.timing === null) return;
+    const nowMs = this.#clock.nowMs();
+    this.#firstTokenMs ??= nowMs;
+    this.#pace.token(nowMs);
   }
 
   /** A member to stand last in a JSON object, with the comma before it. */
@@ -69,21 +75,27 @@ export class NvextAnswer {
   }
 
   #timing({ requestReceivedMs, elapsedMs }: NonNullable<NvextOptions['timing']>, hitRate: number) {
-    const since = (ms: number) => elapsedMs + ms - this.#acceptedMs;
+    const since = (ms: number) => microseconds(elapsedMs + ms - this.#acceptedMs);
+    const { steadyItlMs } = this.#pace;
     const [started, first] = [this.#startedMs, this.#firstTokenMs];
     const beginning =
       this.#options.continued || started === null || first === null
         ? {}
         : {
             prefill_wait_time_ms: since(started),
-            prefill_time_ms: first - started,
+            prefill_time_ms: microseconds(first - started),
             ttft_ms: since(first),
+            worker_ttft_ms: microseconds(first - this.#acceptedMs),
           };
     return {
       request_received_ms: requestReceivedMs,
       kv_hit_rate: Math.round(hitRate * 10_000) / 10_000,
       ...beginning,
+      ...(steadyItlMs === null ? {} : { steady_itl_ms: microseconds(steadyItlMs) }),
       total_time_ms: since(this.#clock.nowMs()),
     };
   }
 }
+
+/** Milliseconds to three decimals. */
+const microseconds = (ms: number): number => Math.round(1000 * ms) / 1000;

@@ -46,7 +46,8 @@ export interface ModelBounds {
   contextLengthTokens: number;
   card: ModelCard;
   grammars: GrammarCompiler | undefined;
-  clock: Clock;
+  /** Only differences of it are used. */
+  stopwatch: Clock;
   limits: WorkerLimits;
 }
 
@@ -100,7 +101,7 @@ export function parseGenerate(request: GenerateRequest, bounds: ModelBounds): Pa
       minTokens: stop?.minTokens ?? 0,
       parsing,
       oneToolCall,
-      nvext: output.nvext === undefined ? null : nvextAnswer(output.nvext, resume !== null, bounds.clock),
+      nvext: output.nvext === undefined ? null : nvextAnswer(output.nvext, resume !== null, bounds.stopwatch),
     },
     grammar: grammar === undefined ? null : wantedGrammar(grammar, { ...bounds, parsing, oneToolCall }),
     resume,

@@ -1,7 +1,7 @@
 /**
- * The HTTP/1.1 face: `POST /stator.v1.Worker/<Method>` with the bare message, and `GET /metrics`.
+ * The HTTP/1.1 face: `POST /stator.v1.Worker/<Method>` with the bare message or its JSON, and `GET /metrics`.
  *
- * This is the hot one: functions call it for every request. No URL objects, no JSON on the way in, one write out.
+ * This is the hot one: functions call it for every request. No URL objects, no JSON on the way of functions, one write out.
  * Every call wants the fleet token, which is checked before the body is read.
  */
 
@@ -18,6 +18,7 @@ import { frame, GRPC_WEB, unframe } from './grpc-web.ts';
 import { readBody } from './http-body.ts';
 import { writeHttpError } from './http-error.ts';
 import { HttpSink } from './http-sink.ts';
+import { isJsonType, jsonOfMessage, messageOfJson } from './json-message.ts';
 import { generate } from './methods/generate.ts';
 import { UNARY_METHODS, type UnaryMethod } from './methods/unary.ts';
 import type { Worker } from './worker.ts';
@@ -64,7 +65,8 @@ function serveGenerate(worker: Worker, request: IncomingMessage, response: Serve
       return;
     }
     try {
-      const message = decodeMessage(GenerateRequestSchema, body);
+      const read = isJsonType(request.headers['content-type']) ? messageOfJson : decodeMessage;
+      const message = read(GenerateRequestSchema, body);
       call = generate(worker, message, new HttpSink(response, worker.instanceId));
     } catch (thrown) {
       writeHttpError(response, toStatorError(thrown));
@@ -103,16 +105,20 @@ function serveUnary(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
+  const json = isJsonType(request.headers['content-type']);
   const web = request.headers['content-type']?.startsWith('application/grpc-web') ?? false;
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   readBody(request, worker.limits.bodyBytes, async (tooLarge, body) => {
     try {
       if (tooLarge !== null) throw tooLarge;
-      const message = decodeMessage(method.input, web ? unframe(body) : body);
-      const answer = toBinary(method.output, await method.run(worker, message as never, gone.signal));
+      const message = json
+        ? messageOfJson(method.input, body)
+        : decodeMessage(method.input, web ? unframe(body) : body);
+      const result = await method.run(worker, message as never, gone.signal);
+      const answer = json ? jsonOfMessage(method.output, result) : toBinary(method.output, result);
       const bytes = web ? frame(answer, null) : answer;
-      const type = web ? GRPC_WEB : 'application/proto';
+      const type = json ? 'application/json' : web ? GRPC_WEB : 'application/proto';
       response.writeHead(200, ['content-type', type, 'content-length', String(bytes.length)]);
       response.end(bytes);
     } catch (thrown) {

@@ -18,11 +18,13 @@ export function serveRouter(server: Server, platform: PlatformCaller): void {
   const call = (method: string, bytes: Buffer, metadata: Metadata, signal: AbortSignal) =>
     platform.get(ROUTER + method, { metadata, signal, body: { type: 'application/proto', bytes } });
 
-  const bestWorkerId = (request: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
-    call('BestWorkerId', request.request, request.metadata, callerGone(request))
-      .then(async (response) => done(null, Buffer.from(await response.arrayBuffer())))
-      .catch((thrown: unknown) => done(grpcStatus(toStatorError(thrown))));
-  };
+  const unary =
+    (method: string) =>
+    (request: ServerUnaryCall<Buffer, Buffer>, done: sendUnaryData<Buffer>): void => {
+      call(method, request.request, request.metadata, callerGone(request))
+        .then(async (response) => done(null, Buffer.from(await response.arrayBuffer())))
+        .catch((thrown: unknown) => done(grpcStatus(toStatorError(thrown))));
+    };
   const generate = async (stream: ServerWritableStream<Buffer, Buffer>): Promise<void> => {
     try {
       const response = await call('Generate', stream.request, stream.metadata, callerGone(stream));
@@ -31,7 +33,9 @@ export function serveRouter(server: Server, platform: PlatformCaller): void {
       if (!stream.cancelled) stream.emit('error', grpcStatus(toStatorError(thrown)));
     }
   };
-  server.register(`${ROUTER}BestWorkerId`, bestWorkerId, asIs, asIs, 'unary');
+  for (const method of ['BestWorkerId', 'GetPoolInfo']) {
+    server.register(ROUTER + method, unary(method), asIs, asIs, 'unary');
+  }
   server.register(`${ROUTER}Generate`, generate, asIs, asIs, 'serverStream');
 }
 

@@ -6,6 +6,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { PROJECT_ROOT } from '../../cli/paths.ts';
 import { type Fetch, tlsFetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { eventually } from '../harness/deployment.ts';
 import { KubeApiServer } from './kube-api-server.ts';
@@ -14,11 +16,24 @@ import { KubeApiServer } from './kube-api-server.ts';
 // biome-ignore lint/suspicious/noExplicitAny: objects of many kinds, which tests look into.
 export type KubeObject = any;
 
+/** Only Pods of a node get into EndpointSlices. */
+const NODE = 'node';
+
 export interface Rule {
   apiGroups: string[];
   resources: string[];
   verbs: string[];
 }
+
+/** The objects of a file in deploy/kubernetes. */
+export function manifest(name: string): KubeObject[] {
+  const text = readFileSync(join(PROJECT_ROOT, 'deploy', 'kubernetes', name), 'utf8');
+  return parseAllDocuments(text).map((document) => document.toJS() as KubeObject);
+}
+
+/** The rules of a Role there. */
+export const rulesOf = (role: string): Rule[] =>
+  manifest('rbac.yaml').find(({ kind, metadata }) => kind === 'Role' && metadata.name === role)!.rules;
 
 export class KubeCluster {
   readonly server: KubeApiServer;
@@ -30,7 +45,9 @@ export class KubeCluster {
   }
 
   static async start(): Promise<KubeCluster> {
-    return new KubeCluster(await KubeApiServer.start());
+    const cluster = new KubeCluster(await KubeApiServer.start());
+    await cluster.call('POST', '/api/v1/nodes', { metadata: { name: NODE } });
+    return cluster;
   }
 
   async stop(): Promise<void> {
@@ -92,6 +109,11 @@ export class KubeCluster {
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
       subjects: [{ kind: 'ServiceAccount', name, namespace }],
     });
+    return this.accountFolder(namespace, name);
+  }
+
+  /** What a Pod of an account has of it. */
+  async accountFolder(namespace: string, name: string): Promise<string> {
     const folder = join(this.#folder, namespace, name);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'ca.crt'), readFileSync(this.server.caFile));
@@ -114,7 +136,7 @@ export class KubeCluster {
 
   /** A Pod that nobody's controller has made. */
   createPod(namespace: string, name: string, labels: Record<string, string>): Promise<KubeObject> {
-    const spec = { containers: [{ name: 'worker', image: 'none' }] };
+    const spec = { nodeName: NODE, containers: [{ name: 'worker', image: 'none' }] };
     return this.call('POST', `/api/v1/namespaces/${namespace}/pods`, { metadata: { name, labels }, spec });
   }
 

@@ -6,7 +6,7 @@
 
 import { xxh3 } from '#wasm/tokens';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
-import { nativeXxh3 } from './native-xxh3.ts';
+import { nativeXxh3, type PieceSum } from './native-xxh3.ts';
 
 export const blockChecksum = (hash: bigint, bytes: Uint8Array): bigint =>
   nativeXxh3 === null ? xxh3(bytes, hash) : nativeXxh3.sum(bytes, hash);
@@ -21,10 +21,52 @@ let turn = 0;
  */
 export function blockChecksumAside(hash: bigint, bytes: Uint8Array): Promise<bigint> {
   const native = nativeXxh3;
-  if (native === null || bytes.length < LIMITS.transferSyncBytes)
+  if (native === null || bytes.length <= LIMITS.transferSyncBytes)
     return Promise.resolve(blockChecksum(hash, bytes));
   const lane = turn++ % LANES.length;
   const sum = LANES[lane]!.then(() => native.sumAside(bytes, hash));
   LANES[lane] = sum.catch(() => {});
   return sum;
+}
+
+/** Sums that no block uses at the moment: there are as many as blocks come at once. */
+const IDLE: PieceSum[] = [];
+
+/** Of a block whose bytes come one after the other: each is summed when it has come, if the system can, else all at the end. */
+export class ChecksumInPieces {
+  readonly #hash: bigint;
+  readonly #bytes: Uint8Array;
+  /** null: none yet, and none is needed when all come at once. */
+  #sum: PieceSum | null = null;
+  #summed = 0;
+
+  constructor(hash: bigint, bytes: Uint8Array) {
+    this.#hash = hash;
+    this.#bytes = bytes;
+  }
+
+  /** The first `count` bytes are there now, and stay as they are. */
+  add(count: number): void {
+    if (nativeXxh3 === null || (this.#sum === null && count === this.#bytes.length)) return;
+    if (this.#sum === null) {
+      this.#sum = IDLE.pop() ?? nativeXxh3.inPieces();
+      this.#sum.begin(this.#hash);
+    }
+    this.#sum.add(this.#bytes.subarray(this.#summed, count));
+    this.#summed = count;
+  }
+
+  /** Once. */
+  end(): bigint {
+    if (this.#sum === null) return blockChecksum(this.#hash, this.#bytes);
+    const sum = this.#sum.end();
+    this.giveUp();
+    return sum;
+  }
+
+  /** Instead of `end`, where the rest does not come. */
+  giveUp(): void {
+    if (this.#sum !== null) IDLE.push(this.#sum);
+    this.#sum = null;
+  }
 }

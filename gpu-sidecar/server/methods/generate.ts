@@ -13,6 +13,7 @@
  * A response that the platform keeps is told to it first, whole or as far as it came; its end waits for that.
  */
 
+import { stopwatch } from '../../../durable/runtime/clock.ts';
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
 import type { Prefilled } from '../../disagg/remote-prefill.ts';
 import type { EngineSink, FinishReason, TokenLogprobs } from '../../engines/engine.ts';
@@ -36,7 +37,7 @@ export function generate(worker: Worker, request: GenerateRequest, sink: ByteSin
       contextLengthTokens: worker.engine.info.contextLengthTokens,
       card: worker.engine.info.card,
       grammars: worker.engine.grammars,
-      clock: worker.clock,
+      stopwatch,
       limits: worker.limits,
     });
   } catch (thrown) {
@@ -308,7 +309,9 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     if (this.#prefilled === null) return {};
     const { by, why } = this.#prefilled;
     if (by !== null) return { prefilledBy: by.instanceId };
-    return why === 'cached' ? {} : { prefillFailed: this.#request.prefill!.instanceId };
+    const { instanceId } = this.#request.prefill!;
+    // Without a name: whoever took it from the queue, which has found another or given it up.
+    return why === 'cached' || instanceId === '' ? {} : { prefillFailed: instanceId };
   }
 
   /** The response has its proper end, or the error that the fold has written in its place. */

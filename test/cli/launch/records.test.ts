@@ -33,6 +33,7 @@ const record = (port: number, launcherPid: number, platformPid: number | null = 
   control: { url: `http://127.0.0.1:${port}`, tls: null },
   startedMs: 1,
   apiKey: 'sk-1',
+  fleetToken: 'fleet',
 });
 
 /** The pid of a process that has ended. */

@@ -98,10 +98,10 @@ const tired = (name: string, instances: string[]): ModelEntry => ({
 
 test('models that may sleep are there as sleeping after a restart, until their namespace speaks', () => {
   const disk = sleepersDisk();
-  const before = new DirectoryCore(START, disk);
+  const before = new DirectoryCore(START, { disk });
   before.publish('a', [tired('one', ['w1'])], START);
   before.publish('b', [modelEntry('awake', 'b')], START);
-  const core = new DirectoryCore(START + 1_000, disk);
+  const core = new DirectoryCore(START + 1_000, { disk });
   expect(core.read(0, START + 1_000)?.models).toMatchObject([
     { name: 'one', sleeping: true, addresses: [], instances: [] },
   ]);
@@ -112,7 +112,7 @@ test('models that may sleep are there as sleeping after a restart, until their n
 
 test('workers that come and go write nothing, models that come or change do', () => {
   const disk = sleepersDisk();
-  const core = new DirectoryCore(START, disk);
+  const core = new DirectoryCore(START, { disk });
   for (const instances of [['w1'], ['w1', 'w2'], [], ['w3']])
     core.publish('a', [tired('one', instances)], START);
   expect(disk.writes).toBe(1);
@@ -120,11 +120,11 @@ test('workers that come and go write nothing, models that come or change do', ()
   expect(disk.writes).toBe(2);
   core.publish('a', [], START);
   expect(disk.writes).toBe(3);
-  expect(new DirectoryCore(START + 1, disk).read(0, START + 1)?.models).toEqual([]);
+  expect(new DirectoryCore(START + 1, { disk }).read(0, START + 1)?.models).toEqual([]);
 });
 
 test('a namespace that sleeps is silent and stays; one whose router died wakes from sleep, too', () => {
-  const core = new DirectoryCore(START, sleepersDisk());
+  const core = new DirectoryCore(START, { disk: sleepersDisk() });
   core.publish('a', [{ ...tired('one', []), sleeping: true }], START);
   const late = START + 10 * LIMITS.namespaceLeaseMs;
   expect(core.read(0, late)?.models).toMatchObject([{ name: 'one', sleeping: true }]);

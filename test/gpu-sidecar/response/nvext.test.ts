@@ -46,6 +46,7 @@ test('times count from the arrival at the platform', () => {
       prefill_wait_time_ms: 35,
       prefill_time_ms: 20,
       ttft_ms: 55,
+      worker_ttft_ms: 25,
       total_time_ms: 125,
     },
   });

@@ -16,7 +16,7 @@ const bounds = {
   contextLengthTokens: 16,
   card,
   grammars: undefined,
-  clock: new ManualClock(),
+  stopwatch: new ManualClock(),
   limits: workerLimits,
 };
 const parse = (change: Parameters<typeof requestOf>[0]) => parseGenerate(requestOf(change), bounds);

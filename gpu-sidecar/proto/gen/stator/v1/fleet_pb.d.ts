@@ -120,6 +120,13 @@ export declare type Register = Message<"stator.v1.Register"> & {
    * @generated from field: string card_checksum = 10;
    */
   cardChecksum: string;
+
+  /**
+   * What else than `endpoint` can be called there; none: only that, as Worker.Generate.
+   *
+   * @generated from field: repeated stator.v1.EndpointAddress endpoints = 11;
+   */
+  endpoints: EndpointAddress[];
 };
 
 /**
@@ -127,6 +134,38 @@ export declare type Register = Message<"stator.v1.Register"> & {
  * Use `create(RegisterSchema)` to create a new message.
  */
 export declare const RegisterSchema: GenMessage<Register>;
+
+/**
+ * An endpoint of a worker; empty paths: not on that face.
+ *
+ * @generated from message stator.v1.EndpointAddress
+ */
+export declare type EndpointAddress = Message<"stator.v1.EndpointAddress"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Behind http_address: `/stator.v1.Worker/Generate`.
+   *
+   * @generated from field: string http_path = 2;
+   */
+  httpPath: string;
+
+  /**
+   * Behind grpc_address, likewise.
+   *
+   * @generated from field: string grpc_path = 3;
+   */
+  grpcPath: string;
+};
+
+/**
+ * Describes the message stator.v1.EndpointAddress.
+ * Use `create(EndpointAddressSchema)` to create a new message.
+ */
+export declare const EndpointAddressSchema: GenMessage<EndpointAddress>;
 
 /**
  * Everything that happened since the last batch, at most one every few milliseconds; an empty one is the heartbeat.

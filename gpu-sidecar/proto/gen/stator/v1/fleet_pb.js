@@ -13,7 +13,7 @@ import { file_stator_v1_model } from "./model_pb.js";
  * Describes the file stator/v1/fleet.proto.
  */
 export const file_stator_v1_fleet = /*@__PURE__*/
-  fileDesc("ChVzdGF0b3IvdjEvZmxlZXQucHJvdG8SCXN0YXRvci52MSKuAQoLV29ya2VyRnJhbWUSJwoIcmVnaXN0ZXIYASABKAsyEy5zdGF0b3IudjEuUmVnaXN0ZXJIABIhCgViYXRjaBgCIAEoCzIQLnN0YXRvci52MS5CYXRjaEgAEiEKBGR1bXAYAyABKAsyES5zdGF0b3IudjEuS3ZEdW1wSAASJwoIZHJhaW5pbmcYBCABKAsyEy5zdGF0b3IudjEuRHJhaW5pbmdIAEIHCgVmcmFtZSKRAgoIUmVnaXN0ZXISEwoLaW5zdGFuY2VfaWQYASABKAkSDQoFZXBvY2gYAiABKAQSEQoJY29tcG9uZW50GAMgASgJEhAKCGVuZHBvaW50GAQgASgJEhQKDGh0dHBfYWRkcmVzcxgFIAEoCRIUCgxncnBjX2FkZHJlc3MYBiABKAkSIgoEY2FyZBgHIAEoCzIULnN0YXRvci52MS5Nb2RlbENhcmQSKQoHcnVudGltZRgIIAEoCzIYLnN0YXRvci52MS5SdW50aW1lQ29uZmlnEioKC3dvcmtlcl90eXBlGAkgASgOMhUuc3RhdG9yLnYxLldvcmtlclR5cGUSFQoNY2FyZF9jaGVja3N1bRgKIAEoCSKCAQoFQmF0Y2gSJQoJa3ZfZXZlbnRzGAEgAygLMhIuc3RhdG9yLnYxLkt2RXZlbnQSLAoIcHJvZ3Jlc3MYAiADKAsyGi5zdGF0b3IudjEuUmVxdWVzdFByb2dyZXNzEiQKBGxvYWQYAyABKAsyFi5zdGF0b3IudjEuTG9hZE1ldHJpY3Mi2wEKB0t2RXZlbnQSEAoIZXZlbnRfaWQYASABKAQSDwoHZHBfcmFuaxgCIAEoDRIsCgxzdG9yYWdlX3RpZXIYAyABKA4yFi5zdGF0b3IudjEuU3RvcmFnZVRpZXISJQoGc3RvcmVkGAQgASgLMhMuc3RhdG9yLnYxLkt2U3RvcmVkSAASJwoHcmVtb3ZlZBgFIAEoCzIULnN0YXRvci52MS5LdlJlbW92ZWRIABInCgdjbGVhcmVkGAYgASgLMhQuc3RhdG9yLnYxLkt2Q2xlYXJlZEgAQgYKBGRhdGEiTAoIS3ZTdG9yZWQSEwoLcGFyZW50X2hhc2gYASABKAwSFAoMYmxvY2tfaGFzaGVzGAIgASgMEhUKDXRva2Vuc19oYXNoZXMYAyABKAwiIQoJS3ZSZW1vdmVkEhQKDGJsb2NrX2hhc2hlcxgBIAEoDCILCglLdkNsZWFyZWQi5wEKBkt2RHVtcBIPCgdkcF9yYW5rGAEgASgNEg0KBWZpcnN0GAIgASgIEgwKBGxhc3QYAyABKAgSGgoNbGFzdF9ldmVudF9pZBgEIAEoBEgAiAEBEiMKBnN0b3JlZBgFIAMoCzITLnN0YXRvci52MS5LdlN0b3JlZBIsCgxzdG9yYWdlX3RpZXIYBiABKA4yFi5zdGF0b3IudjEuU3RvcmFnZVRpZXISGwoOc25hcHNob3RfcGllY2UYByABKA1IAYgBAUIQCg5fbGFzdF9ldmVudF9pZEIRCg9fc25hcHNob3RfcGllY2UirwEKD1JlcXVlc3RQcm9ncmVzcxITCgtyZXNlcnZhdGlvbhgBIAEoDRIfCgVwaGFzZRgCIAEoDjIQLnN0YXRvci52MS5QaGFzZRIVCg1vdXRwdXRfdG9rZW5zGAMgASgNEhUKDWNhY2hlZF90b2tlbnMYBCABKA0SDwoHdHRmdF9tcxgFIAEoAhIQCgh0b3RhbF9tcxgGIAEoAhIVCg1maW5pc2hfcmVhc29uGAcgASgJInwKC0xvYWRNZXRyaWNzEg8KB2RwX3JhbmsYASABKA0SFgoOa3ZfdXNlZF9ibG9ja3MYAiABKA0SDwoHcnVubmluZxgDIAEoDRIPCgd3YWl0aW5nGAQgASgNEiIKBXRpZXJzGAUgAygLMhMuc3RhdG9yLnYxLlRpZXJMb2FkInMKCFRpZXJMb2FkEiwKDHN0b3JhZ2VfdGllchgBIAEoDjIWLnN0YXRvci52MS5TdG9yYWdlVGllchIXCg9jYXBhY2l0eV9ibG9ja3MYAiABKAQSDgoGYmxvY2tzGAMgASgEEhAKCGRlZ3JhZGVkGAQgASgIIgoKCERyYWluaW5nIqUCCgtSb3V0ZXJGcmFtZRIlCgd3ZWxjb21lGAEgASgLMhIuc3RhdG9yLnYxLldlbGNvbWVIABInCghyZWplY3RlZBgCIAEoCzITLnN0YXRvci52MS5SZWplY3RlZEgAEh0KA2FjaxgDIAEoCzIOLnN0YXRvci52MS5BY2tIABIpCgZyZXNlbmQYBCABKAsyFy5zdGF0b3IudjEuUmVzZW5kRXZlbnRzSAASKAoJc2VuZF9kdW1wGAUgASgLMhMuc3RhdG9yLnYxLlNlbmREdW1wSAASIQoFZHJhaW4YBiABKAsyEC5zdGF0b3IudjEuRHJhaW5IABImCghjbGVhcl9rdhgHIAEoCzISLnN0YXRvci52MS5DbGVhckt2SABCBwoFZnJhbWUiRgoHV2VsY29tZRITCgtyb3V0ZXJfYm9vdBgBIAEoDRIQCghsZWFzZV9tcxgCIAEoDRIUCgxoZWFydGJlYXRfbXMYAyABKA0iKQoIUmVqZWN0ZWQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJIgUKA0FjayI2CgxSZXNlbmRFdmVudHMSDwoHZHBfcmFuaxgBIAEoDRIVCg1mcm9tX2V2ZW50X2lkGAIgASgEIksKCFNlbmREdW1wEg8KB2RwX3JhbmsYASABKA0SGwoOc25hcHNob3RfcGllY2UYAiABKA1IAIgBAUIRCg9fc25hcHNob3RfcGllY2UiBwoFRHJhaW4iCQoHQ2xlYXJLdip2CgtTdG9yYWdlVGllchIXChNTVE9SQUdFX1RJRVJfREVWSUNFEAASHAoYU1RPUkFHRV9USUVSX0hPU1RfUElOTkVEEAESFQoRU1RPUkFHRV9USUVSX0RJU0sQAhIZChVTVE9SQUdFX1RJRVJfRVhURVJOQUwQAypqCgVQaGFzZRIVChFQSEFTRV9VTlNQRUNJRklFRBAAEhIKDlBIQVNFX0FDQ0VQVEVEEAESFQoRUEhBU0VfRklSU1RfVE9LRU4QAhIQCgxQSEFTRV9HUk9XVEgQAxINCglQSEFTRV9FTkQQBGIGcHJvdG8z", [file_stator_v1_model]);
+  fileDesc("ChVzdGF0b3IvdjEvZmxlZXQucHJvdG8SCXN0YXRvci52MSKuAQoLV29ya2VyRnJhbWUSJwoIcmVnaXN0ZXIYASABKAsyEy5zdGF0b3IudjEuUmVnaXN0ZXJIABIhCgViYXRjaBgCIAEoCzIQLnN0YXRvci52MS5CYXRjaEgAEiEKBGR1bXAYAyABKAsyES5zdGF0b3IudjEuS3ZEdW1wSAASJwoIZHJhaW5pbmcYBCABKAsyEy5zdGF0b3IudjEuRHJhaW5pbmdIAEIHCgVmcmFtZSLAAgoIUmVnaXN0ZXISEwoLaW5zdGFuY2VfaWQYASABKAkSDQoFZXBvY2gYAiABKAQSEQoJY29tcG9uZW50GAMgASgJEhAKCGVuZHBvaW50GAQgASgJEhQKDGh0dHBfYWRkcmVzcxgFIAEoCRIUCgxncnBjX2FkZHJlc3MYBiABKAkSIgoEY2FyZBgHIAEoCzIULnN0YXRvci52MS5Nb2RlbENhcmQSKQoHcnVudGltZRgIIAEoCzIYLnN0YXRvci52MS5SdW50aW1lQ29uZmlnEioKC3dvcmtlcl90eXBlGAkgASgOMhUuc3RhdG9yLnYxLldvcmtlclR5cGUSFQoNY2FyZF9jaGVja3N1bRgKIAEoCRItCgllbmRwb2ludHMYCyADKAsyGi5zdGF0b3IudjEuRW5kcG9pbnRBZGRyZXNzIkUKD0VuZHBvaW50QWRkcmVzcxIMCgRuYW1lGAEgASgJEhEKCWh0dHBfcGF0aBgCIAEoCRIRCglncnBjX3BhdGgYAyABKAkiggEKBUJhdGNoEiUKCWt2X2V2ZW50cxgBIAMoCzISLnN0YXRvci52MS5LdkV2ZW50EiwKCHByb2dyZXNzGAIgAygLMhouc3RhdG9yLnYxLlJlcXVlc3RQcm9ncmVzcxIkCgRsb2FkGAMgASgLMhYuc3RhdG9yLnYxLkxvYWRNZXRyaWNzItsBCgdLdkV2ZW50EhAKCGV2ZW50X2lkGAEgASgEEg8KB2RwX3JhbmsYAiABKA0SLAoMc3RvcmFnZV90aWVyGAMgASgOMhYuc3RhdG9yLnYxLlN0b3JhZ2VUaWVyEiUKBnN0b3JlZBgEIAEoCzITLnN0YXRvci52MS5LdlN0b3JlZEgAEicKB3JlbW92ZWQYBSABKAsyFC5zdGF0b3IudjEuS3ZSZW1vdmVkSAASJwoHY2xlYXJlZBgGIAEoCzIULnN0YXRvci52MS5LdkNsZWFyZWRIAEIGCgRkYXRhIkwKCEt2U3RvcmVkEhMKC3BhcmVudF9oYXNoGAEgASgMEhQKDGJsb2NrX2hhc2hlcxgCIAEoDBIVCg10b2tlbnNfaGFzaGVzGAMgASgMIiEKCUt2UmVtb3ZlZBIUCgxibG9ja19oYXNoZXMYASABKAwiCwoJS3ZDbGVhcmVkIucBCgZLdkR1bXASDwoHZHBfcmFuaxgBIAEoDRINCgVmaXJzdBgCIAEoCBIMCgRsYXN0GAMgASgIEhoKDWxhc3RfZXZlbnRfaWQYBCABKARIAIgBARIjCgZzdG9yZWQYBSADKAsyEy5zdGF0b3IudjEuS3ZTdG9yZWQSLAoMc3RvcmFnZV90aWVyGAYgASgOMhYuc3RhdG9yLnYxLlN0b3JhZ2VUaWVyEhsKDnNuYXBzaG90X3BpZWNlGAcgASgNSAGIAQFCEAoOX2xhc3RfZXZlbnRfaWRCEQoPX3NuYXBzaG90X3BpZWNlIq8BCg9SZXF1ZXN0UHJvZ3Jlc3MSEwoLcmVzZXJ2YXRpb24YASABKA0SHwoFcGhhc2UYAiABKA4yEC5zdGF0b3IudjEuUGhhc2USFQoNb3V0cHV0X3Rva2VucxgDIAEoDRIVCg1jYWNoZWRfdG9rZW5zGAQgASgNEg8KB3R0ZnRfbXMYBSABKAISEAoIdG90YWxfbXMYBiABKAISFQoNZmluaXNoX3JlYXNvbhgHIAEoCSJ8CgtMb2FkTWV0cmljcxIPCgdkcF9yYW5rGAEgASgNEhYKDmt2X3VzZWRfYmxvY2tzGAIgASgNEg8KB3J1bm5pbmcYAyABKA0SDwoHd2FpdGluZxgEIAEoDRIiCgV0aWVycxgFIAMoCzITLnN0YXRvci52MS5UaWVyTG9hZCJzCghUaWVyTG9hZBIsCgxzdG9yYWdlX3RpZXIYASABKA4yFi5zdGF0b3IudjEuU3RvcmFnZVRpZXISFwoPY2FwYWNpdHlfYmxvY2tzGAIgASgEEg4KBmJsb2NrcxgDIAEoBBIQCghkZWdyYWRlZBgEIAEoCCIKCghEcmFpbmluZyKlAgoLUm91dGVyRnJhbWUSJQoHd2VsY29tZRgBIAEoCzISLnN0YXRvci52MS5XZWxjb21lSAASJwoIcmVqZWN0ZWQYAiABKAsyEy5zdGF0b3IudjEuUmVqZWN0ZWRIABIdCgNhY2sYAyABKAsyDi5zdGF0b3IudjEuQWNrSAASKQoGcmVzZW5kGAQgASgLMhcuc3RhdG9yLnYxLlJlc2VuZEV2ZW50c0gAEigKCXNlbmRfZHVtcBgFIAEoCzITLnN0YXRvci52MS5TZW5kRHVtcEgAEiEKBWRyYWluGAYgASgLMhAuc3RhdG9yLnYxLkRyYWluSAASJgoIY2xlYXJfa3YYByABKAsyEi5zdGF0b3IudjEuQ2xlYXJLdkgAQgcKBWZyYW1lIkYKB1dlbGNvbWUSEwoLcm91dGVyX2Jvb3QYASABKA0SEAoIbGVhc2VfbXMYAiABKA0SFAoMaGVhcnRiZWF0X21zGAMgASgNIikKCFJlamVjdGVkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCSIFCgNBY2siNgoMUmVzZW5kRXZlbnRzEg8KB2RwX3JhbmsYASABKA0SFQoNZnJvbV9ldmVudF9pZBgCIAEoBCJLCghTZW5kRHVtcBIPCgdkcF9yYW5rGAEgASgNEhsKDnNuYXBzaG90X3BpZWNlGAIgASgNSACIAQFCEQoPX3NuYXBzaG90X3BpZWNlIgcKBURyYWluIgkKB0NsZWFyS3YqdgoLU3RvcmFnZVRpZXISFwoTU1RPUkFHRV9USUVSX0RFVklDRRAAEhwKGFNUT1JBR0VfVElFUl9IT1NUX1BJTk5FRBABEhUKEVNUT1JBR0VfVElFUl9ESVNLEAISGQoVU1RPUkFHRV9USUVSX0VYVEVSTkFMEAMqagoFUGhhc2USFQoRUEhBU0VfVU5TUEVDSUZJRUQQABISCg5QSEFTRV9BQ0NFUFRFRBABEhUKEVBIQVNFX0ZJUlNUX1RPS0VOEAISEAoMUEhBU0VfR1JPV1RIEAMSDQoJUEhBU0VfRU5EEARiBnByb3RvMw", [file_stator_v1_model]);
 
 /**
  * Describes the message stator.v1.WorkerFrame.
@@ -30,130 +30,137 @@ export const RegisterSchema = /*@__PURE__*/
   messageDesc(file_stator_v1_fleet, 1);
 
 /**
+ * Describes the message stator.v1.EndpointAddress.
+ * Use `create(EndpointAddressSchema)` to create a new message.
+ */
+export const EndpointAddressSchema = /*@__PURE__*/
+  messageDesc(file_stator_v1_fleet, 2);
+
+/**
  * Describes the message stator.v1.Batch.
  * Use `create(BatchSchema)` to create a new message.
  */
 export const BatchSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 2);
+  messageDesc(file_stator_v1_fleet, 3);
 
 /**
  * Describes the message stator.v1.KvEvent.
  * Use `create(KvEventSchema)` to create a new message.
  */
 export const KvEventSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 3);
+  messageDesc(file_stator_v1_fleet, 4);
 
 /**
  * Describes the message stator.v1.KvStored.
  * Use `create(KvStoredSchema)` to create a new message.
  */
 export const KvStoredSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 4);
+  messageDesc(file_stator_v1_fleet, 5);
 
 /**
  * Describes the message stator.v1.KvRemoved.
  * Use `create(KvRemovedSchema)` to create a new message.
  */
 export const KvRemovedSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 5);
+  messageDesc(file_stator_v1_fleet, 6);
 
 /**
  * Describes the message stator.v1.KvCleared.
  * Use `create(KvClearedSchema)` to create a new message.
  */
 export const KvClearedSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 6);
+  messageDesc(file_stator_v1_fleet, 7);
 
 /**
  * Describes the message stator.v1.KvDump.
  * Use `create(KvDumpSchema)` to create a new message.
  */
 export const KvDumpSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 7);
+  messageDesc(file_stator_v1_fleet, 8);
 
 /**
  * Describes the message stator.v1.RequestProgress.
  * Use `create(RequestProgressSchema)` to create a new message.
  */
 export const RequestProgressSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 8);
+  messageDesc(file_stator_v1_fleet, 9);
 
 /**
  * Describes the message stator.v1.LoadMetrics.
  * Use `create(LoadMetricsSchema)` to create a new message.
  */
 export const LoadMetricsSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 9);
+  messageDesc(file_stator_v1_fleet, 10);
 
 /**
  * Describes the message stator.v1.TierLoad.
  * Use `create(TierLoadSchema)` to create a new message.
  */
 export const TierLoadSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 10);
+  messageDesc(file_stator_v1_fleet, 11);
 
 /**
  * Describes the message stator.v1.Draining.
  * Use `create(DrainingSchema)` to create a new message.
  */
 export const DrainingSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 11);
+  messageDesc(file_stator_v1_fleet, 12);
 
 /**
  * Describes the message stator.v1.RouterFrame.
  * Use `create(RouterFrameSchema)` to create a new message.
  */
 export const RouterFrameSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 12);
+  messageDesc(file_stator_v1_fleet, 13);
 
 /**
  * Describes the message stator.v1.Welcome.
  * Use `create(WelcomeSchema)` to create a new message.
  */
 export const WelcomeSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 13);
+  messageDesc(file_stator_v1_fleet, 14);
 
 /**
  * Describes the message stator.v1.Rejected.
  * Use `create(RejectedSchema)` to create a new message.
  */
 export const RejectedSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 14);
+  messageDesc(file_stator_v1_fleet, 15);
 
 /**
  * Describes the message stator.v1.Ack.
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 15);
+  messageDesc(file_stator_v1_fleet, 16);
 
 /**
  * Describes the message stator.v1.ResendEvents.
  * Use `create(ResendEventsSchema)` to create a new message.
  */
 export const ResendEventsSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 16);
+  messageDesc(file_stator_v1_fleet, 17);
 
 /**
  * Describes the message stator.v1.SendDump.
  * Use `create(SendDumpSchema)` to create a new message.
  */
 export const SendDumpSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 17);
+  messageDesc(file_stator_v1_fleet, 18);
 
 /**
  * Describes the message stator.v1.Drain.
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 18);
+  messageDesc(file_stator_v1_fleet, 19);
 
 /**
  * Describes the message stator.v1.ClearKv.
  * Use `create(ClearKvSchema)` to create a new message.
  */
 export const ClearKvSchema = /*@__PURE__*/
-  messageDesc(file_stator_v1_fleet, 19);
+  messageDesc(file_stator_v1_fleet, 20);
 
 /**
  * Describes the enum stator.v1.StorageTier.

@@ -19,6 +19,131 @@ import type { HttpBodySchema } from "../../google/api/httpbody_pb.js";
 export declare const file_stator_v1_router: GenFile;
 
 /**
+ * @generated from message stator.v1.GetPoolInfoRequest
+ */
+export declare type GetPoolInfoRequest = Message<"stator.v1.GetPoolInfoRequest"> & {
+};
+
+/**
+ * Describes the message stator.v1.GetPoolInfoRequest.
+ * Use `create(GetPoolInfoRequestSchema)` to create a new message.
+ */
+export declare const GetPoolInfoRequestSchema: GenMessage<GetPoolInfoRequest>;
+
+/**
+ * @generated from message stator.v1.GetPoolInfoResponse
+ */
+export declare type GetPoolInfoResponse = Message<"stator.v1.GetPoolInfoResponse"> & {
+  /**
+   * Empty: every model that a pool serves.
+   *
+   * @generated from field: string model_name = 1;
+   */
+  modelName: string;
+
+  /**
+   * `agg` or `disagg`.
+   *
+   * @generated from field: string mode = 2;
+   */
+  mode: string;
+
+  /**
+   * @generated from field: bool enable_priority_retry = 3;
+   */
+  enablePriorityRetry: boolean;
+
+  /**
+   * @generated from field: repeated stator.v1.PoolInfo pools = 4;
+   */
+  pools: PoolInfo[];
+};
+
+/**
+ * Describes the message stator.v1.GetPoolInfoResponse.
+ * Use `create(GetPoolInfoResponseSchema)` to create a new message.
+ */
+export declare const GetPoolInfoResponseSchema: GenMessage<GetPoolInfoResponse>;
+
+/**
+ * @generated from message stator.v1.PoolInfo
+ */
+export declare type PoolInfo = Message<"stator.v1.PoolInfo"> & {
+  /**
+   * Its namespace, or `openai:` and a name.
+   *
+   * @generated from field: string pool = 1;
+   */
+  pool: string;
+
+  /**
+   * `agg`, `prefill`, `decode`, `overflow`.
+   *
+   * @generated from field: repeated string roles = 2;
+   */
+  roles: string[];
+
+  /**
+   * The lower, the faster; absent: it is only overflow.
+   *
+   * @generated from field: optional sint32 priority = 3;
+   */
+  priority?: number | undefined;
+
+  /**
+   * Absent where nobody here knows: pools elsewhere.
+   *
+   * @generated from field: optional uint32 live_workers = 4;
+   */
+  liveWorkers?: number | undefined;
+
+  /**
+   * @generated from field: optional uint32 in_flight = 5;
+   */
+  inFlight?: number | undefined;
+
+  /**
+   * @generated from field: optional uint32 waiting = 6;
+   */
+  waiting?: number | undefined;
+
+  /**
+   * @generated from field: string base_url = 7;
+   */
+  baseUrl: string;
+
+  /**
+   * Requests that the grid gave to it; that another pool had failed before; that all others had.
+   *
+   * @generated from field: uint64 selected = 8;
+   */
+  selected: bigint;
+
+  /**
+   * @generated from field: uint64 retried = 9;
+   */
+  retried: bigint;
+
+  /**
+   * @generated from field: uint64 overflow = 10;
+   */
+  overflow: bigint;
+
+  /**
+   * By error code.
+   *
+   * @generated from field: map<string, uint64> failures = 11;
+   */
+  failures: { [key: string]: bigint };
+};
+
+/**
+ * Describes the message stator.v1.PoolInfo.
+ * Use `create(PoolInfoSchema)` to create a new message.
+ */
+export declare const PoolInfoSchema: GenMessage<PoolInfo>;
+
+/**
  * @generated from message stator.v1.BestWorkerIdRequest
  */
 export declare type BestWorkerIdRequest = Message<"stator.v1.BestWorkerIdRequest"> & {
@@ -339,6 +464,16 @@ export declare const Router: GenService<{
     methodKind: "server_streaming";
     input: typeof RouterGenerateRequestSchema;
     output: typeof HttpBodySchema;
+  },
+  /**
+   * The pools of the global router; NOT_FOUND where there is none.
+   *
+   * @generated from rpc stator.v1.Router.GetPoolInfo
+   */
+  getPoolInfo: {
+    methodKind: "unary";
+    input: typeof GetPoolInfoRequestSchema;
+    output: typeof GetPoolInfoResponseSchema;
   },
 }>;
 
