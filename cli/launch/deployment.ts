@@ -14,6 +14,7 @@ import { LIMITS } from '../../durable/runtime/limits.ts';
 import { natsCredentials } from '../../gpu-sidecar/nats/credentials.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
+import { announcePlatform } from './announcement.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
 import { type ExecutorEvent, FleetExecutor } from './fleet-executor.ts';
 import { kubernetesServices } from './kubernetes.ts';
@@ -148,6 +149,8 @@ export class Deployment {
   readonly fetch: Fetch;
   #startError: (error: Error) => void = () => {};
   readonly #failed: Promise<never>;
+  /** Takes the platform out of discovery. */
+  #hide: () => Promise<void> = async () => {};
 
   /**
    * `settings.port` must be a free port; `settings.fleetToken` is made when empty; with TLS `settings.fleetListen` is given
@@ -228,13 +231,14 @@ export class Deployment {
           `the platform does not answer on ${this.url}; see ${this.directory}/platform.log`,
         ),
     });
+    this.#hide = await announcePlatform(this.settings, this.control.url);
     await this.#beginPlanner();
   }
 
-  /** An object begins when somebody asks for it; nobody else may, where Kubernetes is to start the first worker. */
+  /** An object begins when somebody asks for it. Whoever executes orders does; Kubernetes asks nobody. */
   async #beginPlanner(): Promise<void> {
-    const { apiKey, namespace, planner } = this.settings;
-    if (planner === 'off') return;
+    const { apiKey, namespace, planner, plannerConnector } = this.settings;
+    if (planner === 'off' || plannerConnector !== 'kubernetes') return;
     const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
     const asked = async () => {
       const response = await this.fetch(`${this.control.url}/planner/v1/${namespace}`, { headers }).catch(
@@ -397,6 +401,7 @@ export class Deployment {
     this.#startError(new StatorError('cancelled', 'stopped before a model was ready'));
     this.#executor?.stop();
     this.platform.retire();
+    await this.#hide();
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
     await this.platform.stop(2_000);
   }

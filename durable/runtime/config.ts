@@ -476,6 +476,18 @@ export const SETTINGS = {
     'With event_plane zmq: where it sends events again that somebody missed; empty: a free port on loopback.',
   ),
   namespace: setting(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), 'default', 'Namespace of the workers.'),
+  discovery: setting(
+    z
+      .string()
+      .regex(/^(object|[a-z]+:.*)$/, 'wants object, file:DIRECTORY, etcd:http://HOST:2379 or kubernetes:'),
+    'object',
+    'How workers that were told no address find a platform, and others find workers: object (the platform itself), file:DIRECTORY, etcd:http://HOST:2379, kubernetes:',
+  ),
+  discoveryAddress: setting(
+    z.string().regex(/^$|^https?:\/\/./, 'wants an http or https address'),
+    '',
+    'URL that workers find the platform at by discovery; empty: the one that it listens on for them.',
+  ),
   apiKey: setting(text, '', 'Clients must send it as a bearer token or x-api-key; empty: no check.', true),
   fleetToken: setting(text, '', 'Shared by platform and workers; made by the launcher when empty.', true),
   bodyLimitBytes: setting(count, LIMITS.bodyBytes, 'Largest request body.'),
