@@ -65,7 +65,9 @@ export function constrain(
     restrained.push('the budget would turn a role within this interval');
     fitted = current;
   }
-  return { counts: bounded(fitted, current, config, restrained), restrained };
+  // Again the budget: what was kept as it is may be beyond it, where others started workers.
+  const within = withinBudget(bounded(fitted, current, config, restrained), config, restrained);
+  return { counts: within, restrained };
 }
 
 function turnsTooSoon(

@@ -42,6 +42,8 @@ const CONFIG = z.strictObject({
   startupMs: z.number().min(0).default(0),
   /** An action that has not ended by then is given up. */
   actionLimitMs: z.number().positive().default(1_800_000),
+  /** How long a fleet that may go to zero stays after its last request; absent: as demand says. */
+  keepAliveMs: z.number().min(0).optional(),
   /** Workers that one decision adds or takes away. */
   maxStep: z.number().int().min(1).default(8),
   /** GPUs of all roles together; absent: no limit. */
@@ -75,14 +77,19 @@ function checkRoles({ roles, gpuBudget }: PlannerConfig): void {
     throw invalid('roles: either worker, or prefill and decode');
   }
   let least = 0;
+  let awake = 0;
   for (const role of PLANNED_ROLES) {
     const bounds = roles[role];
     if (bounds === undefined) continue;
     if (bounds.min > bounds.max) throw invalid(`roles.${role}: min ${bounds.min} is above max ${bounds.max}`);
     least += bounds.min * bounds.gpusPerWorker;
+    awake += bounds.gpusPerWorker;
   }
   if (gpuBudget !== undefined && gpuBudget < least) {
     throw invalid(`gpuBudget ${gpuBudget} is below the ${least} GPUs of the least fleet`);
+  }
+  if (gpuBudget !== undefined && gpuBudget < awake) {
+    throw invalid(`gpuBudget ${gpuBudget} is below the ${awake} GPUs of one worker of each role`);
   }
 }
 

@@ -4,7 +4,46 @@
  */
 
 import type { Settings } from '../runtime/config.ts';
+import { StatorError } from '../runtime/errors.ts';
 import { type PlannerConfig, type PlannerOptions, plannerConfig } from './planner-config.ts';
+import { Profile, type ProfileData } from './profile.ts';
+
+/** What the load mode has in place of a profile: it asks for none of these. */
+const NO_PROFILE: ProfileData = {
+  prefill: { inputTokens: [1], ttftMs: [1], tokensPerSecondPerGpu: [1] },
+  decode: { maxKvTokens: 1, kvUsage: [0], contextTokens: [1], itlMs: [[1]], tokensPerSecondPerGpu: [[1]] },
+};
+
+export interface PlannerBasis {
+  config: PlannerConfig;
+  profile: Profile;
+  /** What the profile was made of. */
+  profileData: unknown;
+}
+
+/** Null: there is no planner. Throws `invalid_request` when the settings contradict each other or the profile is wrong. */
+export function plannerBasis(settings: Settings): PlannerBasis | null {
+  const config = plannerOf(settings);
+  if (config === null) return null;
+  const profileData = profileOf(settings);
+  return { config, profile: new Profile(profileData), profileData };
+}
+
+/** The launcher has put the file's content in place of its name. */
+function profileOf({ planner, plannerProfile }: Settings): unknown {
+  if (plannerProfile === '') {
+    if (planner === 'load') return NO_PROFILE;
+    throw new StatorError(
+      'invalid_request',
+      `planner ${planner} wants a profile of the engine (planner_profile)`,
+    );
+  }
+  try {
+    return JSON.parse(plannerProfile);
+  } catch (cause) {
+    throw new StatorError('invalid_request', 'planner_profile is no JSON', { cause });
+  }
+}
 
 /** Null: there is no planner. Throws `invalid_request` when the settings contradict each other. */
 export function plannerOf(settings: Settings): PlannerConfig | null {
@@ -23,6 +62,7 @@ export function plannerOf(settings: Settings): PlannerConfig | null {
     startupMs: 1_000 * settings.plannerStartupSecs,
     actionLimitMs: 1_000 * settings.plannerActionLimitSecs,
     maxStep: settings.plannerMaxStep,
+    keepAliveMs: settings.plannerKeepAliveMs,
     ...(settings.plannerGpuBudget === 'off' ? {} : { gpuBudget: settings.plannerGpuBudget }),
     roles: boundsOf(settings),
   });

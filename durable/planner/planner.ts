@@ -19,6 +19,7 @@ import { proposeByLoad, rememberLoad } from './propose/load.ts';
 import { type Demand, hold, type Proposal } from './propose/proposal.ts';
 import { correctFactors, NO_CORRECTION, proposeDisaggregated } from './propose/sla-disaggregated.ts';
 import { proposeWorkers } from './propose/sla-workers.ts';
+import { idleAfter, withKeepAlive } from './sleep.ts';
 
 export interface PlannerInput {
   /** For the record only. */
@@ -26,6 +27,8 @@ export interface PlannerInput {
   /** What the metrics source gave, unchecked; null when it gave nothing. */
   reading: unknown;
   fleet: Fleet;
+  /** What is known of the last order; absent: it is over when the fleet is as it says. */
+  action?: 'under_way' | 'over';
 }
 
 export interface Decision {
@@ -39,7 +42,10 @@ export interface Decision {
   counts: Counts;
   /** The fleet is to change now; never in advisory mode. */
   acts: boolean;
+  /** What was proposed for, and what held it back. */
   because: string[];
+  /** The latter alone. */
+  restrained: string[];
 }
 
 export interface PlannerParts {
@@ -63,7 +69,13 @@ export function look(
   const observation = isInterval ? takeIn(state, input, parts) : null;
   if (config.mode !== 'sla') rememberEngines(state, input, looksPerInterval);
   const demand = isInterval ? predictDemand(state, config) : null;
-  const proposal = propose(state, { demand, observation, fleet: input.fleet }, parts);
+  state.idle = idleAfter(state.idle, input.reading);
+  const { proposal, sleeps } = withKeepAlive(
+    propose(state, { demand, observation, fleet: input.fleet }, parts),
+    { idleMs: state.idle.looks * lookMsOf(config), current: settledCounts(input.fleet), config },
+  );
+  // What was wanted before the last request ended is no reason to stay.
+  if (sleeps) state.recent = [];
   const decision = settle(state, proposal, { input, config, looksPerInterval });
   return { state, decision: { ...decision, observation, demand } };
 }
@@ -198,13 +210,18 @@ function settle(
   const window = Math.ceil((config.startupMs + config.intervalMs) / lookMs);
   state.recent = [...state.recent, proposed].slice(-window);
   const { action } = state;
-  const actionAgeMs =
-    action === null || isDone(action.counts, fleet) ? null : (state.looks - action.sinceLook) * lookMs;
+  const isOver =
+    action === null ||
+    input.action === 'over' ||
+    (input.action === undefined && isDone(action.counts, fleet));
+  const actionAgeMs = isOver ? null : (state.looks - action!.sinceLook) * lookMs;
   if (actionAgeMs === null) state.action = null;
   const restraints = { actionAgeMs, turned: turnedOf(state), looksPerInterval, recent: state.recent };
   const { counts, restrained } = constrain(proposed, fleet, { config, restraints });
-  const acts = !config.advisory && !sameCounts(counts, current);
-  if (acts) remember(state, { counts, current });
+  // Whatever the fleet looks like meanwhile.
+  const isUnderWay = actionAgeMs !== null && actionAgeMs < config.actionLimitMs;
+  const acts = !config.advisory && !isUnderWay && !sameCounts(counts, current);
+  if (acts) rememberAction(state, { counts, current });
   return {
     look: state.looks,
     atMs: input.nowMs,
@@ -212,10 +229,15 @@ function settle(
     counts,
     acts,
     because: [proposal.because, ...restrained],
+    restrained,
   };
 }
 
-function remember(state: PlannerState, { counts, current }: { counts: Counts; current: Counts }): void {
+/** In place: what has been ordered, and which roles it turned. */
+export function rememberAction(
+  state: PlannerState,
+  { counts, current }: { counts: Counts; current: Counts },
+): void {
   state.action = { counts, sinceLook: state.looks };
   const turned = { ...state.turned };
   for (const role of rolesOf(counts)) {

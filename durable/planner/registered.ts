@@ -1,6 +1,5 @@
 /** Workers that a Router object knows, as the planner counts them. */
 
-import type { RouterStatus } from '../router/rpc.ts';
 import { type Fleet, PLANNED_ROLES, type PlannedRole, type RoleFleet } from './fleet.ts';
 
 const ROLES: Readonly<Partial<Record<string, PlannedRole>>> = {
@@ -9,13 +8,17 @@ const ROLES: Readonly<Partial<Record<string, PlannedRole>>> = {
   decode: 'decode',
 };
 
+interface KnownWorker {
+  registration: { workerType: string };
+  phase: string;
+}
+
 /** Every role is there. A worker whose line broke counts until its lease ends: most come back. */
-export function registeredFleet(
-  workers: readonly Pick<RouterStatus['workers'][number], 'workerType' | 'phase'>[],
-): Fleet {
+export function registeredFleet(workers: Iterable<KnownWorker>): Fleet {
+  const known = [...workers];
   const fleet: Partial<Record<PlannedRole, RoleFleet>> = {};
   for (const role of PLANNED_ROLES) {
-    const those = workers.filter(({ workerType }) => ROLES[workerType] === role);
+    const those = known.filter(({ registration }) => ROLES[registration.workerType] === role);
     const draining = those.filter(({ phase }) => phase === 'draining').length;
     fleet[role] = { ready: those.length - draining, starting: 0, draining };
   }

@@ -4,13 +4,21 @@
  */
 
 import type { Order } from './connectors/connector.ts';
+import type { Outcome } from './execute.ts';
 import type { Counts, Fleet } from './fleet.ts';
+import type { Decision, PlannerInput } from './planner.ts';
+import type { PlannerConfig } from './planner-config.ts';
+import type { PlannerState } from './planner-state.ts';
+import type { Demand } from './propose/proposal.ts';
+
+export type { Observation } from './observe.ts';
+export type { Demand } from './propose/proposal.ts';
 
 export interface KeptOrder {
   order: Order;
   issuedMs: number;
-  /** `failed` with `why`. */
-  outcome: 'pending' | 'done' | 'failed';
+  /** `failed` with `why`. `given_up`: the planner waits for it no more. */
+  outcome: 'pending' | 'done' | 'failed' | 'given_up';
   why: string;
 }
 
@@ -32,6 +40,15 @@ export interface Refused {
   message: string;
 }
 
+export interface OrderStatus {
+  order: Order;
+  issuedMs: number;
+  outcome: Outcome;
+  why: string;
+  /** Who fetched it, or asked of late; null: nobody, or the connector needs nobody. */
+  executor: string | null;
+}
+
 export interface PlannerStatus {
   mode: 'off' | 'sla' | 'load' | 'both';
   advisory: boolean;
@@ -44,12 +61,56 @@ export interface PlannerStatus {
   fleet: Fleet | null;
   /** What there is to be; null before the first look. */
   wants: Counts | null;
+  /** What is to come; null before the first one that was measured. */
+  demand: Demand | null;
+  /** Of the newest decision; null: none. */
+  decision: number | null;
+  /** Looks that have been taken. */
+  looks: number;
   /** Why. */
   because: string[];
   /** The newest order. */
-  order: (KeptOrder & { executor: string | null }) | null;
+  order: OrderStatus | null;
   /** What keeps it from planning; null: nothing. */
   problem: string | null;
+}
+
+/** A decision as it is kept: enough to be made again from the one before. */
+export interface DecisionRecord {
+  /** Rising by one; also the number of its order. */
+  id: number;
+  kind: 'look' | 'wake';
+  input: PlannerInput;
+  decision: Decision;
+  /** `kept`: nothing was to be done. `advised`: nobody was told. Otherwise what became of the order. */
+  outcome: 'kept' | 'advised' | Outcome;
+  why: string;
+}
+
+/** From here on decisions can be made again: the state before, and what they were made with. */
+export interface LogStart {
+  state: PlannerState;
+  config: PlannerConfig;
+  /** Number of the profile. */
+  profile: number;
+}
+
+export interface DecisionQuery {
+  /** The first ones after this one; absent: the last ones. */
+  after?: number;
+  /** The last ones before this one. */
+  before?: number;
+  limit: number;
+  /** With what is needed to make them again. */
+  replay?: boolean;
+}
+
+export interface DecisionPage {
+  /** In rising order. */
+  decisions: DecisionRecord[];
+  /** By id of the decision; only with `replay`. */
+  starts: Record<number, LogStart>;
+  profiles: Record<number, unknown>;
 }
 
 export interface Woken {
@@ -60,6 +121,7 @@ export interface Woken {
 
 export interface PlannerRpc {
   status(): Promise<PlannerStatus>;
+  decisions(query: DecisionQuery): Promise<DecisionPage>;
   /** A request waits for a sleeping model: from now on there is at least one worker of each role. Idempotent. */
   wake(): Promise<Woken>;
   /** The newest order after `after`, once there is one; null when none came in time. */

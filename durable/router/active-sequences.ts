@@ -12,6 +12,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { HASH_BYTES } from './blocks.ts';
+import type { DemandMeter } from './demand.ts';
 import type { Rank, Worker } from './workers.ts';
 
 export interface InFlight {
@@ -29,6 +30,8 @@ export interface InFlight {
   suspect: boolean;
   /** No other prompt was waiting on the rank when this one came. */
   readonly alone: boolean;
+  /** When its client asked; -1: a further attempt, which nobody's first token waits for. */
+  readonly arrivedMs: number;
   /** When its first token was told; 0 before. */
   firstTokenMs: number;
   /** Kept only while its blocks may fade. */
@@ -52,6 +55,8 @@ export interface NewRequest {
   expectedOutputTokens?: number | undefined;
   /** The reservation of the request that this prompt is computed for. */
   prefillFor?: number;
+  /** Absent: now. */
+  arrivedMs?: number;
 }
 
 export interface ActiveSequencesOptions {
@@ -59,6 +64,8 @@ export interface ActiveSequencesOptions {
   firstReservation: number;
   trackOutputBlocks: boolean;
   clock: Clock;
+  /** Hears how long engines took. */
+  demand: Pick<DemandMeter, 'prompt' | 'steps'>;
 }
 
 export class ActiveSequences {
@@ -67,17 +74,28 @@ export class ActiveSequences {
   readonly #reserved = new Map<number, InFlight>();
   readonly #trackOutputBlocks: boolean;
   readonly #clock: Clock;
+  readonly #demand: ActiveSequencesOptions['demand'];
   #next: number;
   #staleSweepMs = 0;
 
-  constructor({ firstReservation, trackOutputBlocks, clock }: ActiveSequencesOptions) {
+  constructor({ firstReservation, trackOutputBlocks, clock, demand }: ActiveSequencesOptions) {
     this.#next = firstReservation >>> 0;
     this.#trackOutputBlocks = trackOutputBlocks;
     this.#clock = clock;
+    this.#demand = demand;
   }
 
   get size(): number {
     return this.#requests.size;
+  }
+
+  /** Requests without a first token. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const { phase, prefillFor } of this.#requests.values()) {
+      if (phase !== 'decoding' && prefillFor === 0) waiting++;
+    }
+    return waiting;
   }
 
   get(reservation: number): InFlight | undefined {
@@ -102,6 +120,7 @@ export class ActiveSequences {
       heardMs: nowMs,
       suspect: false,
       alone: rank.prefillTokens === 0,
+      arrivedMs: request.arrivedMs ?? nowMs,
       firstTokenMs: 0,
       fading: fades ? { blockHashes: blockHashes.slice(), outputTokens: expectedOutputTokens } : null,
       fadedBlocks: 0,
@@ -135,7 +154,7 @@ export class ActiveSequences {
     entry.phase = 'decoding';
     if (entry.prefillTokens === 0) return;
     if (entry.alone) entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
-    learnPrefill(entry, nowMs, ttftMs);
+    learnPrefill(entry, nowMs, ttftMs, this.#demand);
     this.#endPrefill(entry, nowMs);
   }
 
@@ -160,6 +179,7 @@ export class ActiveSequences {
     if (phase === 'decoding' && outputTokens > 0 && entry.prefillFor === 0) {
       const usedBlocks = model.inFlight.active(rank.slot);
       rank.timing.learnDecode(outputTokens - 1, nowMs - firstTokenMs, usedBlocks, registration.totalKvBlocks);
+      this.#demand.steps(rank, outputTokens - 1, nowMs - firstTokenMs);
       model.answers.learn(outputTokens);
     }
     this.free(entry.reservation);
@@ -253,11 +273,18 @@ export class ActiveSequences {
  * (exact while prompts wait there), and no longer than its worker says. The second keeps what is slow between router and
  * worker from counting as computing.
  */
-function learnPrefill({ rank, prefillTokens }: InFlight, nowMs: number, ttftMs: number): void {
+function learnPrefill(
+  { rank, prefillTokens }: InFlight,
+  nowMs: number,
+  ttftMs: number,
+  demand: ActiveSequencesOptions['demand'],
+): void {
   rank.prefilledTokens += prefillTokens;
   const sinceMs = nowMs - rank.prefillSinceMs;
   if (sinceMs <= 0) return;
   const ms = (sinceMs * prefillTokens) / rank.prefilledTokens;
-  rank.timing.learnPrefill(prefillTokens, ttftMs > 0 ? Math.min(ms, ttftMs) : ms);
+  const tookMs = ttftMs > 0 ? Math.min(ms, ttftMs) : ms;
+  rank.timing.learnPrefill(prefillTokens, tookMs);
+  demand.prompt(rank, prefillTokens, tookMs);
   rank.prefilledTokens = 0;
 }

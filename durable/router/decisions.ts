@@ -32,6 +32,15 @@ interface DecisionsOptions {
   metrics: RouterMetrics;
 }
 
+const TAKEN_BY_ANYBODY: PrefillDecision = {
+  worker: '',
+  grpcAddress: '',
+  dpRank: 0,
+  reservation: 0,
+  overlapBlocks: 0,
+  cachedTokens: 0,
+};
+
 export class Decisions {
   readonly overload: Overload;
   readonly disaggregation: Disaggregation;
@@ -70,7 +79,12 @@ export class Decisions {
   }
 
   /** Makes a choice true that was made in this turn, with nothing decided since. */
-  take(choice: Choice | RouteRefusal, request: RouteRequest, nowMs: number): RouteDecision | RouteRefusal {
+  take(
+    choice: Choice | RouteRefusal,
+    request: RouteRequest,
+    nowMs: number,
+    arrivedMs = nowMs,
+  ): RouteDecision | RouteRefusal {
     if ('kind' in choice) return this.#refused(choice);
     const { rank, prefill, overlapBlocks, cachedTokens } = choice;
     const asked: RouteRequest = prefill === undefined ? request : { ...request, role: 'decode' };
@@ -81,14 +95,18 @@ export class Decisions {
       kind: 'decision',
       worker: rank.worker.instanceId,
       address: rank.worker.registration.address,
-      reservation: request.queryOnly ? 0 : this.#reserve(choice, request, policy, nowMs),
+      reservation: request.queryOnly ? 0 : this.#reserve(choice, request, policy, { nowMs, arrivedMs }),
       routerBoot: this.#issuer.routerBoot,
       dpRank: rank.dpRank,
       overlapBlocks,
       cachedTokens,
       directoryVersion: this.#issuer.directoryVersion,
     };
-    if (prefill !== undefined) decision.prefill = this.#takePrefill(prefill, decision, request, nowMs);
+    if (prefill !== undefined) {
+      // Who takes it from the queue is not known here, and it counts nowhere but in the queue.
+      const queued = this.#policy.prefillQueue !== null;
+      decision.prefill = queued ? TAKEN_BY_ANYBODY : this.#takePrefill(prefill, decision, request, nowMs);
+    }
     if (candidates !== undefined) decision.candidates = candidates;
     return decision;
   }
@@ -97,14 +115,16 @@ export class Decisions {
     { rank, overlapBlocks, cachedTokens, prefill, stays }: Choice,
     request: RouteRequest,
     policy: Policy,
-    nowMs: number,
+    { nowMs, arrivedMs }: { nowMs: number; arrivedMs: number },
   ) {
     const { blockHashes, promptTokens, expectedOutputTokens } = request;
     const { model, registration } = rank.worker;
     const blocks = blockHashes.length / HASH_BYTES;
     const metrics = this.#metrics.model(model);
     metrics.requests.add();
-    if (blocks > 0) metrics.kvHitRate.observe((prefill ?? { overlapBlocks }).overlapBlocks / blocks);
+    // What the worker has that will take the prompt from the queue, nobody knows.
+    const known = prefill === undefined || policy.prefillQueue === null;
+    if (blocks > 0 && known) metrics.kvHitRate.observe((prefill ?? { overlapBlocks }).overlapBlocks / blocks);
     if (prefill !== undefined) this.#metrics.prefills.labels(model.name, 'remote').add();
     else if (stays !== undefined) this.#metrics.prefills.labels(model.name, stays).add();
     if (blocks > 0) model.routed?.routed(rank.slot, blockHashes, registration.totalKvBlocks, nowMs);
@@ -117,6 +137,7 @@ export class Decisions {
       untrackedPrefill: !policy.trackPrefillTokens,
       untrackedBlocks: !policy.trackActiveBlocks,
       unshared: !policy.assumeKvReuse,
+      arrivedMs: request.release === undefined ? arrivedMs : -1,
     };
     return this.#sequences.reserve(rank, counted, nowMs);
   }

@@ -7,6 +7,9 @@
  */
 
 import type { DiscoveryEntry, ModelEntry } from '../directory/rpc.ts';
+import type { Fleet } from '../planner/fleet.ts';
+import type { Metrics } from '../planner/metrics.ts';
+import { registeredFleet } from '../planner/registered.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { toStatorError } from '../runtime/errors.ts';
 import type { ActiveLoad } from '../runtime/event-plane/active-load.ts';
@@ -18,16 +21,18 @@ import { ActiveSequences } from './active-sequences.ts';
 import type { BatchProgress, BatchReader } from './batch-reader.ts';
 import { HASH_BYTES, type Indexes } from './blocks.ts';
 import { Decisions } from './decisions.ts';
+import { DemandMeter } from './demand.ts';
 import { refusal } from './eligibility.ts';
 import type { PlaneNote } from './event-plane/event-source.ts';
 import { checkChange } from './kv-changes.ts';
-import { type Ask, KvStream } from './kv-events.ts';
+import type { Ask } from './kv-events.ts';
 import type { Policy } from './policy.ts';
 import { instanceEntries, modelEntries } from './publication.ts';
 import { bestCachedTokens } from './queue/cached-tokens.ts';
 import { type PolicyDocument, parsePolicyDocument } from './queue/policy-document.ts';
 import { RequestQueue } from './queue/request-queue.ts';
 import type { Wake } from './queue/tickets.ts';
+import { rankStream } from './rank-stream.ts';
 import type { Registration } from './registration.ts';
 import { RouterMetrics } from './router-metrics.ts';
 import type {
@@ -58,6 +63,10 @@ export interface RouterOptions {
   log: Logger;
   leaseMs: number;
   metricsPrefix: string;
+  /** Its name in metrics; absent: none. */
+  namespace?: string;
+  /** A planner looks at what engines take for their passes. */
+  keepsPasses?: boolean;
   /** Absent: nothing is kept on disk. */
   snapshots?: SnapshotOptions;
   /** Absent: no queue. */
@@ -95,6 +104,7 @@ export class RouterCore {
   readonly #workers: Workers;
   readonly #sequences: ActiveSequences;
   readonly #metrics: RouterMetrics;
+  readonly #demand: DemandMeter;
   readonly #decisions: Decisions;
   readonly #queue: RequestQueue;
   readonly #links = new Map<Worker, WorkerLink>();
@@ -112,7 +122,10 @@ export class RouterCore {
     this.heartbeatMs = Math.max(1, Math.min(LIMITS.heartbeatMs, Math.floor(leaseMs / 4)));
     this.#workers = new Workers(indexes, policy);
     const { trackOutputBlocks } = policy;
-    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock });
+    const { namespace = '', keepsPasses = false } = options;
+    this.#demand = new DemandMeter({ prefix: metricsPrefix, namespace, passes: keepsPasses });
+    const demand = this.#demand;
+    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock, demand });
     const inFlight = () => this.#sequences.size;
     this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
     this.#decisions = new Decisions({
@@ -131,7 +144,7 @@ export class RouterCore {
       eligible: (model, request) => this.#decisions.eligible(model, request),
       cachedTokens: (model, request, ranks) => bestCachedTokens(model, request, ranks, policy),
       choose: (model, request, nowMs) => this.#decisions.choose(model, request, nowMs),
-      decide: (request) => this.#decideQueued(request),
+      decide: (request, enqueuedMs) => this.#decideQueued(request, enqueuedMs),
       release: (reservation) => this.#sequences.free(reservation),
     });
     this.#sleep = options.sleep
@@ -157,6 +170,8 @@ export class RouterCore {
     if (!(blocks * model.blockSizeTokens <= request.promptTokens && Number.isInteger(blocks))) {
       return this.#refused(refusal('invalid_request', 'block hashes do not fit the prompt tokens'));
     }
+    // A further attempt and a question are no new demand.
+    if (request.release === undefined && !request.queryOnly) this.#demand.arrived(request.promptTokens);
     const nowMs = this.#options.clock.nowMs();
     const held = this.#queue.isOn ? this.#queue.hold(model, request, nowMs) : null;
     const answer =
@@ -169,10 +184,13 @@ export class RouterCore {
   }
 
   /** Its turn has come; its model may have gone meanwhile. */
-  #decideQueued(request: RouteRequest): RouteAnswer {
+  #decideQueued(request: RouteRequest, enqueuedMs: number): RouteAnswer {
     const model = this.#workers.model(request.model);
     const nowMs = this.#options.clock.nowMs();
-    if (model) return this.#decisions.take(this.#decisions.choose(model, request, nowMs), request, nowMs);
+    if (model) {
+      const choice = this.#decisions.choose(model, request, nowMs);
+      return this.#decisions.take(choice, request, nowMs, enqueuedMs);
+    }
     return this.#refused(refusal('no_workers', `no worker serves model ${request.model} any more`));
   }
 
@@ -287,12 +305,14 @@ export class RouterCore {
     this.#links.set(worker, link);
     if (registration.publishesKvEvents && this.#options.policy.useKvEvents) {
       for (const rank of worker.ranks) {
-        rank.stream = this.#stream(rank);
+        const ask = (what: Ask) => this.#ask(rank, what);
+        rank.stream = rankStream(rank, { metrics: this.#metrics, ask });
         const snapshotAt = this.#snapshots?.restore(rank) ?? null;
         if (snapshotAt === null) rank.stream.begin(nowMs);
         else rank.stream.beginFrom(snapshotAt, nowMs);
       }
     }
+    this.#demand.served(this.#workers, nowMs);
     this.#log('worker joined', worker);
     this.#options.changed();
     this.#admit(worker, nowMs);
@@ -312,6 +332,7 @@ export class RouterCore {
     if (this.#links.get(worker) !== link) return;
     this.#links.delete(worker);
     if (worker.phase === 'serving') this.#workers.setPhase(worker, 'lost');
+    this.#demand.served(this.#workers, this.#options.clock.nowMs());
     this.#log('worker lost its socket', worker);
     this.#options.changed();
     this.#options.disconnected?.(worker);
@@ -329,6 +350,7 @@ export class RouterCore {
   drain(worker: Worker): void {
     if (worker.phase === 'draining') return;
     this.#workers.setPhase(worker, 'draining');
+    this.#demand.served(this.#workers, this.#options.clock.nowMs());
     this.#log('worker drains', worker);
     this.#options.changed();
     this.#queue.drain(this.#options.clock.nowMs());
@@ -366,6 +388,14 @@ export class RouterCore {
     Object.assign(rank, said);
     this.#queue.drain(nowMs);
     return true;
+  }
+
+  /** Snapshots are being read. */
+  get restores(): boolean {
+    for (const { ranks } of this.#workers) {
+      if (ranks.some(({ stream }) => stream?.phase === 'restore')) return true;
+    }
+    return false;
   }
 
   planeNote(what: PlaneNote, count: number): void {
@@ -453,6 +483,19 @@ export class RouterCore {
     });
   }
 
+  /** What a planner reads: what came and became of it, and who serves. */
+  demand(): { metrics: Metrics; registered: Fleet } {
+    const metrics = this.#demand.read(this.#workers, this.#now());
+    return { metrics, registered: registeredFleet(this.#workers) };
+  }
+
+  #now(): { nowMs: number; waiting: number; inFlight: number } {
+    const nowMs = this.#options.clock.nowMs();
+    const held = this.#sleep?.room.size ?? 0;
+    const waiting = this.#sequences.waiting + this.#queue.waiting + held;
+    return { nowMs, waiting, inFlight: this.#sequences.size };
+  }
+
   busyThresholds(name: string, change: Partial<BusyThresholds>): BusyThresholds | null {
     const model = this.#workers.model(name);
     return model ? this.#decisions.overload.change(model.name, change) : null;
@@ -464,7 +507,7 @@ export class RouterCore {
   }
 
   metrics(): string {
-    return this.#metrics.text() + this.#queue.metrics();
+    return this.#metrics.text() + this.#queue.metrics() + this.#demand.text(this.#workers, this.#now());
   }
 
   /** Gives the indexes' memory back; connections that are still there speak for nobody from now on. */
@@ -478,6 +521,7 @@ export class RouterCore {
     this.#links.set(worker, link);
     worker.lastFrameMs = nowMs;
     if (worker.phase === 'lost') this.#workers.setPhase(worker, 'serving');
+    this.#demand.served(this.#workers, nowMs);
     for (const { stream } of worker.ranks) stream?.resume(nowMs);
     this.#log('worker is back', worker);
     this.#options.changed();
@@ -488,6 +532,7 @@ export class RouterCore {
     this.#links.delete(worker);
     const freed = this.#sequences.freeWorker(worker);
     this.#workers.remove(worker);
+    this.#demand.served(this.#workers, this.#options.clock.nowMs());
     if (why) link?.detach(why);
     this.#log('worker left', worker, { why: why ?? 'closed', freed });
     if (link) this.#options.disconnected?.(worker);
@@ -505,46 +550,20 @@ export class RouterCore {
       const metrics = this.#metrics.model(worker.model);
       if (report.ttftMs > 0) metrics.timeToFirstToken.observe(report.ttftMs / 1000);
       metrics.cachedTokens.add(report.cachedTokens);
+      if (entry.arrivedMs >= 0)
+        this.#demand.firstToken(nowMs - entry.arrivedMs, entry.promptTokens - report.cachedTokens);
     }
     if (report.phase === PHASE.accepted) this.#sequences.accepted(entry, nowMs);
     else if (report.phase === PHASE.firstToken) this.#sequences.firstToken(entry, nowMs, report.ttftMs);
     else if (report.phase === PHASE.growth) this.#sequences.growth(entry, report.outputTokens, nowMs);
     else {
       this.#sequences.ended(entry, report, nowMs);
-      if (entry.prefillFor === 0) this.#metrics.ended.labels(report.finishReason).add();
+      if (entry.prefillFor !== 0) return;
+      this.#metrics.ended.labels(report.finishReason).add();
+      const { outputTokens, totalMs, ttftMs, finishReason } = report;
+      if (outputTokens > 0 && (finishReason === 'stop' || finishReason === 'length'))
+        this.#demand.answered(outputTokens, totalMs - ttftMs);
     }
-  }
-
-  #stream(rank: Rank): KvStream {
-    const metrics = this.#metrics;
-    const { worker, slot } = rank;
-    const { index } = worker.model;
-    return new KvStream({
-      apply(change) {
-        switch (change.kind) {
-          case 'stored': {
-            const { tier, parentHash, blockHashes, tokensHashes } = change;
-            const status = index.store(slot, tier, parentHash, blockHashes, tokensHashes);
-            metrics.kvEvents.labels('stored', status).add();
-            return;
-          }
-          case 'removed': {
-            const unknown = index.remove(slot, change.tier, change.blockHashes);
-            metrics.kvEvents.labels('removed', unknown === 0 ? 'ok' : 'block_not_found').add();
-            return;
-          }
-          case 'cleared':
-            index.clear(slot);
-            metrics.kvEvents.labels('cleared', 'ok').add();
-            return;
-        }
-      },
-      note: (what) => metrics.kvStreams.labels(what).add(),
-      ask: (ask) => {
-        metrics.kvStreams.labels(ask.kind).add();
-        this.#ask(rank, ask);
-      },
-    });
   }
 
   /** A socket that breaks while we ask is found by its close event. */

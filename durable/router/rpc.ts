@@ -4,6 +4,9 @@
  * One call per attempt. Hashes travel as packed little-endian u64 (`Uint8Array`), exactly as the index wants them.
  */
 
+import type { Fleet } from '../planner/fleet.ts';
+import type { Metrics } from '../planner/metrics.ts';
+
 /** How a worker is chosen. */
 export const ROUTER_MODES = [
   'round-robin',
@@ -130,7 +133,7 @@ export interface BusyThresholds {
 
 /** Who computes the prompt for the worker that was chosen. */
 export interface PrefillDecision {
-  /** Instance id, hex. */
+  /** Instance id, hex; empty: whoever takes the prompt from the prefill queue, and then nothing else here says anything. */
   worker: string;
   /** `host:port` of native gRPC. */
   grpcAddress: string;
@@ -215,6 +218,8 @@ export interface RouterRpc {
   metrics(): string;
   /** What `stator status` shows. */
   status(): RouterStatus;
+  /** What a planner reads: counters since this object began, and the workers by role. */
+  demand(): { metrics: Metrics; registered: Fleet };
   /** Drops cached blocks on all workers; returns how many workers were told. */
   clearKvBlocks(): number;
   /** Thresholds of a model after the given ones were changed; null when the model is not served here. Lost with the object. */

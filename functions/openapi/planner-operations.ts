@@ -1,8 +1,10 @@
 /** The planner: what it wants and why, and its orders for whoever executes them. */
 import * as z from 'zod';
+import { globalPlannerSchema } from '../planner/global-planner.ts';
 import {
   completedSchema,
   completionSchema,
+  decisionsSchema,
   orderAnswerSchema,
   plannerStatusSchema,
 } from '../planner/planner-schema.ts';
@@ -13,6 +15,19 @@ const tag = 'Planner';
 export const PLANNER_OPERATIONS: readonly ApiOperation[] = [
   {
     method: 'get',
+    path: '/planner/v1',
+    id: 'getGlobalPlanner',
+    tag,
+    summary: 'The GPU budget of all namespaces, and what each has been granted',
+    answers: {
+      200: {
+        description: 'The GlobalPlanner object',
+        content: { 'application/json': named('GlobalPlanner', globalPlannerSchema) },
+      },
+    },
+  },
+  {
+    method: 'get',
     path: '/planner/v1/:namespace',
     id: 'getPlanner',
     tag,
@@ -21,6 +36,27 @@ export const PLANNER_OPERATIONS: readonly ApiOperation[] = [
       200: {
         description: 'The Planner object',
         content: { 'application/json': named('Planner', plannerStatusSchema) },
+      },
+    },
+  },
+  {
+    method: 'get',
+    path: '/planner/v1/:namespace/decisions',
+    id: 'listDecisions',
+    tag,
+    summary: 'What it decided, why, and what became of it',
+    description:
+      'The newest ones, or the first after `after`, or the last before `before`; with `replay` all that is needed to decide again.',
+    query: {
+      after: z.string().optional(),
+      before: z.string().optional(),
+      limit: z.string().optional(),
+      replay: z.string().optional(),
+    },
+    answers: {
+      200: {
+        description: 'A page of decisions',
+        content: { 'application/json': named('Decisions', decisionsSchema) },
       },
     },
   },

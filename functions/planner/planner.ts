@@ -3,7 +3,7 @@
  * for the newest, and what became of it. `planner.proto` is the same for gRPC.
  */
 import type * as z from 'zod';
-import type { KeptOrder, Refused } from '../../durable/planner/rpc.ts';
+import type { DecisionRecord, Demand, KeptOrder, Observation, Refused } from '../../durable/planner/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { readJson } from '../body.ts';
 import { type Env, type PlannerStub, plannerOf, settingsOf } from '../env.ts';
@@ -12,6 +12,9 @@ import { namespacesNow } from '../operations/namespaces.ts';
 import {
   type completedSchema,
   completionSchema,
+  decisionQuery,
+  type decisionSchema,
+  type decisionsSchema,
   type orderAnswerSchema,
   orderQuery,
   type orderSchema,
@@ -23,14 +26,40 @@ const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const ANYBODY = 'anybody';
 
 export async function getPlanner(env: Env, namespace: string, nowMs: number): Promise<Response> {
-  const { order, bounds, ...rest } = await (await plannerNamed(env, namespace, nowMs)).status();
+  const { order, bounds, demand, ...rest } = await (await plannerNamed(env, namespace, nowMs)).status();
   return Response.json({
     ...rest,
+    demand: shownDemand(demand),
     bounds: Object.fromEntries(
       Object.entries(bounds).map(([role, { min, max } = { min: 0, max: 0 }]) => [role, { min, max }]),
     ),
     order: order === null ? null : { ...shownOrder(order), executor: order.executor },
   } satisfies z.output<typeof plannerStatusSchema>);
+}
+
+/** The newest ones, or those after or before a number; each says what it saw, wanted and did. */
+export async function listDecisions(
+  env: Env,
+  namespace: string,
+  query: Record<string, string>,
+  nowMs: number,
+): Promise<Response> {
+  const { after, before, limit, replay } = parseBody(decisionQuery, query);
+  const planner = await plannerNamed(env, namespace, nowMs);
+  const page = await planner.decisions({
+    limit,
+    replay,
+    ...(after === undefined ? {} : { after }),
+    ...(before === undefined ? {} : { before }),
+  });
+  const decisions = page.decisions.map((record) => ({
+    ...shownDecision(record),
+    ...(replay ? { input: record.input, decision: record.decision } : {}),
+  }));
+  const { starts, profiles } = page;
+  return Response.json({ decisions, ...(replay ? { starts, profiles } : {}) } satisfies z.output<
+    typeof decisionsSchema
+  >);
 }
 
 export async function waitForOrder(
@@ -74,7 +103,53 @@ async function plannerNamed(env: Env, namespace: string, nowMs: number): Promise
   return plannerOf(env, namespace);
 }
 
-function shownOrder({ order, issuedMs, outcome, why }: KeptOrder): z.output<typeof orderSchema> {
+function shownDecision({
+  id,
+  kind,
+  input,
+  decision,
+  outcome,
+  why,
+}: DecisionRecord): z.output<typeof decisionSchema> {
+  const { look, atMs, observation, demand, proposed, counts, restrained, because } = decision;
+  return {
+    id,
+    kind,
+    look,
+    atMs,
+    fleet: input.fleet,
+    observation: observation === null ? null : withoutHistograms(observation),
+    demand: shownDemand(demand),
+    proposed,
+    counts,
+    restrained,
+    because,
+    outcome,
+    why,
+  };
+}
+
+function withoutHistograms(observation: Observation): Observation {
+  if (observation.kind === 'held') return observation;
+  const { computedTokens, ttftMs, outputTokens, itlMs, ...means } = observation;
+  return means as Observation;
+}
+
+function shownDemand(demand: Demand | null): z.output<typeof decisionSchema>['demand'] {
+  if (demand === null) return null;
+  const { requestsPerMs, ...lengths } = demand;
+  return { requestsPerSecond: 1000 * requestsPerMs, ...lengths };
+}
+
+function shownOrder<Outcome>({
+  order,
+  issuedMs,
+  outcome,
+  why,
+}: Pick<KeptOrder, 'order' | 'issuedMs' | 'why'> & { outcome: Outcome }): Omit<
+  z.output<typeof orderSchema>,
+  'outcome'
+> & { outcome: Outcome } {
   const { id, counts } = order;
   return {
     id,

@@ -39,6 +39,7 @@ export class Outbox {
   get progress(): Progress {
     if (this.#kept === null) return { kind: 'none' };
     const { outcome, why } = this.#kept;
+    if (outcome === 'given_up') return { kind: 'failed', why: 'it did not end' };
     return outcome === 'failed' ? { kind: 'failed', why } : { kind: outcome };
   }
 
@@ -85,11 +86,17 @@ export class Outbox {
     }
     if (id < kept.order.id) return { id, outcome: 'superseded' };
     const outcome = failed === null ? 'done' : 'failed';
-    if (kept.outcome !== 'pending' && kept.outcome !== outcome) {
+    if ((kept.outcome === 'done' || kept.outcome === 'failed') && kept.outcome !== outcome) {
       return { refused: 'conflict', message: `Order ${id} is ${kept.outcome} already.` };
     }
     this.#keep({ ...kept, outcome, why: (failed ?? '').slice(0, LIMITS.plannerWhyLength) });
     return { id, outcome };
+  }
+
+  /** Nobody waits for this order any more; whoever executes it may still say that it is done. */
+  giveUp(id: number): void {
+    const kept = this.#kept;
+    if (kept?.order.id === id && kept.outcome === 'pending') this.#keep({ ...kept, outcome: 'given_up' });
   }
 
   /** The caller executes from now on, unless somebody else does. */

@@ -37,7 +37,7 @@ export interface RequestQueueOptions {
   /** What would be decided now; nothing changes. */
   choose(model: Model, request: RouteRequest, nowMs: number): Choice | RouteRefusal;
   /** The decision, counted on its worker; or why there is none. */
-  decide(request: RouteRequest): RouteAnswer;
+  decide(request: RouteRequest, enqueuedMs: number): RouteAnswer;
   release(reservation: number): unknown;
 }
 
@@ -194,6 +194,10 @@ export class RequestQueue {
     return this.#waiting > 0;
   }
 
+  get waiting(): number {
+    return this.#waiting;
+  }
+
   get document(): PolicyDocument {
     return this.#document;
   }
@@ -245,7 +249,7 @@ export class RequestQueue {
   }
 
   #dispatch(queue: ModelQueue, entry: QueueEntry, nowMs: number): void {
-    const answer = this.#options.decide(entry.request);
+    const answer = this.#options.decide(entry.request, entry.enqueuedMs);
     if (answer.kind === 'decision') {
       const its = queue.classes[entry.classIndex]!;
       this.#metrics.dispatched(queue.modelName, its, nowMs - entry.enqueuedMs, costTokens(entry));

@@ -15,6 +15,16 @@ export interface Interval {
   workers: number;
 }
 
+export const BUSY_INTERVAL: Interval = {
+  requests: 1_200,
+  inputTokens: 2_000,
+  outputTokens: 100,
+  ttftMs: 60,
+  itlMs: 12,
+  workers: 4,
+};
+export const IDLE_INTERVAL: Interval = { ...BUSY_INTERVAL, requests: 0 };
+
 /** Counters that a source would keep. */
 export class MetricSource {
   readonly #totals: Metrics = {

@@ -22,7 +22,12 @@ function ranks(indexes: Indexes, count = 2): Rank[] {
 }
 
 const sequences = (firstReservation = 0) =>
-  new ActiveSequences({ firstReservation, trackOutputBlocks: true, clock: new ManualClock() });
+  new ActiveSequences({
+    firstReservation,
+    trackOutputBlocks: true,
+    clock: new ManualClock(),
+    demand: { prompt() {}, steps() {} },
+  });
 
 const request = (...blocks: number[]) => ({
   blockHashes: hashes(...blocks),
