@@ -235,10 +235,10 @@ export class Deployment {
     await this.#beginPlanner();
   }
 
-  /** An object begins when somebody asks for it; nobody else may, where Kubernetes is to start the first worker. */
+  /** An object begins when somebody asks for it. Whoever executes orders does; Kubernetes asks nobody. */
   async #beginPlanner(): Promise<void> {
-    const { apiKey, namespace, planner } = this.settings;
-    if (planner === 'off') return;
+    const { apiKey, namespace, planner, plannerConnector } = this.settings;
+    if (planner === 'off' || plannerConnector !== 'kubernetes') return;
     const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
     const asked = async () => {
       const response = await this.fetch(`${this.control.url}/planner/v1/${namespace}`, { headers }).catch(

@@ -4,11 +4,13 @@
  * the test is: it runs the platform's process, and says when a worker's Pod is ready.
  */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildBundle } from '../../cli/launch/bundle.ts';
 import { freePort } from '../../cli/launch/ports.ts';
+import { STATE_DIR } from '../../cli/paths.ts';
 import { eventually } from '../harness/deployment.ts';
 import { Launcher } from '../harness/launcher.ts';
 import { KubeCluster, type KubeObject, manifest } from './kube-cluster.ts';
@@ -62,7 +64,7 @@ const workerPods = (count: number): Promise<KubeObject[]> =>
 beforeAll(async () => {
   cluster = await KubeCluster.start();
   await cluster.namespace(NAMESPACE);
-}, 600_000);
+}, 900_000);
 afterAll(async () => {
   await platform?.end();
   await cluster?.stop();
@@ -93,6 +95,8 @@ describe('the manifests', () => {
 
 describe('the platform in a cluster', () => {
   beforeAll(async () => {
+    await buildBundle();
+    symlinkSync(join(STATE_DIR, 'build'), join(home, 'build'));
     for (const object of objects) await cluster.call('POST', collection(object), object);
     account = await cluster.accountFolder(NAMESPACE, 'stator-platform');
     const port = await freePort();
@@ -115,8 +119,13 @@ describe('the platform in a cluster', () => {
         KUBERNETES_SERVICE_PORT: server.port,
       },
     );
-    await platform.event(({ event }) => event === 'platform_ready');
-  }, 120_000);
+    await eventually(
+      'the platform being ready',
+      async () => platform.events.find(({ event }) => event === 'platform_ready') ?? null,
+      60_000,
+      () => platform.stdout + platform.stderr,
+    );
+  }, 300_000);
 
   it('starts the workers that its planner wants, and knows when their Pods are ready', async () => {
     const pods = await workerPods(2);
@@ -131,8 +140,15 @@ describe('the platform in a cluster', () => {
 
   it('says why when its token is worth nothing, and goes on with the next', async () => {
     writeFileSync(join(account, 'token'), 'worth nothing');
-    await eventually('the planner saying why', async () =>
-      JSON.stringify(await planner()).includes('does not accept our token') ? true : null,
+    let said: KubeObject = null;
+    await eventually(
+      'the planner saying why',
+      async () => {
+        said = await planner();
+        return said.problem?.includes('does not accept our token') ? true : null;
+      },
+      60_000,
+      () => said,
     );
     await cluster.newToken(NAMESPACE, 'stator-platform');
     await eventually('the planner going on', async () => ((await planner()).problem === null ? true : null));

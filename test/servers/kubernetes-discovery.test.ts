@@ -25,7 +25,7 @@ let worlds = 0;
 beforeAll(async () => {
   cluster = await KubeCluster.start();
   await cluster.define(manifest('workermetadata-crd.yaml')[0]);
-}, 600_000);
+}, 900_000);
 afterAll(() => cluster?.stop());
 
 /** A namespace with the account of a worker, as deploy/kubernetes has it. */
