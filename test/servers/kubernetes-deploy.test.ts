@@ -4,19 +4,21 @@
  * the test is: it runs the platform's process, and says when a worker's Pod is ready.
  */
 
+import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildBundle } from '../../cli/launch/bundle.ts';
 import { freePort } from '../../cli/launch/ports.ts';
-import { STATE_DIR } from '../../cli/paths.ts';
+import { PROJECT_ROOT, STATE_DIR } from '../../cli/paths.ts';
 import { eventually } from '../harness/deployment.ts';
 import { Launcher } from '../harness/launcher.ts';
 import { KubeCluster, type KubeObject, manifest } from './kube-cluster.ts';
 
 const NAMESPACE = 'stator';
 const API_KEY = 'sk-stator-deploy';
+const FLEET_TOKEN = 'fleet-token-of-the-deployment';
 const FILES = ['workermetadata-crd.yaml', 'rbac.yaml', 'platform.yaml', 'worker.yaml'];
 const PLURALS: Readonly<Record<string, string>> = {
   CustomResourceDefinition: 'customresourcedefinitions',
@@ -33,6 +35,7 @@ const home = mkdtempSync(join(tmpdir(), 'stator-kube-home-'));
 let cluster: KubeCluster;
 let account: string;
 let platform: Launcher;
+const workers: ChildProcess[] = [];
 let url: string;
 
 const collection = ({ apiVersion, kind }: KubeObject): string => {
@@ -61,11 +64,32 @@ const workerPods = (count: number): Promise<KubeObject[]> =>
     () => platform?.stdout.slice(-2_000),
   );
 
+/** The container of a worker's Pod, with an engine that needs no model. It listens where a Pod has an address of its own. */
+function startWorker(): ChildProcess {
+  const { command, env } = containerOf('stator-worker');
+  expect(command[0]).toBe('node');
+  const names = (env as { name: string }[]).map(({ name }) => name);
+  const given: Record<string, string> = {
+    STATOR_SIDECAR_HOST: '127.0.0.1',
+    STATOR_SIDECAR_PORT: '0',
+    STATOR_SIDECAR_GRPC_PORT: '0',
+    STATOR_PLATFORM_URL: url,
+    STATOR_FLEET_TOKEN: FLEET_TOKEN,
+  };
+  expect(names).toEqual(expect.arrayContaining(Object.keys(given)));
+  return spawn(process.execPath, command.slice(1), {
+    cwd: PROJECT_ROOT,
+    stdio: 'ignore',
+    env: { ...process.env, ...given, STATOR_ENGINE: 'mock', STATOR_MODEL_NAME: 'deployed' },
+  });
+}
+
 beforeAll(async () => {
   cluster = await KubeCluster.start();
   await cluster.namespace(NAMESPACE);
 }, 900_000);
 afterAll(async () => {
+  for (const worker of workers) worker.kill('SIGKILL');
   await platform?.end();
   await cluster?.stop();
   rmSync(home, { recursive: true, force: true });
@@ -114,7 +138,7 @@ describe('the platform in a cluster', () => {
       {
         STATOR_HOME: home,
         STATOR_API_KEY: API_KEY,
-        STATOR_FLEET_TOKEN: 'fleet-token',
+        STATOR_FLEET_TOKEN: FLEET_TOKEN,
         KUBERNETES_SERVICE_HOST: server.hostname,
         KUBERNETES_SERVICE_PORT: server.port,
       },
@@ -132,10 +156,24 @@ describe('the platform in a cluster', () => {
     expect((await cluster.get(WORKERS)).spec.replicas).toBe(2);
     for (const pod of pods) await cluster.setReady(pod, true);
     // Ready by Kubernetes; none has registered, so none is ready for requests.
-    await eventually('the order done', async () => {
-      const { fleet, order } = await planner();
-      return order?.outcome === 'done' && fleet?.worker?.starting === 2 ? true : null;
+    const fleet = async (ready: number) =>
+      eventually(
+        `${ready} workers ready`,
+        async () => {
+          const { fleet: found, order } = await planner();
+          return order?.outcome === 'done' && found?.worker?.ready === ready ? found.worker : null;
+        },
+        60_000,
+      );
+    expect(await fleet(0)).toEqual({ ready: 0, starting: 2, draining: 0 });
+    workers.push(startWorker(), startWorker());
+    expect(await fleet(2)).toEqual({ ready: 2, starting: 0, draining: 0 });
+    const answer = await fetch(`${url}/v1/completions`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'deployed', prompt: 'hello', max_tokens: 3 }),
     });
+    expect(await answer.json()).toMatchObject({ usage: { completion_tokens: 3 } });
   });
 
   it('says why when its token is worth nothing, and goes on with the next', async () => {
