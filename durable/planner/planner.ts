@@ -19,6 +19,7 @@ import { proposeByLoad, rememberLoad } from './propose/load.ts';
 import { type Demand, hold, type Proposal } from './propose/proposal.ts';
 import { correctFactors, NO_CORRECTION, proposeDisaggregated } from './propose/sla-disaggregated.ts';
 import { proposeWorkers } from './propose/sla-workers.ts';
+import { idleAfter, withKeepAlive } from './sleep.ts';
 
 export interface PlannerInput {
   /** For the record only. */
@@ -68,7 +69,13 @@ export function look(
   const observation = isInterval ? takeIn(state, input, parts) : null;
   if (config.mode !== 'sla') rememberEngines(state, input, looksPerInterval);
   const demand = isInterval ? predictDemand(state, config) : null;
-  const proposal = propose(state, { demand, observation, fleet: input.fleet }, parts);
+  state.idle = idleAfter(state.idle, input.reading);
+  const { proposal, sleeps } = withKeepAlive(
+    propose(state, { demand, observation, fleet: input.fleet }, parts),
+    { idleMs: state.idle.looks * lookMsOf(config), current: settledCounts(input.fleet), config },
+  );
+  // What was wanted before the last request ended is no reason to stay.
+  if (sleeps) state.recent = [];
   const decision = settle(state, proposal, { input, config, looksPerInterval });
   return { state, decision: { ...decision, observation, demand } };
 }
