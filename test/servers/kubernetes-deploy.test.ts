@@ -53,19 +53,30 @@ async function planner(): Promise<KubeObject> {
   return (await fetch(`${url}/planner/v1/default`, { headers })).json();
 }
 
-const workerPods = (count: number): Promise<KubeObject[]> =>
+const podsOf = (app: string, count: number): Promise<KubeObject[]> =>
   eventually(
-    `${count} Pods of workers`,
+    `${count} Pods of ${app}`,
     async () => {
-      const pods = await cluster.pods(NAMESPACE, 'app=stator-worker');
+      const pods = await cluster.pods(NAMESPACE, `app=${app}`);
       return pods.length === count ? pods : null;
     },
     60_000,
     () => platform?.stdout.slice(-2_000),
   );
 
+/** What a Pod finds out from its environment and its service account. */
+const discoveryIn = ({ metadata: { name, uid } }: KubeObject, folder: string): string =>
+  `kubernetes:${cluster.server.url}?account=${folder}&pod=${name}&uid=${uid}`;
+
+/** A Pod of a Deployment, as a scheduler and a kubelet leave it. */
+async function runs(pod: KubeObject): Promise<KubeObject> {
+  await cluster.schedule(pod);
+  await cluster.setReady(pod, true);
+  return pod;
+}
+
 /** The container of a worker's Pod, with an engine that needs no model. It listens where a Pod has an address of its own. */
-function startWorker(): ChildProcess {
+function startWorker(pod: KubeObject, account: string): ChildProcess {
   const { command, env } = containerOf('stator-worker');
   expect(command[0]).toBe('node');
   const names = (env as { name: string }[]).map(({ name }) => name);
@@ -73,10 +84,10 @@ function startWorker(): ChildProcess {
     STATOR_SIDECAR_HOST: '127.0.0.1',
     STATOR_SIDECAR_PORT: '0',
     STATOR_SIDECAR_GRPC_PORT: '0',
-    STATOR_PLATFORM_URL: url,
+    STATOR_DISCOVERY: discoveryIn(pod, account),
     STATOR_FLEET_TOKEN: FLEET_TOKEN,
   };
-  expect(names).toEqual(expect.arrayContaining(Object.keys(given)));
+  expect(names.sort()).toEqual([...Object.keys(given), 'POD_NAME', 'POD_UID'].sort());
   return spawn(process.execPath, command.slice(1), {
     cwd: PROJECT_ROOT,
     stdio: 'ignore',
@@ -93,7 +104,7 @@ afterAll(async () => {
   await platform?.end();
   await cluster?.stop();
   rmSync(home, { recursive: true, force: true });
-});
+}, 60_000);
 
 describe('the manifests', () => {
   it('are what their kinds have, to the last field', async () => {
@@ -128,10 +139,13 @@ describe('the platform in a cluster', () => {
     const { args, command } = containerOf('stator-platform');
     expect(command.slice(1)).toEqual(['cli/main.ts', 'up']);
     const server = new URL(cluster.server.url);
-    // What differs from the Pod: where it listens and keeps things, and that two workers are wanted, soon.
+    // What differs from the Pod: where it listens, keeps things and finds its account, and that two workers are wanted, soon.
     const here = [`--port=${port}`, `--kubernetes-account=${account}`, '--json', '--log-level=warn'];
+    const [pod] = await podsOf('stator-platform', 1);
+    const found = `--discovery=${discoveryIn(await runs(pod), account)}`;
     const changed = (args as string[])
-      .filter((arg) => !arg.startsWith('--host='))
+      .filter((arg) => !/^--(host|discovery-address)=/.test(arg))
+      .map((arg) => (arg === '--discovery=kubernetes:' ? found : arg))
       .map((arg) => (arg === '--planner-min=1' ? '--planner-min=2' : arg));
     platform = new Launcher(
       ['up', ...changed, ...here, '--planner-interval-secs=1', '--planner-load-interval-secs=1'],
@@ -152,9 +166,9 @@ describe('the platform in a cluster', () => {
   }, 300_000);
 
   it('starts the workers that its planner wants, and knows when their Pods are ready', async () => {
-    const pods = await workerPods(2);
+    const pods = await podsOf('stator-worker', 2);
     expect((await cluster.get(WORKERS)).spec.replicas).toBe(2);
-    for (const pod of pods) await cluster.setReady(pod, true);
+    for (const pod of pods) await runs(pod);
     // Ready by Kubernetes; none has registered, so none is ready for requests.
     const fleet = async (ready: number) =>
       eventually(
@@ -166,7 +180,8 @@ describe('the platform in a cluster', () => {
         60_000,
       );
     expect(await fleet(0)).toEqual({ ready: 0, starting: 2, draining: 0 });
-    workers.push(startWorker(), startWorker());
+    const ofWorkers = await cluster.accountFolder(NAMESPACE, 'stator-worker');
+    for (const pod of pods) workers.push(startWorker(pod, ofWorkers));
     expect(await fleet(2)).toEqual({ ready: 2, starting: 0, draining: 0 });
     const answer = await fetch(`${url}/v1/completions`, {
       method: 'POST',

@@ -66,7 +66,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stator?.close();
   await cluster?.stop();
-});
+}, 60_000);
 
 describe('discovery by a real Kubernetes', () => {
   it('brings worker and platform together, whichever comes first, in a Pod and outside', async () => {
