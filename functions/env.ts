@@ -10,6 +10,7 @@ import { GLOBAL_PLANNER_NAME, type GlobalPlannerRpc } from '../durable/global-pl
 import { GLOBAL_ROUTER_NAME, type GlobalRouterRpc } from '../durable/global-router/rpc.ts';
 import type { PlannerRpc } from '../durable/planner/rpc.ts';
 import type { PrefillQueueRpc } from '../durable/prefill-queue/rpc.ts';
+import type { RequestPlaneRpc } from '../durable/request-plane/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
 import { SETTINGS, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
 
@@ -24,6 +25,7 @@ export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
 export type PlannerStub = Remote<PlannerRpc>;
 export type PrefillQueueStub = Remote<PrefillQueueRpc>;
+type RequestPlaneStub = Remote<RequestPlaneRpc> & { fetch(request: Request): Promise<Response> };
 export type GlobalPlannerStub = Remote<GlobalPlannerRpc>;
 export type GlobalRouterStub = Remote<GlobalRouterRpc>;
 
@@ -40,6 +42,7 @@ export interface Env {
   BATCHES: ObjectNamespace<BatchesStub>;
   PLANNER: ObjectNamespace<PlannerStub>;
   PREFILL_QUEUE: ObjectNamespace<PrefillQueueStub>;
+  REQUEST_PLANE: ObjectNamespace<RequestPlaneStub>;
   GLOBAL_PLANNER: ObjectNamespace<GlobalPlannerStub>;
   GLOBAL_ROUTER: ObjectNamespace<GlobalRouterStub>;
   /** The network beyond the fleet; absent where the platform runs under other tools than the launcher. */
@@ -114,4 +117,9 @@ export function globalRouterOf(env: Env): GlobalRouterStub {
 /** The Planner object of a namespace. */
 export function plannerOf(env: Env, namespace: string): PlannerStub {
   return env.PLANNER.get(env.PLANNER.idFromName(namespace));
+}
+
+/** The RequestPlane object of a namespace. */
+export function requestPlaneOf(env: Env, namespace: string): RequestPlaneStub {
+  return env.REQUEST_PLANE.get(env.REQUEST_PLANE.idFromName(namespace));
 }

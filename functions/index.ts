@@ -8,6 +8,7 @@ export { GlobalPlanner } from '../durable/global-planner/global-planner-object.t
 export { GlobalRouter } from '../durable/global-router/global-router-object.ts';
 export { Planner } from '../durable/planner/planner-object.ts';
 export { PrefillQueue } from '../durable/prefill-queue/prefill-queue-object.ts';
+export { RequestPlane } from '../durable/request-plane/request-plane-object.ts';
 export { Router } from '../durable/router/router-object.ts';
 
 export default { fetch: app.fetch };

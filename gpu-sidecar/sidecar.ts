@@ -30,6 +30,8 @@ import { registerFrame } from './fleet/register.ts';
 import { WorkerEvents } from './fleet/worker-events.ts';
 import { TierEventLog } from './kvbm/tier-event-log.ts';
 import { Lifecycle, type LifecyclePhase } from './lifecycle.ts';
+import { REQUEST_SERVERS } from './request-plane/registry.ts';
+import type { RequestServer } from './request-plane/request-server.ts';
 import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
 import { createGrpcServer, serveKvTransfer } from './server/grpc.ts';
@@ -83,6 +85,7 @@ export class Sidecar {
   readonly #discovery: WorkerDiscovery;
   /** What goes by an event plane; null: all goes by the fleet socket. */
   readonly #feed: EventFeed | null;
+  #requests: RequestServer | null = null;
   #addresses: SidecarAddresses;
   #end: Promise<void> | null = null;
 
@@ -157,6 +160,8 @@ export class Sidecar {
     };
     const register = registerFrame(identity, this.#engine.info, settings);
     await this.#openEventPlane(register.component);
+    const openRequests = await REQUEST_SERVERS[settings.requestPlane]?.();
+    this.#requests = openRequests?.({ worker: this.#worker, settings, log: this.#log }) ?? null;
     this.#fleet = new FleetClient({
       url: () => fleetUrl(this.#discovery.platformUrl(), settings.namespace),
       unreachable: () => this.#discovery.unreachable(),
@@ -331,6 +336,7 @@ export class Sidecar {
     await this.#engine.stop();
     await this.#feed?.close();
     await this.#fleet?.leave();
+    await this.#requests?.close();
     await hidden;
     this.#http.close();
     this.#http.closeAllConnections();

@@ -393,6 +393,14 @@ export class RouterCore {
     return true;
   }
 
+  /** Snapshots are being read. */
+  get restores(): boolean {
+    for (const { ranks } of this.#workers) {
+      if (ranks.some(({ stream }) => stream?.phase === 'restore')) return true;
+    }
+    return false;
+  }
+
   planeNote(what: PlaneNote, count: number): void {
     this.#metrics.eventPlane.labels(what).add(count);
   }

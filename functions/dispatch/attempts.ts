@@ -16,10 +16,10 @@ import type { Call } from '../call.ts';
 import { callOpenAi } from '../global-router/openai-call.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { encodeGenerateRequest, type NvextFields, type ResumeState } from './generate-request.ts';
+import { REQUEST_PLANES } from './planes/registry.ts';
 import { PREFILL_FAILED_HEADER, PREFILL_WORKER_HEADER } from './response-head.ts';
 import { type ResponseIdentity, responseIdentity } from './response-identity.ts';
 import { release, route } from './route.ts';
-import { post } from './worker-call.ts';
 import { inCallersWords, workerError } from './worker-error.ts';
 
 /** Where a request goes: to a worker that is being chosen, or to a pool elsewhere. */
@@ -253,8 +253,14 @@ export class Attempts {
       prefill: decision.prefill ?? null,
       ...this.#identity,
     });
-    const worker = { address: decision.address, fleetToken: this.call.settings.fleetToken };
-    const response = await post(worker, 'Generate', body, this.call.abort);
+    const { fleetToken, requestPlane } = this.call.settings;
+    const worker = {
+      worker: decision.worker,
+      namespace: model.namespace,
+      address: decision.address,
+      fleetToken,
+    };
+    const response = await REQUEST_PLANES[requestPlane](this.call.env, worker, body, this.call.abort);
     if (!response.ok) throw inCallersWords(await workerError(response), this.call.endpoint);
     if (response.body === null) {
       throw new StatorError('worker_unavailable', `A worker of '${model.name}' answered without a body.`);

@@ -203,6 +203,8 @@ test('many requests in every dialect wake one worker', async () => {
 
 test('requests that come while the last worker drains are served by the next one', async () => {
   for (let round = 0; round < ROUNDS; round++) {
+    // From a fleet that is awake.
+    await counted(firstTokenMs);
     const before = orders.length;
     await eventually('the order to sleep', async () =>
       orders.slice(before).some((event) => event.event === 'order' && event.stops > 0) ? true : null,
