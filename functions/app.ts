@@ -36,6 +36,7 @@ import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
 import { completeOrder, getPlanner, listDecisions, waitForOrder } from './planner/planner.ts';
+import { plannerService } from './planner/service.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
@@ -272,6 +273,10 @@ app.put(
 );
 app.post('/router/generate', infer('router_generate'));
 app.post('/router/best_worker_id', infer('best_worker_id'));
+app.post(
+  '/stator.v1.Planner/:method',
+  operation(({ env, req }, nowMs) => plannerService(env, req.raw, req.param('method')!, nowMs)),
+);
 app.post(`${ROUTER_SERVICE}Generate`, infer('router_generate', readGenerate));
 app.post(`${ROUTER_SERVICE}BestWorkerId`, unary(infer('best_worker_id', readBestWorker), bestWorkerMessage));
 app.get(

@@ -3,9 +3,11 @@
 import { defineCommand } from 'citty';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
+import { plannerClient, type ShownPlanner } from '../launch/planner-client.ts';
 import { type PoolInfo, platformClient } from '../launch/platform-client.ts';
 import { liveRecords } from '../launch/records.ts';
 import { controlFetch } from '../launch/tls.ts';
+import { plannerLine } from '../planner-line.ts';
 import { refuseUnknown } from '../settings.ts';
 
 export const status = defineCommand({
@@ -20,17 +22,34 @@ export const status = defineCommand({
     const asked = askedTarget(args, process.env);
     const records = liveRecords();
     const targets = asked.url === undefined ? records : [chooseTarget(asked, records)];
-    const answers: { url: string; status: RouterStatus; pools: PoolInfo | null }[] = [];
+    const answers: {
+      url: string;
+      status: RouterStatus;
+      pools: PoolInfo | null;
+      planner: ShownPlanner | null;
+    }[] = [];
     for (const { apiKey: key, control, url } of targets) {
       const client = platformClient(control.url, key, controlFetch(control));
-      answers.push({ url, status: await client.status(), pools: await client.poolInfo() });
+      const planner = plannerClient(control.url, {
+        apiKey: key,
+        namespace: 'default',
+        fetch: controlFetch(control),
+      });
+      answers.push({
+        url,
+        status: await client.status(),
+        pools: await client.poolInfo(),
+        // A platform of another version, or whose workers are in another namespace.
+        planner: await planner.status().catch(() => null),
+      });
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     else if (answers.length === 0)
       process.stdout.write('nothing is running; `npm start` starts a deployment\n');
     else
-      for (const { url, status, pools } of answers) {
-        process.stdout.write(describe(url, status) + poolLines(pools));
+      for (const { url, status, pools, planner } of answers) {
+        const planned = planner === null || planner.mode === 'off' ? '' : `  ${plannerLine(planner)}`;
+        process.stdout.write(describe(url, status) + planned + poolLines(pools));
       }
     return answers.length === 0 && !args.json ? 3 : 0;
   },
