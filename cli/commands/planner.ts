@@ -26,7 +26,10 @@ export const planner = defineCommand({
     json: { type: 'boolean', description: 'JSON instead of text.', default: false },
   },
   async run({ args }): Promise<number> {
-    refuseUnknown(args, new Set(['action', 'namespace', 'limit', 'json', ...Object.keys(TARGET_ARGS)]));
+    refuseUnknown(
+      { ...args, _: args._.slice(1) },
+      new Set(['action', 'namespace', 'limit', 'json', ...Object.keys(TARGET_ARGS)]),
+    );
     const { control, apiKey } = chooseTarget(askedTarget(args, process.env), liveRecords());
     const client = plannerClient(control.url, {
       apiKey,
