@@ -35,6 +35,7 @@ import { getPrefillQueue, handleDeadLetters } from './operations/prefill-queue.t
 import { getQueuePolicy, putQueuePolicy } from './operations/queue-policy.ts';
 import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
+import { getGlobalPlanner } from './planner/global-planner.ts';
 import { completeOrder, getPlanner, listDecisions, waitForOrder } from './planner/planner.ts';
 import { plannerService } from './planner/service.ts';
 import { respond } from './responses/respond.ts';
@@ -279,6 +280,10 @@ app.post(
 );
 app.post(`${ROUTER_SERVICE}Generate`, infer('router_generate', readGenerate));
 app.post(`${ROUTER_SERVICE}BestWorkerId`, unary(infer('best_worker_id', readBestWorker), bestWorkerMessage));
+app.get(
+  '/planner/v1',
+  operation(({ env }) => getGlobalPlanner(env)),
+);
 app.get(
   '/get_pool_info',
   operation(({ env }, nowMs) => getPoolInfo(env, nowMs)),

@@ -6,9 +6,11 @@
 import { BATCHES_NAME, type BatchesRpc } from '../durable/batches/rpc.ts';
 import type { ConversationsRpc } from '../durable/conversations/rpc.ts';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../durable/directory/rpc.ts';
+import { GLOBAL_PLANNER_NAME, type GlobalPlannerRpc } from '../durable/global-planner/rpc.ts';
 import { GLOBAL_ROUTER_NAME, type GlobalRouterRpc } from '../durable/global-router/rpc.ts';
 import type { PlannerRpc } from '../durable/planner/rpc.ts';
 import type { PrefillQueueRpc } from '../durable/prefill-queue/rpc.ts';
+import type { RequestPlaneRpc } from '../durable/request-plane/rpc.ts';
 import type { RouterRpc } from '../durable/router/rpc.ts';
 import { SETTINGS, type Settings, settingsFromEnv } from '../durable/runtime/config.ts';
 
@@ -23,6 +25,8 @@ export type ConversationsStub = Remote<ConversationsRpc>;
 export type BatchesStub = Remote<BatchesRpc>;
 export type PlannerStub = Remote<PlannerRpc>;
 export type PrefillQueueStub = Remote<PrefillQueueRpc>;
+type RequestPlaneStub = Remote<RequestPlaneRpc> & { fetch(request: Request): Promise<Response> };
+export type GlobalPlannerStub = Remote<GlobalPlannerRpc>;
 export type GlobalRouterStub = Remote<GlobalRouterRpc>;
 
 /** The part of a Durable Object namespace that is used here. */
@@ -38,6 +42,8 @@ export interface Env {
   BATCHES: ObjectNamespace<BatchesStub>;
   PLANNER: ObjectNamespace<PlannerStub>;
   PREFILL_QUEUE: ObjectNamespace<PrefillQueueStub>;
+  REQUEST_PLANE: ObjectNamespace<RequestPlaneStub>;
+  GLOBAL_PLANNER: ObjectNamespace<GlobalPlannerStub>;
   GLOBAL_ROUTER: ObjectNamespace<GlobalRouterStub>;
   /** The network beyond the fleet; absent where the platform runs under other tools than the launcher. */
   INTERNET?: { fetch: typeof fetch };
@@ -98,6 +104,11 @@ export function prefillQueueOf(env: Env, namespace: string): PrefillQueueStub {
   return env.PREFILL_QUEUE.get(env.PREFILL_QUEUE.idFromName(namespace));
 }
 
+/** The one GlobalPlanner object. */
+export function globalPlannerOf(env: Env): GlobalPlannerStub {
+  return env.GLOBAL_PLANNER.get(env.GLOBAL_PLANNER.idFromName(GLOBAL_PLANNER_NAME));
+}
+
 /** The one GlobalRouter object. */
 export function globalRouterOf(env: Env): GlobalRouterStub {
   return env.GLOBAL_ROUTER.get(env.GLOBAL_ROUTER.idFromName(GLOBAL_ROUTER_NAME));
@@ -106,4 +117,9 @@ export function globalRouterOf(env: Env): GlobalRouterStub {
 /** The Planner object of a namespace. */
 export function plannerOf(env: Env, namespace: string): PlannerStub {
   return env.PLANNER.get(env.PLANNER.idFromName(namespace));
+}
+
+/** The RequestPlane object of a namespace. */
+export function requestPlaneOf(env: Env, namespace: string): RequestPlaneStub {
+  return env.REQUEST_PLANE.get(env.REQUEST_PLANE.idFromName(namespace));
 }

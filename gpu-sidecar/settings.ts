@@ -10,10 +10,8 @@ import { type FleetTls, fleetTls } from './tls/fleet-tls.ts';
 export interface SidecarSettings {
   settings: Settings;
   engine: EngineOptions;
-  /** `ws(s)://host:port/fleet/v1/{namespace}` */
-  fleetUrl: string;
-  /** Base URL of the platform. */
-  platformUrl: string;
+  /** Base URL of the platform; null: discovery says it. */
+  platformUrl: string | null;
   /** What platform and workers show each other; null: nothing. */
   tls: FleetTls | null;
   /** Address that both listeners take and that the platform is told. */
@@ -35,13 +33,13 @@ export function sidecarSettings(env: Environment): SidecarSettings {
   const tier = kvbmTierSetting(settings);
   if (tier !== null && settings.engine !== 'llama')
     throw invalid(envName(tier), `engine ${settings.engine} does not keep KV memory`);
-  const platformUrl = env['STATOR_PLATFORM_URL'] || 'http://127.0.0.1:8787';
+  const said =
+    env['STATOR_PLATFORM_URL'] || (settings.discovery === 'object' ? 'http://127.0.0.1:8787' : null);
   const host = env['STATOR_SIDECAR_HOST'] || '127.0.0.1';
   return {
     settings,
     engine: engineOptions(settings),
-    fleetUrl: fleetUrl(platformUrl, settings.namespace),
-    platformUrl: platformUrl.replace(/\/+$/, ''),
+    platformUrl: said === null ? null : checkedPlatform(said),
     host,
     tls: fleetTls(settings, { hosts: [host], label: envName, nowMs: Date.now() }),
     httpPort: port(env, 'STATOR_SIDECAR_PORT'),
@@ -68,15 +66,17 @@ function engineOptions(settings: Settings): EngineOptions {
   };
 }
 
-function fleetUrl(platform: string, namespace: string): string {
+function checkedPlatform(platform: string): string {
   const name = 'STATOR_PLATFORM_URL';
   if (!URL.canParse(platform)) throw invalid(name, `${platform} is not a URL`);
-  const url = new URL(platform);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') throw invalid(name, 'must be http or https');
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  url.pathname = `${url.pathname.replace(/\/$/, '')}/fleet/v1/${namespace}`;
-  return url.href;
+  const { protocol } = new URL(platform);
+  if (protocol !== 'http:' && protocol !== 'https:') throw invalid(name, 'must be http or https');
+  return platform.replace(/\/+$/, '');
 }
+
+/** `ws(s)://host:port/fleet/v1/{namespace}` */
+export const fleetUrl = (platformUrl: string, namespace: string): string =>
+  `${platformUrl.replace(/^http/, 'ws')}/fleet/v1/${namespace}`;
 
 function port(env: Environment, name: string): number {
   const text = env[name] || '0';

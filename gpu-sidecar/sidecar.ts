@@ -7,7 +7,7 @@
 
 import type { Server as HttpServer } from 'node:http';
 import type { Server as GrpcServer } from '@grpc/grpc-js';
-import type { Clock } from '../durable/runtime/clock.ts';
+import { type Clock, wallClock } from '../durable/runtime/clock.ts';
 import { instanceNumber } from '../durable/runtime/event-plane/instance.ts';
 import { IdSource } from '../durable/runtime/ids.ts';
 import type { Logger } from '../durable/runtime/log.ts';
@@ -17,6 +17,8 @@ import { type Exchange, openExchange } from './disagg/exchange.ts';
 import { HttpQueueClient } from './disagg/queue-client.ts';
 import { computeOn } from './disagg/queue-compute.ts';
 import { QueueConsumer } from './disagg/queue-consumer.ts';
+import { openDiscovery } from './discovery/registry.ts';
+import { WorkerDiscovery } from './discovery/worker-discovery.ts';
 import type { Engine } from './engines/engine.ts';
 import { EventFeed } from './event-plane/event-feed.ts';
 import { EVENT_PLANES } from './event-plane/registry.ts';
@@ -28,6 +30,8 @@ import { registerFrame } from './fleet/register.ts';
 import { WorkerEvents } from './fleet/worker-events.ts';
 import { TierEventLog } from './kvbm/tier-event-log.ts';
 import { Lifecycle, type LifecyclePhase } from './lifecycle.ts';
+import { REQUEST_SERVERS } from './request-plane/registry.ts';
+import type { RequestServer } from './request-plane/request-server.ts';
 import { Admission } from './server/admission.ts';
 import { Bearer } from './server/bearer.ts';
 import { createGrpcServer, serveKvTransfer } from './server/grpc.ts';
@@ -42,7 +46,7 @@ import { serveRouter } from './server/router-front.ts';
 import type { Worker } from './server/worker.ts';
 import { workerLimits } from './server/worker-limits.ts';
 import { type WorkerMetrics, workerMetrics } from './server/worker-metrics.ts';
-import type { SidecarSettings } from './settings.ts';
+import { fleetUrl, type SidecarSettings } from './settings.ts';
 import { systemTimers } from './timers.ts';
 import { type Fetch, tlsFetch } from './tls/tls-fetch.ts';
 
@@ -79,8 +83,10 @@ export class Sidecar {
   /** Takes prompts of other workers from the platform's queue; null: they are sent here. */
   readonly #consumer: QueueConsumer | null;
   #fleet: FleetClient | null = null;
+  readonly #discovery: WorkerDiscovery;
   /** What goes by an event plane; null: all goes by the fleet socket. */
   readonly #feed: EventFeed | null;
+  #requests: RequestServer | null = null;
   #addresses: SidecarAddresses;
   #end: Promise<void> | null = null;
 
@@ -98,6 +104,7 @@ export class Sidecar {
     nameParsers(engine.info.card, settings.settings);
     this.#addresses = { http: '', grpc: '', instance: new IdSource().instanceId() };
     this.#lifecycle = new Lifecycle((phase) => hooks.phase(phase, this.#addresses));
+    this.#discovery = discoveryOf(settings, log);
     const changed = (idle?: boolean): void => {
       this.#feed?.changed();
       this.#fleet?.changed(idle);
@@ -123,7 +130,7 @@ export class Sidecar {
     this.#metrics = metrics;
     this.#http = createHttpServer(this.#worker, bearer, settings.tls);
     this.#grpc = createGrpcServer(this.#worker, bearer);
-    const platform = new PlatformCaller(settings.platformUrl, this.#fetch);
+    const platform = new PlatformCaller(this.#discovery.platformUrl, this.#fetch);
     serveRouter(this.#grpc, platform);
     servePlanner(this.#grpc, platform);
     serveKserve(this.#grpc, platform);
@@ -137,7 +144,7 @@ export class Sidecar {
 
   /** Opens the listeners and dials the platform; the phases tell the rest. Throws when a port cannot be taken. */
   async start(): Promise<void> {
-    const { fleetUrl, grpcPort, host, httpPort, settings, tls } = this.#settings;
+    const { grpcPort, host, httpPort, settings, tls } = this.#settings;
     await this.#openExchange();
     const httpBound = await listenHttp(this.#http, host, httpPort);
     const grpcBound = await listenGrpc(this.#grpc, { host, port: grpcPort, tls });
@@ -155,8 +162,11 @@ export class Sidecar {
     };
     const register = registerFrame(identity, this.#engine.info, settings);
     await this.#openEventPlane(register.component);
+    const openRequests = await REQUEST_SERVERS[settings.requestPlane]?.();
+    this.#requests = openRequests?.({ worker: this.#worker, settings, log: this.#log }) ?? null;
     this.#fleet = new FleetClient({
-      url: fleetUrl,
+      url: () => fleetUrl(this.#discovery.platformUrl(), settings.namespace),
+      unreachable: () => this.#discovery.unreachable(),
       token: settings.fleetToken,
       tls,
       register,
@@ -164,7 +174,10 @@ export class Sidecar {
       dump: () => this.#worker.events.dump(),
       snapshotPiece: (piece) => this.#worker.events.snapshotPiece(piece),
       commands: {
-        welcomed: () => this.#welcomed(),
+        welcomed: () => {
+          this.#welcomed();
+          this.#discovery.announce(register);
+        },
         drain: () => void this.drain(workerLimits.drainMs),
         clearKv: () => void this.#engine.clearKvBlocks(),
         refused: (refusal) => this.#hooks.refused(refusal),
@@ -243,7 +256,8 @@ export class Sidecar {
 
   /** What both ends of the prefill queue are made of. */
   #queueEnd() {
-    const { platformUrl, settings } = this.#settings;
+    const { settings } = this.#settings;
+    const { platformUrl } = this.#discovery;
     const { fleetToken, namespace } = settings;
     const callMs = workerLimits.prefillCallMs;
     return {
@@ -285,7 +299,7 @@ export class Sidecar {
       limits: workerLimits,
       metrics: countedBy(metrics, this.#settings.settings.nvmlLibrary),
       records: platformRecords({
-        platformUrl: this.#settings.platformUrl,
+        platformUrl: this.#discovery.platformUrl,
         fleetToken: this.#settings.settings.fleetToken,
         timeoutMs: workerLimits.storeResponseTimeoutMs,
         fetcher: this.#fetch,
@@ -309,6 +323,7 @@ export class Sidecar {
     const { admission } = this.#worker;
     this.#lifecycle.advance('draining');
     this.#fleet?.draining();
+    const hidden = this.#discovery.leave();
     const deadline = Promise.withResolvers<void>();
     const cut = new AbortController();
     const cancel = systemTimers.after(deadlineMs, () => {
@@ -323,6 +338,8 @@ export class Sidecar {
     await this.#engine.stop();
     await this.#feed?.close();
     await this.#fleet?.leave();
+    await this.#requests?.close();
+    await hidden;
     this.#http.close();
     this.#http.closeAllConnections();
     this.#grpc.forceShutdown();
@@ -335,4 +352,20 @@ function countedBy(metrics: Metrics, nvmlLibrary: string): WorkerMetrics {
   const counted = workerMetrics(metrics);
   gpuMetrics(metrics, { library: nvmlLibrary, clock: preciseClock });
   return counted;
+}
+
+/** With `object` the platform tells everybody, and was named to this worker. */
+function discoveryOf({ platformUrl, settings, tls }: SidecarSettings, log: Logger): WorkerDiscovery {
+  const { fleetToken, leaseMs, namespace } = settings;
+  const options = {
+    leaseMs,
+    fleetToken,
+    tls,
+    clock: wallClock,
+    timers: systemTimers,
+    random: Math.random,
+    log,
+  };
+  const discovery = settings.discovery === 'object' ? null : openDiscovery(settings.discovery, options);
+  return new WorkerDiscovery({ discovery, platformUrl, namespace, log });
 }

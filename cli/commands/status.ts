@@ -1,6 +1,7 @@
 /** `stator status`: what runs on this machine, worker by worker. */
 
 import { defineCommand } from 'citty';
+import type { PrefillQueueStatus } from '../../durable/prefill-queue/rpc.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
 import { plannerClient, type ShownPlanner } from '../launch/planner-client.ts';
@@ -22,6 +23,7 @@ export const status = defineCommand({
     const asked = askedTarget(args, process.env);
     const records = liveRecords();
     const targets = asked.url === undefined ? records : [chooseTarget(asked, records)];
+<<<<<<< HEAD
     const answers: {
       url: string;
       status: RouterStatus;
@@ -42,20 +44,43 @@ export const status = defineCommand({
         // A platform of another version, or whose workers are in another namespace.
         planner: await planner.status().catch(() => null),
       });
+=======
+    const answers: Answer[] = [];
+    for (const { apiKey: key, control, url } of targets) {
+      const client = platformClient(control.url, key, controlFetch(control));
+      const [status, prefillQueue, pools] = await Promise.all([
+        client.status(),
+        client.prefillQueue(),
+        client.poolInfo(),
+      ]);
+      answers.push({ url, status, prefillQueue, pools });
+>>>>>>> main
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     else if (answers.length === 0)
       process.stdout.write('nothing is running; `npm start` starts a deployment\n');
+<<<<<<< HEAD
     else
       for (const { url, status, pools, planner } of answers) {
         const planned = planner === null || planner.mode === 'off' ? '' : `  ${plannerLine(planner)}`;
         process.stdout.write(describe(url, status) + planned + poolLines(pools));
       }
+=======
+    else for (const answer of answers) process.stdout.write(describe(answer) + poolLines(answer.pools));
+>>>>>>> main
     return answers.length === 0 && !args.json ? 3 : 0;
   },
 });
 
-function describe(url: string, status: RouterStatus): string {
+interface Answer {
+  url: string;
+  status: RouterStatus;
+  prefillQueue: PrefillQueueStatus;
+  pools: PoolInfo | null;
+}
+
+/** As people read it. */
+export function describe({ url, status, prefillQueue }: Omit<Answer, 'pools'>): string {
   const megabytes = (status.indexBytes / 1024 / 1024).toFixed(1);
   const head =
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +
@@ -88,7 +113,7 @@ function describe(url: string, status: RouterStatus): string {
       worker.grpcAddress,
     ]),
   ];
-  return head + queueLines(status) + sleepingLines(status) + table(rows);
+  return head + queueLines(status) + prefillQueueLines(prefillQueue) + sleepingLines(status) + table(rows);
 }
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -156,4 +181,15 @@ function sleepingLines({ held, sleeping }: RouterStatus): string {
   if (sleeping.length === 0) return '';
   const waiting = held === 0 ? '' : `, ${held} requests wait for a worker`;
   return `  sleeping: ${sleeping.join(', ')}${waiting}\n`;
+}
+
+/** One line for each model with prompts in the prefill queue, and one for those that it gave up. */
+function prefillQueueLines({ models, redelivered, deadLetters }: PrefillQueueStatus): string {
+  const lines = models.map(
+    ({ model, waiting, leased, oldestMs }) =>
+      `  prefill queue ${model}: ${waiting} waiting (the oldest ${(oldestMs / 1000).toFixed(1)} s), ${leased} leased\n`,
+  );
+  if (deadLetters.length > 0 || redelivered > 0)
+    lines.push(`  prefill queue: ${deadLetters.length} dead letters, ${redelivered} redelivered\n`);
+  return lines.join('');
 }

@@ -9,10 +9,12 @@ import { join, relative } from 'node:path';
 import { maySleep } from '../../durable/planner/may-sleep.ts';
 import { type Settings, settingsToEnv } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { executingConnector } from '../../durable/runtime/executing-connector.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { natsCredentials } from '../../gpu-sidecar/nats/credentials.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
 import { PROJECT_ROOT, packageBin, STATE_DIR, workerdBinary } from '../paths.ts';
+import { announcePlatform } from './announcement.ts';
 import { type Bundle, buildBundle } from './bundle.ts';
 import { type ExecutorEvent, FleetExecutor } from './fleet-executor.ts';
 import { kubernetesServices } from './kubernetes.ts';
@@ -122,8 +124,8 @@ function rolesOf({ workers, prefillWorkers, decodeWorkers }: Settings): RoleCoun
 }
 
 /** The planner's orders are carried out by the launcher. */
-const isExecuted = ({ planner, plannerConnector }: Settings): boolean =>
-  planner !== 'off' && plannerConnector === 'process';
+const isExecuted = (settings: Settings): boolean =>
+  settings.planner !== 'off' && executingConnector(settings) === 'process';
 
 /** IPv6 addresses stand in brackets. */
 const hostPort = (host: string, port: number) => `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -147,6 +149,8 @@ export class Deployment {
   readonly fetch: Fetch;
   #startError: (error: Error) => void = () => {};
   readonly #failed: Promise<never>;
+  /** Takes the platform out of discovery. */
+  #hide: () => Promise<void> = async () => {};
 
   /**
    * `settings.port` must be a free port; `settings.fleetToken` is made when empty; with TLS `settings.fleetListen` is given
@@ -226,6 +230,28 @@ export class Deployment {
           'internal',
           `the platform does not answer on ${this.url}; see ${this.directory}/platform.log`,
         ),
+    });
+    this.#hide = await announcePlatform(this.settings, this.control.url);
+    await this.#beginPlanner();
+  }
+
+  /** An object begins when somebody asks for it. Whoever executes orders does; Kubernetes asks nobody. */
+  async #beginPlanner(): Promise<void> {
+    const { apiKey, namespace, planner, plannerConnector } = this.settings;
+    if (planner === 'off' || plannerConnector !== 'kubernetes') return;
+    const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
+    const asked = async () => {
+      const response = await this.fetch(`${this.control.url}/planner/v1/${namespace}`, { headers }).catch(
+        () => null,
+      );
+      await response?.body?.cancel();
+      return response?.ok ? true : null;
+    };
+    await waitFor(asked, {
+      timeoutMs: LISTEN_TIMEOUT_MS,
+      everyMs: 100,
+      failed: this.#failed,
+      timeout: () => new StatorError('internal', `the planner does not answer; see ${this.directory}`),
     });
   }
 
@@ -375,6 +401,7 @@ export class Deployment {
     this.#startError(new StatorError('cancelled', 'stopped before a model was ready'));
     this.#executor?.stop();
     this.platform.retire();
+    await this.#hide();
     await Promise.all(this.sidecars.map((sidecar) => sidecar.stop(graceMs)));
     await this.platform.stop(2_000);
   }

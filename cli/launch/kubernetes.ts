@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseTargets } from '../../durable/planner/connectors/kubernetes-target.ts';
 import { flagName, type SettingName, type Settings } from '../../durable/runtime/config.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
+import { executingConnector } from '../../durable/runtime/executing-connector.ts';
 import { readAuthorities } from '../../gpu-sidecar/tls/tls-files.ts';
 
 export interface KubernetesServices {
@@ -27,7 +28,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Null where nothing asks for it. Throws StatorError `invalid_request` naming flag and file. */
 export function kubernetesServices(settings: Settings, env: Environment): KubernetesServices | null {
-  if (settings.planner === 'off' || settings.plannerConnector !== 'kubernetes') return null;
+  if (settings.planner === 'off' || executingConnector(settings) !== 'kubernetes') return null;
   const target = settings.kubernetesTarget;
   if (parseTargets(target) === null)
     throw wrong('kubernetesTarget', `${target} is no group/version/Kind/name`);

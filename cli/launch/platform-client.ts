@@ -1,5 +1,6 @@
 /** The launcher as a client of the platform it started: readiness, status, models. */
 
+import type { PrefillQueueStatus } from '../../durable/prefill-queue/rpc.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import type { Fetch } from '../../gpu-sidecar/tls/tls-fetch.ts';
@@ -26,6 +27,7 @@ export interface PlatformClient {
   /** Model names when the platform answers and at least one is ready, else null. */
   readyModels(): Promise<string[] | null>;
   status(): Promise<RouterStatus>;
+  prefillQueue(): Promise<PrefillQueueStatus>;
   /** The pools of the global router; null: there is none. */
   poolInfo(): Promise<PoolInfo | null>;
   /** How many workers were told. */
@@ -56,6 +58,7 @@ export function platformClient(url: string, apiKey: string, fetcher: Fetch = fet
       }
     },
     status: () => json('/stator/v1/status', 'GET') as Promise<RouterStatus>,
+    prefillQueue: () => json('/stator/v1/prefill_queue', 'GET') as Promise<PrefillQueueStatus>,
     async poolInfo() {
       const response = await get('/get_pool_info').catch(() => null);
       return response?.ok ? ((await response.json()) as PoolInfo) : null;

@@ -19,7 +19,7 @@ import type { Connector } from './connectors/connector.ts';
 import { Outbox } from './connectors/outbox.ts';
 import { openConnector } from './connectors/registry.ts';
 import { DecisionLog } from './decision-log.ts';
-import { type Called, follow, given, soundFleet } from './execute.ts';
+import { type Called, type Execution, follow, given, soundFleet } from './execute.ts';
 import type { Fleet } from './fleet.ts';
 import { look, lookMsOf, type PlannerParts } from './planner.ts';
 import { type PlannerBasis, plannerBasis } from './planner-settings.ts';
@@ -65,6 +65,8 @@ export class Planner extends DurableObject implements PlannerRpc {
   readonly #source: MetricsSource;
   #problem: string | null = null;
   #fleet: Fleet | null = null;
+  /** Why it is the one from before; null: it is fresh. */
+  #fleetProblem: string | null = null;
   /** Looks and wakes, one after the other. */
   #turns: Promise<unknown> = Promise.resolve();
   #pendingTurns = 0;
@@ -128,12 +130,18 @@ export class Planner extends DurableObject implements PlannerRpc {
           : {
               order: { id: execution.id, counts: execution.counts },
               issuedMs: execution.issuedMs,
-              outcome: execution.outcome,
-              why: execution.why,
+              ...this.#told(execution),
               executor: this.#outbox.executor,
             },
       problem: this.#problem,
     };
+  }
+
+  /** What the executor said since the last look is not part of the log yet, and whoever waits wants to know it now. */
+  #told({ id, outcome, why }: Execution): Pick<Execution, 'outcome' | 'why'> {
+    const kept = this.#outbox.newest;
+    const isNewer = outcome === 'pending' && kept?.order.id === id && kept.outcome !== 'pending';
+    return isNewer ? { outcome: kept.outcome, why: kept.why } : { outcome, why };
   }
 
   async decisions({ limit, replay = false, ...query }: DecisionQuery): Promise<DecisionPage> {
@@ -205,7 +213,7 @@ export class Planner extends DurableObject implements PlannerRpc {
       this.#call(() => this.#connector.progress()),
     ]);
     if (fleet === null) return;
-    this.#problem = reading.ok ? null : `metrics: ${reading.why}`;
+    this.#problem = reading.ok ? this.#fleetProblem : `metrics: ${reading.why}`;
     const { state } = this.#decisions;
     const followed = follow(this.#decisions.execution, progress, { looks: state.looks, config });
     if (followed.execution?.outcome === 'given_up') this.#outbox.giveUp(followed.execution.id);
@@ -221,7 +229,9 @@ export class Planner extends DurableObject implements PlannerRpc {
   }
 
   async #wake({ config }: PlannerParts): Promise<Woken> {
-    const { execution, state } = this.#decisions;
+    const { state } = this.#decisions;
+    const last = this.#decisions.execution;
+    const execution = last === null ? null : { ...last, ...this.#told(last) };
     const woken: Woken = { waking: true, why: 'a request waits' };
     if (execution?.outcome === 'pending' && Object.values(execution.counts).every((count) => count >= 1))
       return woken;
@@ -256,6 +266,7 @@ export class Planner extends DurableObject implements PlannerRpc {
       this.#problem = `the fleet is not known: ${told.why}`;
       return null;
     }
+    this.#fleetProblem = told.ok ? null : `the fleet may have changed: ${told.why}`;
     this.#fleet = soundFleet(told.ok ? told.value : null, config.roles, this.#fleet);
     return this.#fleet;
   }

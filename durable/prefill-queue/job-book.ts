@@ -21,6 +21,7 @@ export class JobBook {
   readonly #byWorker = new Map<string, Set<Job>>();
   readonly #byLease = new Map<string, Job>();
   readonly #waiting = new Map<string, number>();
+  readonly #liveBytes = new Map<string, number>();
   /** Ended ones that are remembered, the oldest first. */
   readonly #ended = new Set<Job>();
   #deadBytes = 0;
@@ -59,6 +60,11 @@ export class JobBook {
   /** Jobs of a model that nobody has, those that rest included. */
   waiting(model: string): number {
     return this.#waiting.get(model) ?? 0;
+  }
+
+  /** Of jobs of a model that have no end yet, those under lease included. */
+  liveBytes(model: string): number {
+    return this.#liveBytes.get(model) ?? 0;
   }
 
   ofProducer(producer: string): Iterable<Job> {
@@ -132,6 +138,7 @@ export class JobBook {
     if (isLive(job)) {
       this.#live++;
       this.#bytes += job.bytes;
+      this.#liveBytes.set(job.model, this.liveBytes(job.model) + job.bytes);
     }
     this.#index(job);
     this.#due.put(job);
@@ -177,6 +184,9 @@ export class JobBook {
     if (isLive(job)) {
       this.#live--;
       this.#bytes -= job.bytes;
+      const bytes = this.liveBytes(model) - job.bytes;
+      if (bytes === 0) this.#liveBytes.delete(model);
+      else this.#liveBytes.set(model, bytes);
     }
     switch (phase.kind) {
       case 'queued': {

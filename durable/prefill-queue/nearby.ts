@@ -7,6 +7,8 @@
 export interface NearbyPrefillQueue {
   /** Jobs of a model that no worker has. */
   waiting(model: string): number;
+  /** Bytes of the jobs of a model that have no end yet: 4 for each prompt token, and a little more. */
+  bytes(model: string): number;
   metrics(): string;
 }
 

@@ -59,6 +59,7 @@ export class PrefillQueue extends DurableObject implements PrefillQueueRpc {
     for (const job of this.#disk.load(LIMITS.prefillDeadMs)) this.#core.restore(job, nowMs);
     announcePrefillQueue(namespace, {
       waiting: (model) => this.#core.book.waiting(model),
+      bytes: (model) => this.#core.book.liveBytes(model),
       metrics: () => this.#metrics.text(),
     });
     this.#arm();

@@ -32,6 +32,15 @@ interface DecisionsOptions {
   metrics: RouterMetrics;
 }
 
+const TAKEN_BY_ANYBODY: PrefillDecision = {
+  worker: '',
+  grpcAddress: '',
+  dpRank: 0,
+  reservation: 0,
+  overlapBlocks: 0,
+  cachedTokens: 0,
+};
+
 export class Decisions {
   readonly overload: Overload;
   readonly disaggregation: Disaggregation;
@@ -93,7 +102,11 @@ export class Decisions {
       cachedTokens,
       directoryVersion: this.#issuer.directoryVersion,
     };
-    if (prefill !== undefined) decision.prefill = this.#takePrefill(prefill, decision, request, nowMs);
+    if (prefill !== undefined) {
+      // Who takes it from the queue is not known here, and it counts nowhere but in the queue.
+      const queued = this.#policy.prefillQueue !== null;
+      decision.prefill = queued ? TAKEN_BY_ANYBODY : this.#takePrefill(prefill, decision, request, nowMs);
+    }
     if (candidates !== undefined) decision.candidates = candidates;
     return decision;
   }
@@ -109,7 +122,9 @@ export class Decisions {
     const blocks = blockHashes.length / HASH_BYTES;
     const metrics = this.#metrics.model(model);
     metrics.requests.add();
-    if (blocks > 0) metrics.kvHitRate.observe((prefill ?? { overlapBlocks }).overlapBlocks / blocks);
+    // What the worker has that will take the prompt from the queue, nobody knows.
+    const known = prefill === undefined || policy.prefillQueue === null;
+    if (blocks > 0 && known) metrics.kvHitRate.observe((prefill ?? { overlapBlocks }).overlapBlocks / blocks);
     if (prefill !== undefined) this.#metrics.prefills.labels(model.name, 'remote').add();
     else if (stays !== undefined) this.#metrics.prefills.labels(model.name, stays).add();
     if (blocks > 0) model.routed?.routed(rank.slot, blockHashes, registration.totalKvBlocks, nowMs);

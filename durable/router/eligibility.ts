@@ -90,11 +90,9 @@ function nobody(model: Model, request: RouteRequest): RouteRefusal {
   if (exclude?.length && workers.length > 0) {
     return refusal('no_workers', `every worker of model ${model.name} was lost or refused the request`);
   }
-  if (workers.length > 0 && workers.every(({ registration }) => registration.workerType === 'prefill')) {
-    if (role !== 'prefill') {
-      const message = `model ${model.name} has prefill workers only: it wants a decode worker`;
-      return refusal('no_workers', message);
-    }
+  const prefillOnly = workers.every(({ registration }) => registration.workerType === 'prefill');
+  if (workers.length > 0 && prefillOnly && role !== 'prefill') {
+    return refusal('no_workers', `model ${model.name} has prefill workers only: it wants a decode worker`);
   }
   const kind = role === 'prefill' ? 'prefill worker' : 'worker';
   return refusal('no_workers', `no ${kind} serves model ${model.name} at the moment`);

@@ -42,9 +42,15 @@ export interface Policy extends CostWeights {
   affinityTtlMs: number | null;
   busy: BusyThresholds;
   disagg: DisaggSettings;
-  /** Prompts of a model that wait in the prefill queue; null: none do, they are pushed. */
-  waitingPrefills: ((model: string) => number) | null;
+  /** Where prompts go through the prefill queue, what of a model is in it; null: they are pushed to a worker that is chosen here. */
+  prefillQueue: ((model: string) => PrefillBacklog) | null;
   random: Random;
+}
+
+/** `waiting`: prompts that no worker has. `tokens`: of all prompts that are not computed, those on a worker included. */
+export interface PrefillBacklog {
+  waiting: number;
+  tokens: number;
 }
 
 export function policyOf(settings: Settings, random: Random): Policy {
@@ -79,7 +85,7 @@ export function policyOf(settings: Settings, random: Random): Policy {
       activePrefillTokens: orNull(settings.activePrefillTokensThreshold),
       activePrefillTokensFrac: orNull(settings.activePrefillTokensThresholdFrac),
     },
-    waitingPrefills: null,
+    prefillQueue: null,
     disagg: {
       policy: settings.disaggPolicy,
       islTokens: settings.disaggIslTokens,

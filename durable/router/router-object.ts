@@ -15,10 +15,12 @@ import { type Settings, settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { Logger } from '../runtime/log.ts';
+import type { EventSource } from './event-plane/event-source.ts';
+import { sqlPositionDisk } from './event-plane/position-disk.ts';
 import { EVENT_SOURCES } from './event-plane/registry.ts';
 import { CLOSE, FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
-import { policyOf } from './policy.ts';
+import { type PrefillBacklog, policyOf } from './policy.ts';
 import { checkedPolicy, configuredPolicy } from './queue/configured-policy.ts';
 import { waitForTicket } from './queue/ticket-wait.ts';
 import { RouterCore } from './router.ts';
@@ -48,6 +50,7 @@ interface RouterEnv extends Record<string, unknown> {
     idFromName(name: string): unknown;
     get(id: unknown): { workerLost(worker: string): Promise<void> };
   };
+  REQUEST_PLANE: RouterEnv['PREFILL_QUEUE'];
   PLANNER: {
     idFromName(name: string): unknown;
     get(id: unknown): PlannerDoor;
@@ -66,6 +69,7 @@ export class Router extends DurableObject implements RouterRpc {
   readonly #connections = new Set<FleetConnection>();
   readonly #settings: Settings;
   #hearsPlane = false;
+  #plane: EventSource | null = null;
   /** Known from the first fleet socket on; without workers there is nothing to publish. */
   #namespace: string | null = null;
   #sweeping = false;
@@ -84,7 +88,7 @@ export class Router extends DurableObject implements RouterRpc {
     this.#core = new RouterCore({
       policy: {
         ...policyOf(settings, () => this.#host.random()),
-        waitingPrefills: settings.prefillHandoff === 'queue' ? (model) => this.#waitingPrefills(model) : null,
+        prefillQueue: settings.prefillHandoff === 'queue' ? (model) => this.#prefillBacklog(model) : null,
       },
       clock: this.#host,
       indexes: wasmIndexes,
@@ -97,6 +101,7 @@ export class Router extends DurableObject implements RouterRpc {
         disk: sqlSnapshotDisk(ctx.storage.sql, { reset: settings.resetStates }),
         everyEvents: settings.snapshotEvents,
         wake: () => this.#wakeSnapshots(),
+        round: (what) => this.#plane?.snapshot(what),
       },
       queuePolicy: configuredPolicy(settings),
       ...(maySleep(settings)
@@ -112,6 +117,7 @@ export class Router extends DurableObject implements RouterRpc {
       disconnected: ({ instanceId, registration }) => {
         if (settings.prefillHandoff === 'queue' && registration.workerType === 'prefill')
           void this.#tellPrefillQueue(instanceId);
+        if (settings.requestPlane !== 'http') void this.#tellRequestPlane(instanceId);
       },
     });
     const { PLANNER } = this.#env;
@@ -127,8 +133,13 @@ export class Router extends DurableObject implements RouterRpc {
   }
 
   /** In this turn: the queue object lives in this isolate, or nobody has used it yet. */
-  #waitingPrefills(model: string): number {
-    return nearbyPrefillQueue(this.#namespace ?? '')?.waiting(model) ?? 0;
+  #prefillBacklog(model: string): PrefillBacklog {
+    const queue = nearbyPrefillQueue(this.#namespace ?? '');
+    if (queue === undefined) return { waiting: 0, tokens: 0 };
+    return {
+      waiting: queue.waiting(model),
+      tokens: Math.floor(queue.bytes(model) / Uint32Array.BYTES_PER_ELEMENT),
+    };
   }
 
   route(request: RouteRequest): RouteAnswer {
@@ -211,7 +222,7 @@ export class Router extends DurableObject implements RouterRpc {
     this.#hearsPlane = true;
     const open = await load();
     const core = this.#core;
-    open({
+    this.#plane = open({
       settings: this.#settings,
       namespace,
       sink: {
@@ -219,7 +230,9 @@ export class Router extends DurableObject implements RouterRpc {
         load: (said) => core.applyLoad(said, this.#host.nowMs()),
         note: (what, count = 1) => core.planeNote(what, count),
         behind: (isBehind) => core.planeBehind(isBehind, this.#host.nowMs()),
+        restores: () => core.restores,
       },
+      position: sqlPositionDisk(this.ctx.storage.sql, { reset: this.#settings.resetStates }),
       connect: connectNats,
       after: (delayMs, task) => this.#host.after(delayMs, task),
       log: this.#log,
@@ -278,6 +291,16 @@ export class Router extends DurableObject implements RouterRpc {
       await PREFILL_QUEUE.get(PREFILL_QUEUE.idFromName(this.#namespace ?? '')).workerLost(worker);
     } catch (thrown) {
       this.#log.warn('the prefill queue could not be told', { worker, error: toStatorError(thrown) });
+    }
+  }
+
+  /** Its answers may never end: now they are asked for signs of life. */
+  async #tellRequestPlane(worker: string): Promise<void> {
+    try {
+      const { REQUEST_PLANE } = this.#env;
+      await REQUEST_PLANE.get(REQUEST_PLANE.idFromName(this.#namespace ?? '')).workerLost(worker);
+    } catch (thrown) {
+      this.#log.warn('the request plane could not be told', { worker, error: toStatorError(thrown) });
     }
   }
 

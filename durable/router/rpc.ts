@@ -133,7 +133,7 @@ export interface BusyThresholds {
 
 /** Who computes the prompt for the worker that was chosen. */
 export interface PrefillDecision {
-  /** Instance id, hex. */
+  /** Instance id, hex; empty: whoever takes the prompt from the prefill queue, and then nothing else here says anything. */
   worker: string;
   /** `host:port` of native gRPC. */
   grpcAddress: string;

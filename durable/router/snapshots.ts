@@ -24,6 +24,8 @@ export interface SnapshotOptions {
   everyEvents: number;
   /** `turn` has something to do. */
   wake: () => void;
+  /** All ranks are asked anew from here on; and all that answered are on disk. */
+  round?: (what: 'begins' | 'ends') => void;
 }
 
 type AskPiece = (rank: Rank, piece: number) => void;
@@ -64,6 +66,7 @@ export class Snapshots {
   readonly #round: Rank[] = [];
   readonly #obsolete: SnapshotHead[] = [];
   #events = 0;
+  #inRound = false;
 
   constructor(
     options: SnapshotOptions,
@@ -87,6 +90,8 @@ export class Snapshots {
     const { everyEvents, wake } = this.#options;
     if (everyEvents === 0 || this.#events < everyEvents || this.#isWriting) return;
     this.#events = 0;
+    this.#inRound = true;
+    this.#options.round?.('begins');
     const present = new Set<string>();
     for (const { ranks, instanceId } of this.#workers) {
       for (const rank of ranks) {
@@ -116,6 +121,10 @@ export class Snapshots {
     try {
       if (this.#reading.length > 0) this.#read(this.#reading[0]!, nowMs);
       else if (this.#isWriting) this.#write(nowMs);
+      if (this.#inRound && !this.#isWriting) {
+        this.#inRound = false;
+        this.#options.round?.('ends');
+      }
     } catch (thrown) {
       // A disk that fails costs the head start, not the service.
       if (!(thrown instanceof Error)) throw thrown;

@@ -327,9 +327,32 @@ export const SETTINGS = {
   ),
   plannerAdvisory: setting(flag, false, 'The planner says what it would do, and does not.'),
   plannerConnector: setting(
+    z.enum(['virtual', 'process', 'kubernetes', 'global']),
+    'virtual',
+    'Who executes its orders: whoever fetches them (virtual), the launcher (process), Kubernetes (kubernetes); global: global_connector, within max_total_gpus.',
+  ),
+  globalConnector: setting(
     z.enum(['virtual', 'process', 'kubernetes']),
     'virtual',
-    'Who executes its orders: whoever fetches them (virtual), the launcher (process), Kubernetes (kubernetes).',
+    'With planner_connector global: who executes what the global planner grants.',
+  ),
+  maxTotalGpus: setting(orOff(count), 'off', 'Global planner: most GPUs of all namespaces together.'),
+  managedNamespaces: setting(
+    z.string().regex(/^$|^[a-z0-9-]+(,[a-z0-9-]+)*$/, 'wants names with commas between them'),
+    '',
+    'Global planner: the only namespaces that may ask; empty: all.',
+  ),
+  globalPlannerPriorities: setting(
+    z.string().regex(/^$|^[a-z0-9-]+=-?\d{1,9}(,[a-z0-9-]+=-?\d{1,9})*$/, 'wants name=number,name=number'),
+    '',
+    'Global planner: namespaces with lower numbers get GPUs first, as name=number,name=number; others have 0.',
+  ),
+  globalPlannerWeights: setting(
+    z
+      .string()
+      .regex(/^$|^[a-z0-9-]+=[1-9]\d{0,5}(,[a-z0-9-]+=[1-9]\d{0,5})*$/, 'wants name=number,name=number'),
+    '',
+    'Global planner: shares of namespaces of one priority, as name=number,name=number; others have 1.',
   ),
   kubernetesTarget: setting(
     text,
@@ -453,6 +476,18 @@ export const SETTINGS = {
     'With event_plane zmq: where it sends events again that somebody missed; empty: a free port on loopback.',
   ),
   namespace: setting(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), 'default', 'Namespace of the workers.'),
+  discovery: setting(
+    z
+      .string()
+      .regex(/^(object|[a-z]+:.*)$/, 'wants object, file:DIRECTORY, etcd:http://HOST:2379 or kubernetes:'),
+    'object',
+    'How workers that were told no address find a platform, and others find workers: object (the platform itself), file:DIRECTORY, etcd:http://HOST:2379, kubernetes:',
+  ),
+  discoveryAddress: setting(
+    z.string().regex(/^$|^https?:\/\/./, 'wants an http or https address'),
+    '',
+    'URL that workers find the platform at by discovery; empty: the one that it listens on for them.',
+  ),
   apiKey: setting(text, '', 'Clients must send it as a bearer token or x-api-key; empty: no check.', true),
   fleetToken: setting(text, '', 'Shared by platform and workers; made by the launcher when empty.', true),
   bodyLimitBytes: setting(count, LIMITS.bodyBytes, 'Largest request body.'),

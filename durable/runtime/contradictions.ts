@@ -4,6 +4,7 @@
  */
 
 import type { SettingName, Settings } from './config.ts';
+import { executingConnector } from './executing-connector.ts';
 
 interface Contradiction {
   settings: readonly [SettingName, SettingName];
@@ -90,7 +91,7 @@ const RULES: readonly Rule[] = [
   {
     settings: ['plannerConnector', 'kubernetesTarget'],
     reason: 'is kubernetes, which wants',
-    broken: (s) => s.planner !== 'off' && s.plannerConnector === 'kubernetes' && s.kubernetesTarget === '',
+    broken: (s) => s.planner !== 'off' && executingConnector(s) === 'kubernetes' && s.kubernetesTarget === '',
   },
   ...wants('tlsCert', 'tlsKey'),
   ...wants('tlsKey', 'tlsCert'),

@@ -260,8 +260,9 @@ export const LIMITS = {
   prefillKeepaliveMs: 5_000,
   remotePrefillStallMs: 5_000,
 
-  /** NATS: a connection to be made, before it is tried again, pings, attempts of one log line. */
+  /** NATS: a connection to be made, a question to be answered, before it is tried again, pings, attempts of one log line. */
   natsConnectMs: 5_000,
+  natsRequestMs: 10_000,
   natsReconnectMs: 500,
   natsPingMs: 10_000,
   natsAttemptsPerLine: 60,
@@ -272,9 +273,26 @@ export const LIMITS = {
   eventPlaneSendMs: 5_000,
   eventPlaneQuietMs: 500,
   eventPublishers: 4_096,
-  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, and their bytes. */
+  /** Request plane by NATS: bytes of one message, bytes of one answer that its reader has not taken, how many taken ones it says at once; how
+      often either end says that it lives, when the other gives up, and when it does so for a worker that has lost its fleet socket. */
+  planeMessageBytes: 256 * 1024,
+  planeWindowBytes: 1024 * 1024,
+  planeAckBytes: 64 * 1024,
+  planeAliveMs: 1_000,
+  planeSilenceMs: 3_500,
+  planeOrphanMs: 5_000,
+  planeSuspectMs: 500,
+  planeSweepMs: 250,
+  /** The stream of a namespace's KV events: its bounds, and how long a router that restarts waits for workers before it reads it. */
+  kvStreamMessages: 2_000_000,
+  kvStreamBytes: 1024 * 1024 * 1024,
+  kvStreamMs: 24 * 3_600_000,
+  kvStreamWaitMs: 2_500,
+  /** ZMQ: messages queued for one subscriber; KV events that are sent again to who missed them, how long an engine may take
+      for that, and their bytes. */
   zmqQueuedMessages: 100_000,
   zmqReplayMessages: 1_024,
+  zmqReplayMs: 5_000,
   zmqReplayBytes: 16 * 1024 * 1024,
 
   /** Sidecar. */
@@ -333,7 +351,7 @@ export const LIMITS = {
   transferAskedBlocks: 512,
   transferAskedBytes: 64 * 1024 * 1024,
   transferAheadBlocks: 64,
-  transferPushBytes: 4 * 1024 * 1024,
+  transferPushBytes: 16 * 1024 * 1024,
   transferGrants: 256,
   transferPeers: 64,
   /** A grant whose reader is silent; a silent source; how often a waiting source says that it lives; a call or connection to be made. */
@@ -353,6 +371,8 @@ export const LIMITS = {
   /** Mapped windows of other processes; blocks up to this size are copied and summed where the loop runs. */
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
+  /** Microseconds between two looks whether NIXL has written. */
+  nixlPauseUs: 150,
 
   /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
       looked after, and what is kept of what it said of a failure. */
@@ -421,6 +441,9 @@ export const LIMITS = {
   plannerPollers: 64,
   plannerExecutorMs: 15_000,
   plannerWhyLength: 512,
+  /** A grant of the global planner lasts so long without a word from its planner, at least, and so many of its intervals. */
+  grantLeaseMs: 60_000,
+  grantLeaseLooks: 3,
   /** Points along an axis of a profile. */
   profilePoints: 1_024,
   profileMeasurements: 4_096,

@@ -16,10 +16,10 @@ import type { Call } from '../call.ts';
 import { callOpenAi } from '../global-router/openai-call.ts';
 import type { PreparedRequest } from '../prepared-request.ts';
 import { encodeGenerateRequest, type NvextFields, type ResumeState } from './generate-request.ts';
+import { REQUEST_PLANES } from './planes/registry.ts';
 import { PREFILL_FAILED_HEADER, PREFILL_WORKER_HEADER } from './response-head.ts';
 import { type ResponseIdentity, responseIdentity } from './response-identity.ts';
 import { release, route } from './route.ts';
-import { post } from './worker-call.ts';
 import { inCallersWords, workerError } from './worker-error.ts';
 
 /** Where a request goes: to a worker that is being chosen, or to a pool elsewhere. */
@@ -150,9 +150,9 @@ export class Attempts {
     const { worker, prefill } = this.#decision;
     this.#failed.set(worker, error.code);
     // A worker that was lost before its answer may have been lost over its prefill worker; one that refuses never asked it.
-    if (prefill !== undefined && !this.#answered && error.code === 'worker_unavailable') {
-      this.#failedPrefills.add(prefill.worker);
-    }
+    // Where prefill workers take prompts from a queue, nobody here knows who it was.
+    const by = prefill?.worker ?? '';
+    if (by !== '' && !this.#answered && error.code === 'worker_unavailable') this.#failedPrefills.add(by);
   }
 
   /** No attempt follows. */
@@ -257,8 +257,14 @@ export class Attempts {
       prefill: decision.prefill ?? null,
       ...this.#identity,
     });
-    const worker = { address: decision.address, fleetToken: this.call.settings.fleetToken };
-    const response = await post(worker, 'Generate', body, this.call.abort);
+    const { fleetToken, requestPlane } = this.call.settings;
+    const worker = {
+      worker: decision.worker,
+      namespace: model.namespace,
+      address: decision.address,
+      fleetToken,
+    };
+    const response = await REQUEST_PLANES[requestPlane](this.call.env, worker, body, this.call.abort);
     if (!response.ok) throw inCallersWords(await workerError(response), this.call.endpoint);
     if (response.body === null) {
       throw new StatorError('worker_unavailable', `A worker of '${model.name}' answered without a body.`);

@@ -58,7 +58,7 @@ function answerOf(call: Call, { request, prompt }: PreparedRequest, decision: Ro
     choices: [],
     nvext: {
       worker_id: {
-        ...(decision.prefill && {
+        ...(decision.prefill?.worker && {
           prefill_worker_id: decision.prefill.worker,
           prefill_dp_rank: decision.prefill.dpRank,
         }),

@@ -1,5 +1,6 @@
 /** The planner: what it wants and why, and its orders for whoever executes them. */
 import * as z from 'zod';
+import { globalPlannerSchema } from '../planner/global-planner.ts';
 import {
   completedSchema,
   completionSchema,
@@ -12,6 +13,19 @@ import { type ApiOperation, named, opaque } from './operation.ts';
 const tag = 'Planner';
 
 export const PLANNER_OPERATIONS: readonly ApiOperation[] = [
+  {
+    method: 'get',
+    path: '/planner/v1',
+    id: 'getGlobalPlanner',
+    tag,
+    summary: 'The GPU budget of all namespaces, and what each has been granted',
+    answers: {
+      200: {
+        description: 'The GlobalPlanner object',
+        content: { 'application/json': named('GlobalPlanner', globalPlannerSchema) },
+      },
+    },
+  },
   {
     method: 'get',
     path: '/planner/v1/:namespace',

@@ -47,12 +47,30 @@ export async function listDisagg(env: Env, nowMs: number): Promise<Response> {
   return Response.json({ models: await Promise.all(models.map((model) => conditionsOf(env, model, {}))) });
 }
 
-/** Throws `invalid_request` naming the field, or `model_not_found`. */
+/** Throws `invalid_request` naming the field, also one that the policy lacks, or `model_not_found`. */
 export async function setDisagg(env: Env, request: Request, nowMs: number): Promise<Response> {
   const asked = parseBody(disaggChangeSchema, await readJson(request, settingsOf(env).bodyLimitBytes));
   const model = await directoryCopy.find(asked.model, (known) => directoryOf(env).read(known), nowMs);
-  return Response.json(await conditionsOf(env, model, changeOf(asked)));
+  const change = changeOf(asked);
+  requireThreshold({ ...fieldsOf(await conditionsOf(env, model, {})), ...change });
+  return Response.json(await conditionsOf(env, model, change));
 }
+
+/** Without one no worker is ever busy, and the policy would do what `always` does. */
+function requireThreshold({
+  policy,
+  prefillBusyThreshold,
+}: Pick<DisaggSettings, 'policy' | 'prefillBusyThreshold'>): void {
+  if (policy !== 'prefill_load' || prefillBusyThreshold !== null) return;
+  const message =
+    "The policy 'prefill_load' wants a 'prefill_busy_threshold': without one no prefill worker is ever busy.";
+  throw new StatorError('invalid_request', message, { param: 'prefill_busy_threshold' });
+}
+
+const fieldsOf = ({ policy, prefill_busy_threshold: prefillBusyThreshold }: Conditions) => ({
+  policy,
+  prefillBusyThreshold,
+});
 
 function changeOf(asked: z.output<typeof disaggChangeSchema>): Partial<DisaggSettings> {
   const change: Partial<DisaggSettings> = {};

@@ -12,6 +12,7 @@ import {
   toBinary,
 } from '@bufbuild/protobuf';
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import type { PlatformUrl } from '../discovery/worker-discovery.ts';
 import {
   CancelRequestSchema,
   CancelResponseSchema,
@@ -41,8 +42,7 @@ export interface QueueClient {
 }
 
 export interface HttpQueueOptions {
-  /** Base URL of the platform. */
-  platformUrl: string;
+  platformUrl: PlatformUrl;
   namespace: string;
   fleetToken: string;
   callMs: number;
@@ -86,7 +86,7 @@ export class HttpQueueClient implements QueueClient {
   ): Promise<MessageShape<Out>> {
     const { callMs, fetcher = fetch, fleetToken, namespace, platformUrl } = this.#options;
     try {
-      const response = await fetcher(`${platformUrl}/fleet/v1/prefill-queue/${namespace}/${method}`, {
+      const response = await fetcher(`${platformUrl()}/fleet/v1/prefill-queue/${namespace}/${method}`, {
         method: 'POST',
         headers: { authorization: `Bearer ${fleetToken}`, 'content-type': 'application/proto' },
         body: new Uint8Array(toBinary(input, create(input, message))),

@@ -4,12 +4,14 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import { etcdDiscovery } from './backends/etcd/etcd.ts';
 import { fileDiscovery } from './backends/file.ts';
 import { kubernetesDiscovery } from './backends/kubernetes/kubernetes.ts';
+import { natsDiscovery } from './backends/nats.ts';
 import { objectDiscovery } from './backends/object.ts';
 import type { Discovery, DiscoveryKind, DiscoveryOptions } from './discovery.ts';
 
 const DISCOVERY_KINDS: Readonly<Record<string, DiscoveryKind>> = {
   etcd: etcdDiscovery,
   file: fileDiscovery,
+  nats: natsDiscovery,
   kubernetes: kubernetesDiscovery,
   object: objectDiscovery,
 };

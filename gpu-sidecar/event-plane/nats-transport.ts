@@ -1,12 +1,15 @@
 /**
- * Events on NATS: one message each, the bare envelope. Without JetStream a message is sent once, and what a server that is
- * away would miss is not kept for it. Every batch waits until the server has taken it, so a slow one costs no memory.
+ * Events on NATS: one message each, the bare envelope. Without JetStream a message is sent once; with it each is acknowledged,
+ * and known by its id when it comes twice. What a server that is away would miss is not kept for it. Every batch waits until
+ * the server has taken it, so a slow one costs no memory.
  */
 
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { StatorError } from '../../durable/runtime/errors.ts';
-import { eventSubject, type Topic } from '../../durable/runtime/event-plane/subjects.ts';
+import { eventSubject, TOPIC, type Topic } from '../../durable/runtime/event-plane/subjects.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import { ensureKvStream } from '../../durable/runtime/nats/kv-stream-config.ts';
 import { NatsLink } from '../../durable/runtime/nats/nats-link.ts';
 import { natsOptions } from '../../durable/runtime/nats/nats-options.ts';
 import { inTime } from '../nats/in-time.ts';
@@ -18,7 +21,11 @@ export async function openNatsTransport(options: TransportOptions): Promise<Even
   const connection = natsOptions(settings, `stator-worker-${options.publisherId.toString(16)}`);
   const link = new NatsLink({
     connect: () => connect(connection),
-    opened: () => options.back(),
+    opened: async (connection) => {
+      if (settings.durableKvEvents)
+        await ensureKvStream(await jetstreamManager(connection), settings.namespace);
+      options.back();
+    },
     back: options.back,
     after: (delayMs, task) => void options.timers.after(delayMs, task),
     log: options.log,
@@ -44,11 +51,16 @@ class NatsTransport implements EventTransport {
     const subject = eventSubject(settings.namespace, component, topic);
     const most = connection.info?.max_payload ?? Number.POSITIVE_INFINITY;
     let tooLarge = 0;
-    for (const { envelope } of messages) {
+    const acks: Promise<unknown>[] = [];
+    const isKept = settings.durableKvEvents && topic === TOPIC.kvEvents;
+    const stream = isKept ? jetstream(connection) : null;
+    for (const { envelope, id } of messages) {
       if (envelope.length > most) tooLarge++;
-      else connection.publish(subject, envelope);
+      else if (stream === null) connection.publish(subject, envelope);
+      else acks.push(stream.publish(subject, envelope, { msgID: id }));
     }
-    await inTime(connection.flush(), LIMITS.eventPlaneSendMs, 'NATS did not take the events in time');
+    if (stream === null) acks.push(connection.flush());
+    await inTime(Promise.all(acks), LIMITS.eventPlaneSendMs, 'NATS did not take the events in time');
     if (tooLarge > 0)
       throw new StatorError('invalid_frame', `${tooLarge} events are larger than NATS takes (${most} bytes)`);
   }

@@ -27,8 +27,10 @@ import { type Effect, type Happening, newSession, type Session, step, wakeAtMs }
 const FLEET_PROTOCOL = 'stator.fleet.v1';
 
 export interface FleetClientOptions {
-  /** `ws://host:port/fleet/v1/{namespace}` */
-  url: string;
+  /** `ws://host:port/fleet/v1/{namespace}`; asked before each dial. Throws while there is no platform to dial. */
+  url: () => string;
+  /** A dial came to nothing. */
+  unreachable?: () => void;
   token: string;
   /** For `wss`: what is shown, and whom to trust. */
   tls?: FleetTls | null;
@@ -187,7 +189,16 @@ export class FleetClient {
   }
 
   #dial(): void {
-    const { limits, tls, token, url } = this.#options;
+    const { limits, timers, tls, token, unreachable = () => {} } = this.#options;
+    let url: string;
+    try {
+      url = this.#options.url();
+    } catch (error) {
+      // Not at once: what dials has not taken its turn to the end.
+      timers.after(0, () => this.#happen({ kind: 'lost', reason: (error as Error).message }));
+      return;
+    }
+    let opened = false;
     const socket = new WebSocket(url, FLEET_PROTOCOL, {
       ...tls,
       headers: { authorization: `Bearer ${token}` },
@@ -201,7 +212,10 @@ export class FleetClient {
       if (this.#socket === socket) this.#happen(happening);
     };
     let trouble = 'the socket was closed';
-    socket.on('open', () => current({ kind: 'opened' }));
+    socket.on('open', () => {
+      opened = true;
+      current({ kind: 'opened' });
+    });
     socket.on('ping', () => current({ kind: 'heard' }));
     socket.on('message', (data: Buffer) => this.#receive(socket, data));
     socket.on('error', (error) => {
@@ -216,6 +230,7 @@ export class FleetClient {
       });
     });
     socket.on('close', () => {
+      if (!opened) unreachable();
       current({ kind: 'lost', reason: trouble });
       if (this.#socket === socket) this.#socket = null;
     });

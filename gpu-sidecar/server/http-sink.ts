@@ -20,12 +20,8 @@ export class HttpSink implements ByteSink {
 
   head(head: ResponseHead): void {
     // An explicit `connection` keeps Node from adding `keep-alive`, which would reach the client.
-    const headers = ['connection', 'keep-alive', 'content-type', head.contentType];
-    headers.push('x-request-id', head.requestId, 'x-stator-worker', this.#instanceId);
-    if (head.cachedTokens !== null) headers.push('x-stator-cached-tokens', String(head.cachedTokens));
-    if (head.prefilledBy) headers.push('x-stator-prefill-worker', head.prefilledBy);
-    if (head.prefillFailed) headers.push('x-stator-prefill-failed', head.prefillFailed);
-    if (head.lengthBytes !== null) headers.push('content-length', String(head.lengthBytes));
+    const headers = ['connection', 'keep-alive'];
+    for (const [name, value] of responseHeaders(head, this.#instanceId)) headers.push(name, value);
     this.#response.writeHead(200, headers);
   }
 
@@ -52,4 +48,18 @@ export class HttpSink implements ByteSink {
   cut(): void {
     this.#response.destroy();
   }
+}
+
+/** What the head of an answer says, whatever carries it. */
+export function responseHeaders(head: ResponseHead, instanceId: string): [string, string][] {
+  const headers: [string, string][] = [
+    ['content-type', head.contentType],
+    ['x-request-id', head.requestId],
+    ['x-stator-worker', instanceId],
+  ];
+  if (head.cachedTokens !== null) headers.push(['x-stator-cached-tokens', String(head.cachedTokens)]);
+  if (head.prefilledBy) headers.push(['x-stator-prefill-worker', head.prefilledBy]);
+  if (head.prefillFailed) headers.push(['x-stator-prefill-failed', head.prefillFailed]);
+  if (head.lengthBytes !== null) headers.push(['content-length', String(head.lengthBytes)]);
+  return headers;
 }

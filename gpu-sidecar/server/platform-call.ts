@@ -6,6 +6,7 @@
 
 import type { Metadata } from '@grpc/grpc-js';
 import { isErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import type { PlatformUrl } from '../discovery/worker-discovery.ts';
 import type { Fetch } from '../tls/tls-fetch.ts';
 import { platformRefusal } from './platform-refusal.ts';
 
@@ -21,11 +22,11 @@ export interface PlatformCall {
 }
 
 export class PlatformCaller {
-  readonly #url: string;
+  readonly #url: PlatformUrl;
   readonly #fetch: Fetch;
 
-  /** `url`: base URL of the platform; `fetcher`: Node's own, or one with certificates. */
-  constructor(url: string, fetcher: Fetch = fetch) {
+  /** `fetcher`: Node's own, or one with certificates. */
+  constructor(url: PlatformUrl, fetcher: Fetch = fetch) {
     this.#url = url;
     this.#fetch = fetcher;
   }
@@ -44,7 +45,7 @@ export class PlatformCaller {
       init.body = typeof body.bytes === 'string' ? body.bytes : new Uint8Array(body.bytes);
     }
     try {
-      return await this.#fetch(this.#url + path, init);
+      return await this.#fetch(this.#url() + path, init);
     } catch (cause) {
       throw new StatorError('worker_unavailable', 'the platform does not answer', { cause });
     }

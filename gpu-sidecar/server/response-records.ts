@@ -6,6 +6,7 @@
  */
 
 import type { Logger } from '../../durable/runtime/log.ts';
+import type { PlatformUrl } from '../discovery/worker-discovery.ts';
 import type { ResponseRecord } from '../response/encoder.ts';
 import type { Fetch } from '../tls/tls-fetch.ts';
 import { platformRefusal } from './platform-refusal.ts';
@@ -16,8 +17,7 @@ export interface ResponseRecords {
 }
 
 export interface PlatformRecordsOptions {
-  /** Base URL of the platform. */
-  platformUrl: string;
+  platformUrl: PlatformUrl;
   fleetToken: string;
   timeoutMs: number;
   /** Node's own, or one with certificates. */
@@ -36,7 +36,7 @@ export function platformRecords({
     async keep(responseId, { state, document }) {
       try {
         const response = await fetcher(
-          `${platformUrl}/fleet/v1/responses/${encodeURIComponent(responseId)}?state=${state}`,
+          `${platformUrl()}/fleet/v1/responses/${encodeURIComponent(responseId)}?state=${state}`,
           {
             method: 'PUT',
             headers: { authorization: `Bearer ${fleetToken}`, 'content-type': 'application/json' },

@@ -50,7 +50,7 @@ const deployment = new Deployment(settings, workerdLauncher(await buildBundle())
 await deployment.startPlatform();
 const { url } = deployment;
 const queue = new HttpQueueClient({
-  platformUrl: url,
+  platformUrl: () => url,
   namespace: settings.namespace,
   fleetToken: deployment.settings.fleetToken,
   callMs: 10_000,

@@ -27,7 +27,7 @@ export class SyntheticWorker {
     this.events = new WorkerEvents({ ring: eventRing, dumpBlocksPerFrame, changed });
     const progress = new ProgressBook(1, changed);
     this.#client = new FleetClient({
-      url: `${options.url.replace('http', 'ws')}/fleet/v1/default`,
+      url: () => `${options.url.replace('http', 'ws')}/fleet/v1/default`,
       token: options.token,
       register: registerMessage(options.register),
       outbox: new Outbox({ events: this.events, progress, load: () => IDLE, frameBytes: fleetFrameBytes }),

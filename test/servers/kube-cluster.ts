@@ -109,6 +109,11 @@ export class KubeCluster {
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
       subjects: [{ kind: 'ServiceAccount', name, namespace }],
     });
+    return this.accountFolder(namespace, name);
+  }
+
+  /** What a Pod of an account has of it. */
+  async accountFolder(namespace: string, name: string): Promise<string> {
     const folder = join(this.#folder, namespace, name);
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'ca.crt'), readFileSync(this.server.caFile));

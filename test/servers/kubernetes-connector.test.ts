@@ -60,7 +60,7 @@ let worlds = 0;
 beforeAll(async () => {
   cluster = await KubeCluster.start();
   await cluster.define(ENGINES);
-}, 600_000);
+}, 900_000);
 afterAll(() => cluster?.stop());
 
 function memoryDisk(): OutboxDisk {

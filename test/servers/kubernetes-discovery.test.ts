@@ -3,12 +3,16 @@
  * counts; and what a client of watches must stand: a forgotten version, an outage, objects removed by others.
  */
 
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PROJECT_ROOT } from '../../cli/paths.ts';
 import { Logger } from '../../durable/runtime/log.ts';
+import { connect } from '../../gpu-sidecar/component/index.ts';
 import type { Discovery, DiscoveryOptions } from '../../gpu-sidecar/discovery/discovery.ts';
 import { openDiscovery } from '../../gpu-sidecar/discovery/registry.ts';
 import { systemTimers } from '../../gpu-sidecar/timers.ts';
 import { discoveryContract } from '../contract/discovery.contract.ts';
+import { command } from '../harness/component-process.ts';
 import { soon } from '../harness/soon.ts';
 import { KubeCluster, type KubeObject, manifest, rulesOf } from './kube-cluster.ts';
 
@@ -21,7 +25,7 @@ let worlds = 0;
 beforeAll(async () => {
   cluster = await KubeCluster.start();
   await cluster.define(manifest('workermetadata-crd.yaml')[0]);
-}, 600_000);
+}, 900_000);
 afterAll(() => cluster?.stop());
 
 /** A namespace with the account of a worker, as deploy/kubernetes has it. */
@@ -182,5 +186,37 @@ describe('a process outside of Pods', () => {
     );
     await expect(nobody.list('v1/')).rejects.toThrow(/cannot list resource/);
     await nobody.close();
+  });
+});
+
+describe('a worker and a client that share nothing but the API server', () => {
+  it('find each other, in a Pod and outside, until the one is killed', async () => {
+    const { namespace, location } = await place();
+    await service(namespace);
+    const pod = await podOf(namespace, 'greeter-0');
+    const greeter = join(PROJECT_ROOT, 'test', 'e2e', 'components', 'greeter.ts');
+    const start = (where: string) =>
+      command(['run-component', greeter, '--discovery', where, '--fleet-token', 'shared'], {
+        STATOR_LEASE_MS: String(LEASE_MS),
+      });
+    const outside = start(location);
+    const inside = start(`${location}&pod=greeter-0&uid=${pod.metadata.uid}`);
+    const [one, other] = (await Promise.all([outside.event('serving'), inside.event('serving')])).map(
+      ({ instance }) => instance as string,
+    );
+    const client = connect({ discovery: location, fleetToken: 'shared' });
+    const hello = client.client('dyn://default.greeter.hello');
+    await hello.available();
+    expect(hello.instances.map(({ instanceId }) => instanceId)).toEqual([one]);
+    expect(await hello.roundRobin({ name: 'cluster' })).toMatchObject({ text: 'Hello, cluster!' });
+    await cluster.setReady(pod, true);
+    await soon(() => expect(hello.instances).toHaveLength(2));
+    expect(await hello.direct(other!, { name: 'Pod' })).toMatchObject({ text: 'Hello, Pod!' });
+    outside.child.kill('SIGKILL');
+    await soon(() => expect(hello.instances.map(({ instanceId }) => instanceId)).toEqual([other]));
+    inside.child.kill('SIGKILL');
+    await cluster.setReady(pod, false);
+    await soon(() => expect(hello.instances).toEqual([]));
+    await client.close();
   });
 });

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => nats?.end());
 
-async function ask(): Promise<void> {
+async function ask(deployment: Deployment): Promise<void> {
   const content = `${asked++} ${'a question about nothing '.repeat(20 + (asked % 7) * 30)}`;
   const response = await chat(deployment.url, {
     model: 'mock',
@@ -40,7 +40,7 @@ async function ask(): Promise<void> {
 }
 
 /** The router's index has of each worker what that worker itself says. */
-function indexIsTrue(): Promise<unknown> {
+function indexIsTrue(deployment: Deployment): Promise<unknown> {
   let seen: unknown = null;
   return eventually(
     'the index to be that of the workers',
@@ -61,27 +61,65 @@ function indexIsTrue(): Promise<unknown> {
   );
 }
 
-const applied = () => metric(deployment, /event_plane_total.*what="applied"/);
+const applied = (deployment: Deployment) => metric(deployment, /event_plane_total.*what="applied"/);
 
 describe('KV events by NATS', () => {
   it('make the index what the workers have', async () => {
-    for (let round = 0; round < ROUNDS; round++) await ask();
+    for (let round = 0; round < ROUNDS; round++) await ask(deployment);
     await idle(deployment);
-    await indexIsTrue();
-    expect(await applied()).toBeGreaterThan(ROUNDS);
+    await indexIsTrue(deployment);
+    expect(await applied(deployment)).toBeGreaterThan(ROUNDS);
     expect(await metric(deployment, /event_plane_total.*what="(lost|invalid|unknown_worker)"/)).toBe(0);
   });
 
   it('come by the fleet socket while the server is away, and by NATS when it is back', async () => {
     await nats.kill();
-    for (let round = 0; round < ROUNDS; round++) await ask();
-    await indexIsTrue();
-    const before = await applied();
+    for (let round = 0; round < ROUNDS; round++) await ask(deployment);
+    await indexIsTrue(deployment);
+    const before = await applied(deployment);
     await nats.start();
     await eventually('events by NATS again', async () => {
-      await ask();
-      return (await applied()) > before ? true : null;
+      await ask(deployment);
+      return (await applied(deployment)) > before ? true : null;
     });
-    await indexIsTrue();
+    await indexIsTrue(deployment);
   });
+});
+
+describe('KV events kept by JetStream', () => {
+  it('bring a router that restarts up to date without asking a worker', async () => {
+    const durable = await deploy({
+      engine: 'mock',
+      modelName: 'mock',
+      engineSpeedup: 0,
+      workers: 2,
+      eventPlane: 'nats',
+      natsUrl: nats.url,
+      namespace: 'kept',
+      durableKvEvents: true,
+      snapshotEvents: 10,
+    });
+    for (let round = 0; round < ROUNDS; round++) await ask(durable);
+    await indexIsTrue(durable);
+    await eventually('snapshots of both workers', async () =>
+      (await metric(durable, /kv_snapshots_total.*what="written"/)) >= 2 ? true : null,
+    );
+    // Fewer than make another snapshot.
+    for (let round = 0; round < 3; round++) await ask(durable);
+    await indexIsTrue(durable);
+    const boot = (await statusOf(durable)).routerBoot;
+    process.kill(durable.platform.pid as number, 'SIGKILL');
+    await eventually('another life of the router', async () => {
+      const status = await statusOf(durable).catch(() => null);
+      return status !== null && status.routerBoot !== boot && status.workers.length === 2 ? true : null;
+    });
+    await indexIsTrue(durable);
+    const figures = {
+      restored: await metric(durable, /kv_snapshots_total.*what="restored"/),
+      dumps: await metric(durable, /kv_cache_recovery_total.*what="dump"/),
+      resends: await metric(durable, /kv_cache_recovery_total.*what="resend"/),
+    };
+    expect(figures).toMatchObject({ restored: 2, dumps: 0 });
+    expect(await metric(durable, /event_plane_total.*what="replayed"/)).toBeGreaterThan(0);
+  }, 90_000);
 });

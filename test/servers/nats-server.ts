@@ -70,6 +70,11 @@ export class NatsServer {
     await once(child, 'exit');
   }
 
+  /** What JetStream has on disk. */
+  forget(): void {
+    rmSync(join(this.#folder, 'jetstream'), { recursive: true, force: true });
+  }
+
   async end(): Promise<void> {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });

@@ -44,7 +44,10 @@ export function staysByLength(settings: DisaggSettings, request: Circumstances):
   }
 }
 
-/** `prefillLoad`: prompt tokens still to compute on the chosen prefill worker, as a multiple of its batch. */
+/**
+ * `prefillLoad`: prompt tokens still to compute on the chosen prefill worker, as a multiple of its batch; where workers take them
+ * from a queue, on all of them, as a multiple of all their batches.
+ */
 export function staysByLoad(
   settings: DisaggSettings,
   request: Circumstances,

@@ -5,11 +5,14 @@
  * The worker that would do both is chosen as in a fleet without roles, so that conditions look at the best there is. A prompt
  * stays with it also where no prefill worker may take it (none connected, all overloaded or excluded): disaggregation never
  * refuses what one worker could serve. Settings are the configured ones until somebody changes those of a model.
+ *
+ * Where prefill workers take prompts from a queue, nobody knows here who will: whether any may is asked, none is named, and
+ * their load is what the queue has in hand.
  */
 
 import { HASH_BYTES } from '../blocks.ts';
 import type { Choice } from '../modes/mode.ts';
-import type { Policy } from '../policy.ts';
+import type { Policy, PrefillBacklog } from '../policy.ts';
 import { prefillTokensAt } from '../prefill-load.ts';
 import type { DisaggSettings, LocalReason, RouteRefusal, RouteRequest } from '../rpc.ts';
 import type { Model, Rank } from '../workers.ts';
@@ -20,13 +23,13 @@ type ChooseOne = (request: RouteRequest) => Choice | RouteRefusal;
 
 export class Disaggregation {
   readonly #configured: DisaggSettings;
-  readonly #waiting: Policy['waitingPrefills'];
+  readonly #queue: Policy['prefillQueue'];
   /** By model name; the models of a namespace are bounded. */
   readonly #changed = new Map<string, DisaggSettings>();
 
-  constructor({ disagg, waitingPrefills }: Pick<Policy, 'disagg' | 'waitingPrefills'>) {
+  constructor({ disagg, prefillQueue }: Pick<Policy, 'disagg' | 'prefillQueue'>) {
     this.#configured = disagg;
-    this.#waiting = waitingPrefills;
+    this.#queue = prefillQueue;
   }
 
   settings(model: string): DisaggSettings {
@@ -42,6 +45,8 @@ export class Disaggregation {
   choose(model: Model, request: RouteRequest, nowMs: number, one: ChooseOne): Choice | RouteRefusal {
     const wished = request.prefillPinned !== undefined && request.prefillPinned !== request.pinned;
     if (!mayBeHandedOver(model, request)) return wished ? notHandedOver(model, request, one) : one(request);
+    if (wished && this.#queue) return notNamed(request);
+    const backlog = this.#queue?.(model.name) ?? null;
     const settings = this.settings(model.name);
     if (settings.policy === 'never' && !wished) return stays(one(request), 'never');
     const conditional = settings.policy !== 'always' && !wished;
@@ -49,13 +54,13 @@ export class Disaggregation {
     const bound = request.session !== undefined;
     const local = conditional || bound ? one(request) : null;
     if (local !== null && 'kind' in local) return local;
-    const facts = conditional ? circumstances(model, request, local!.rank, local!.cachedTokens) : null;
-    if (facts && this.#waiting) facts.prefillQueueSize = this.#waiting(model.name);
+    const facts = conditional ? circumstances(model, request, local!, backlog) : null;
     const short = facts && staysByLength(settings, facts);
     if (short) return stays(local!, short);
     const prefill = choosePrefill(request, one);
     if ('kind' in prefill) return wished ? prefill : stays(local ?? one(request), 'no_prefill_worker');
-    const busy = facts && staysByLoad(settings, facts, loadOf(prefill.rank, nowMs));
+    const load = backlog ? shareOf(model, backlog) : loadOf(prefill.rank, nowMs);
+    const busy = facts && staysByLoad(settings, facts, load);
     if (busy) return stays(again(local!, request, one), busy);
     const decode = bound ? again(local!, request, one) : one({ ...request, role: 'decode' });
     if ('kind' in decode) return decode;
@@ -99,11 +104,18 @@ function choosePrefill(request: RouteRequest, one: ChooseOne): Choice | RouteRef
   return { kind: 'refusal', code: 'worker_unavailable', message, retryAfterS: null, param: 'prefillPinned' };
 }
 
+/** What goes through a queue goes to whoever takes it. */
+function notNamed({ prefillPinned }: RouteRequest): RouteRefusal {
+  const message = `prefill worker ${prefillPinned} cannot be named: prefill workers take prompts from a queue here (prefill_handoff)`;
+  return { kind: 'refusal', code: 'invalid_request', message, retryAfterS: null, param: 'prefillPinned' };
+}
+
+/** `local`: the worker that would do both. */
 function circumstances(
   model: Model,
   { blockHashes, promptTokens }: RouteRequest,
-  { slot, worker }: Rank,
-  cachedTokens: number,
+  { rank: { slot, worker }, cachedTokens }: Choice,
+  backlog: PrefillBacklog | null,
 ): Circumstances {
   const { inFlight, blockSizeTokens, prefill } = model;
   const { totalKvBlocks } = worker.registration;
@@ -113,8 +125,18 @@ function circumstances(
     promptTokens,
     cachedTokens,
     decodeLoad: totalKvBlocks > 0 ? blocks / totalKvBlocks : 0,
-    prefillQueueSize: prefill.connected.reduce((sum, rank) => sum + rank.activeRequests, 0),
+    prefillQueueSize:
+      backlog?.waiting ?? prefill.connected.reduce((sum, rank) => sum + rank.activeRequests, 0),
   };
+}
+
+/** Of all prefill workers together. */
+function shareOf({ prefill }: Model, { tokens }: PrefillBacklog): number {
+  const batches = prefill.connected.reduce(
+    (sum, { worker }) => sum + worker.registration.maxNumBatchedTokens,
+    0,
+  );
+  return tokens / batches;
 }
 
 const loadOf = (rank: Rank, nowMs: number): number =>

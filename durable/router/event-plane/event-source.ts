@@ -8,6 +8,7 @@ import type { Settings } from '../../runtime/config.ts';
 import type { ActiveLoad } from '../../runtime/event-plane/active-load.ts';
 import type { RouterEvent } from '../../runtime/event-plane/router-event.ts';
 import type { Logger } from '../../runtime/log.ts';
+import type { PositionDisk } from './position-disk.ts';
 
 /** What became of messages; labels of a metric. */
 export type PlaneNote =
@@ -31,6 +32,8 @@ export interface EventSink {
   note(what: PlaneNote, count?: number): void;
   /** A kept stream is being read: while it is, missing events may yet come. */
   behind(isBehind: boolean): void;
+  /** Snapshots are being read: events would only wait. */
+  restores(): boolean;
 }
 
 export interface EventSourceOptions {
@@ -38,6 +41,8 @@ export interface EventSourceOptions {
   namespace: string;
   sink: EventSink;
   connect: (options: ConnectionOptions) => Promise<NatsConnection>;
+  /** Up to where a kept stream is in the snapshots; null: there are none. */
+  position: PositionDisk;
   after: (delayMs: number, task: () => void) => void;
   log: Logger;
 }
@@ -46,5 +51,7 @@ export interface EventSourceOptions {
 export type OpenEventSource = (options: EventSourceOptions) => EventSource;
 
 export interface EventSource {
+  /** The router's index is being written to disk, rank by rank; and has been. */
+  snapshot(what: 'begins' | 'ends'): void;
   close(): Promise<void>;
 }

@@ -8,6 +8,7 @@ import { eventSubjects, TOPIC, type Topic } from '../../runtime/event-plane/subj
 import { NatsLink } from '../../runtime/nats/nats-link.ts';
 import { natsOptions } from '../../runtime/nats/nats-options.ts';
 import type { EventSource, EventSourceOptions } from './event-source.ts';
+import { KeptEvents } from './kept-events.ts';
 import { MessageReader } from './message-reader.ts';
 
 export function openNatsSource(options: EventSourceOptions): EventSource {
@@ -28,16 +29,27 @@ export function openNatsSource(options: EventSourceOptions): EventSource {
       });
     }
   };
+  const kept = settings.durableKvEvents
+    ? new KeptEvents(options, (data) => receive(TOPIC.kvEvents, data))
+    : null;
   const link = new NatsLink({
     connect: () => connect(natsOptions(settings, `stator-router-${namespace}`)),
-    opened: (connection) => {
+    opened: async (connection) => {
       listen(connection, TOPIC.load);
-      listen(connection, TOPIC.kvEvents);
+      if (kept === null) listen(connection, TOPIC.kvEvents);
+      else await kept.open(connection);
+    },
+    back: () => {
+      const { connection } = link;
+      if (kept === null || connection === null) return;
+      kept
+        .open(connection)
+        .catch((error) => log.warn('the kept KV events cannot be read', { error: String(error) }));
     },
     note: (what) => sink.note(what),
     after,
     log,
   });
   link.start();
-  return link;
+  return { snapshot: (what) => kept?.snapshot(what), close: () => link.close() };
 }

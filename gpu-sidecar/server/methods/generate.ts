@@ -309,7 +309,9 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     if (this.#prefilled === null) return {};
     const { by, why } = this.#prefilled;
     if (by !== null) return { prefilledBy: by.instanceId };
-    return why === 'cached' ? {} : { prefillFailed: this.#request.prefill!.instanceId };
+    const { instanceId } = this.#request.prefill!;
+    // Without a name: whoever took it from the queue, which has found another or given it up.
+    return why === 'cached' || instanceId === '' ? {} : { prefillFailed: instanceId };
   }
 
   /** The response has its proper end, or the error that the fold has written in its place. */

@@ -110,8 +110,14 @@ test('the length is at hand for who decides', async () => {
   await stub('length').enqueue(newJob('r2'));
   const nearby = nearbyPrefillQueue('length')!;
   expect([nearby.waiting('m'), nearby.waiting('other')]).toEqual([2, 0]);
-  await stub('length').lease(wish({ most: 1 }));
+  const bytes = nearby.bytes('m');
+  expect(bytes).toBeGreaterThan(0);
+  const { jobs } = await stub('length').lease(wish({ most: 1 }));
   expect(nearby.waiting('m')).toBe(1);
+  // Who has one has not computed it yet.
+  expect(nearby.bytes('m')).toBe(bytes);
+  await stub('length').report([{ lease: jobs[0]!.lease, kind: 'complete', cachedTokens: 0 }]);
+  expect([nearby.bytes('m'), nearby.bytes('other')]).toEqual([bytes / 2, 0]);
 });
 
 test('metrics say the length, the oldest, what went back and what was given up', async () => {

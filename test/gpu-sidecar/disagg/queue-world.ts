@@ -163,7 +163,7 @@ export class QueueWorld {
       }
     };
     return new HttpQueueClient({
-      platformUrl: 'http://platform',
+      platformUrl: () => 'http://platform',
       namespace: NAMESPACE,
       fleetToken: FLEET_TOKEN,
       callMs: 60_000,

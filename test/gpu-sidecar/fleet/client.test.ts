@@ -36,7 +36,7 @@ function connect(router: ScriptedRouter) {
   const progress = new ProgressBook(100, (idle) => client.changed(idle));
   const engine = new ScriptedEngine();
   const client: FleetClient = new FleetClient({
-    url: router.url,
+    url: () => router.url,
     token: 'secret',
     register: registerFrame(identity, engine.info),
     outbox: new Outbox({ events, progress, load: () => engine.load(), frameBytes: 1 << 20 }),

@@ -13,7 +13,7 @@ async function platform(answer: (request: IncomingMessage, response: ServerRespo
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const warnings: string[] = [];
   const records = platformRecords({
-    platformUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    platformUrl: () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     fleetToken: 'secret',
     timeoutMs: 200,
     log: { warn: (_message, fields) => void warnings.push(String(fields?.['reason'])) },

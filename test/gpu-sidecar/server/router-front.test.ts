@@ -26,7 +26,7 @@ async function front(handle: http.RequestListener): Promise<Client> {
   await once(platform, 'listening');
   const server = new Server();
   const url = `http://127.0.0.1:${(platform.address() as AddressInfo).port}`;
-  serveRouter(server, new PlatformCaller(url));
+  serveRouter(server, new PlatformCaller(() => url));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),

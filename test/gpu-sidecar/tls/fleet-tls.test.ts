@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { resolveSettings, settingsToEnv } from '../../../durable/runtime/config.ts';
-import { sidecarSettings } from '../../../gpu-sidecar/settings.ts';
+import { fleetUrl, sidecarSettings } from '../../../gpu-sidecar/settings.ts';
 import { certificateAuthority } from '../../harness/certificate-files.ts';
 
 const authority = certificateAuthority('worker');
@@ -21,7 +21,7 @@ test('without files there is no TLS', () => {
 test('with files it dials wss and shows its certificate', () => {
   const settings = sidecarSettings(env({ ...files, STATOR_SIDECAR_HOST: '10.0.0.7' }));
   expect(settings.tls).toEqual(pem);
-  expect(settings.fleetUrl).toBe('wss://platform.example:9443/fleet/v1/default');
+  expect(fleetUrl(settings.platformUrl!, 'default')).toBe('wss://platform.example:9443/fleet/v1/default');
 });
 
 test('a certificate for another address is refused by the name of its variable', () => {

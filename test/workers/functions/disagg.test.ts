@@ -180,6 +180,12 @@ test('which prompts are handed over is read and changed while it runs', async ()
   expect(wrong.status).toBe(400);
   expect(await errorOf(wrong)).toMatchObject({ param: 'policy' });
   expect((await post('/disagg', { model: 'nobody' })).status).toBe(404);
+  const blind = await post('/disagg', { model: run.model, policy: 'prefill_load' });
+  expect(blind.status).toBe(400);
+  expect(await errorOf(blind)).toMatchObject({ param: 'prefill_busy_threshold' });
+  const seeing = { model: run.model, policy: 'prefill_load', prefill_busy_threshold: 0.5 };
+  expect(await json(await post('/disagg', seeing))).toMatchObject({ policy: 'prefill_load' });
+  expect((await post('/disagg', { model: run.model, prefill_busy_threshold: 'off' })).status).toBe(400);
 });
 
 test('a model with prefill workers only is not ready, and says why', async () => {

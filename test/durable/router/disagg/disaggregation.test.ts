@@ -202,11 +202,59 @@ describe('conditions', () => {
     let waiting = 1;
     const workers = { prefill: { a1: [] } };
     const settings = { policy: 'prefill_queue', maxLocalPrefillLength: 1 } as const;
-    const harness = conditional(settings, workers, { waitingPrefills: () => waiting });
+    const harness = conditional(settings, workers, { prefillQueue: () => ({ waiting, tokens: 0 }) });
     const handed = () => harness.decide({ blocks: [1, 2, 3] }).prefill !== undefined;
     expect([handed(), handed(), handed()]).toEqual([true, true, true]);
     waiting = 2;
     expect(handed()).toBe(false);
+  });
+});
+
+describe('where prefill workers take prompts from a queue', () => {
+  const queued = (disagg: Partial<DisaggSettings>, tokens = () => 0) =>
+    fleet(
+      { prefill: { a1: [[1, 2]], a2: [] } },
+      { disagg: { ...ALWAYS, ...disagg }, prefillQueue: () => ({ waiting: 0, tokens: tokens() }) },
+    );
+
+  test('none is named, and the prompt counts on none', () => {
+    const { harness } = queued({});
+    const decision = harness.decide({ blocks: [1, 2, 3] });
+    expect(decision.worker).toMatch(/^d/);
+    expect(decision.prefill).toMatchObject({ worker: '', grpcAddress: '', reservation: 0 });
+    expect(harness.core.status().inFlight).toBe(1);
+    for (const id of ['a1', 'a2']) {
+      expect(harness.state(id)).toMatchObject({ activeRequests: 0, activePrefillTokens: 0 });
+    }
+    harness.core.release(decision.reservation);
+    expect(harness.core.status().inFlight).toBe(0);
+  });
+
+  test('the prompt stays with the worker when nobody is there to take it', () => {
+    const { harness, sockets } = queued({});
+    for (const id of ['a1', 'a2']) sockets.get(id)!.hangUp(1006);
+    expect(harness.decide({ blocks: [1, 2, 3] }).prefill).toBeUndefined();
+  });
+
+  test('they are busy by what the queue has in hand', () => {
+    let tokens = 0;
+    const { harness } = queued({ policy: 'prefill_load', prefillBusyThreshold: 1 }, () => tokens);
+    const handed = () => harness.decide({ blocks: [1, 2, 3] }).prefill !== undefined;
+    expect([handed(), handed()]).toEqual([true, true]);
+    const batches = 2 * 10000000;
+    tokens = batches;
+    expect(handed()).toBe(true);
+    tokens = batches + 1;
+    expect(handed()).toBe(false);
+  });
+
+  test('one that is named is refused', () => {
+    const { harness } = queued({});
+    expect(harness.route({ blocks: [1, 2], prefillPinned: 'a1' })).toMatchObject({
+      kind: 'refusal',
+      code: 'invalid_request',
+      param: 'prefillPinned',
+    });
   });
 });
 

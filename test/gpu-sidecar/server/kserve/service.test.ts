@@ -22,7 +22,10 @@ async function front(handle: http.RequestListener): Promise<Client> {
   const platform = http.createServer(handle).listen(0, '127.0.0.1');
   await once(platform, 'listening');
   const server = new Server();
-  serveKserve(server, new PlatformCaller(`http://127.0.0.1:${(platform.address() as AddressInfo).port}`));
+  serveKserve(
+    server,
+    new PlatformCaller(() => `http://127.0.0.1:${(platform.address() as AddressInfo).port}`),
+  );
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
