@@ -23,56 +23,37 @@ export const status = defineCommand({
     const asked = askedTarget(args, process.env);
     const records = liveRecords();
     const targets = asked.url === undefined ? records : [chooseTarget(asked, records)];
-<<<<<<< HEAD
-    const answers: {
-      url: string;
-      status: RouterStatus;
-      pools: PoolInfo | null;
-      planner: ShownPlanner | null;
-    }[] = [];
-    for (const { apiKey: key, control, url } of targets) {
-      const client = platformClient(control.url, key, controlFetch(control));
-      const planner = plannerClient(control.url, {
-        apiKey: key,
-        namespace: 'default',
-        fetch: controlFetch(control),
-      });
-      answers.push({
-        url,
-        status: await client.status(),
-        pools: await client.poolInfo(),
-        // A platform of another version, or whose workers are in another namespace.
-        planner: await planner.status().catch(() => null),
-      });
-=======
     const answers: Answer[] = [];
     for (const { apiKey: key, control, url } of targets) {
       const client = platformClient(control.url, key, controlFetch(control));
-      const [status, prefillQueue, pools] = await Promise.all([
+      const options = { apiKey: key, namespace: 'default', fetch: controlFetch(control) };
+      const [status, prefillQueue, pools, planner] = await Promise.all([
         client.status(),
         client.prefillQueue(),
         client.poolInfo(),
+        // A platform of another version, or whose workers are in another namespace.
+        plannerClient(control.url, options)
+          .status()
+          .catch(() => null),
       ]);
-      answers.push({ url, status, prefillQueue, pools });
->>>>>>> main
+      answers.push({ url, status, prefillQueue, pools, planner });
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     else if (answers.length === 0)
       process.stdout.write('nothing is running; `npm start` starts a deployment\n');
-<<<<<<< HEAD
     else
-      for (const { url, status, pools, planner } of answers) {
-        const planned = planner === null || planner.mode === 'off' ? '' : `  ${plannerLine(planner)}`;
-        process.stdout.write(describe(url, status) + planned + poolLines(pools));
+      for (const answer of answers) {
+        process.stdout.write(describe(answer) + plannedLine(answer.planner) + poolLines(answer.pools));
       }
-=======
-    else for (const answer of answers) process.stdout.write(describe(answer) + poolLines(answer.pools));
->>>>>>> main
     return answers.length === 0 && !args.json ? 3 : 0;
   },
 });
 
+const plannedLine = (planner: ShownPlanner | null): string =>
+  planner === null || planner.mode === 'off' ? '' : `  ${plannerLine(planner)}`;
+
 interface Answer {
+  planner: ShownPlanner | null;
   url: string;
   status: RouterStatus;
   prefillQueue: PrefillQueueStatus;
