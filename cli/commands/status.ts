@@ -61,7 +61,7 @@ interface Answer {
 }
 
 /** As people read it. */
-export function describe({ url, status, prefillQueue }: Omit<Answer, 'pools'>): string {
+export function describe({ url, status, prefillQueue }: Omit<Answer, 'planner' | 'pools'>): string {
   const megabytes = (status.indexBytes / 1024 / 1024).toFixed(1);
   const head =
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +

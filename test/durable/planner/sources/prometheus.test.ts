@@ -36,7 +36,7 @@ function meter(): DemandMeter {
   return demand;
 }
 
-const at = { nowMs: 1000 * NOW_S, waiting: 3 };
+const at = { nowMs: 1000 * NOW_S, waiting: 3, inFlight: 5 };
 
 function source(body: unknown, status = 200) {
   const asked: URL[] = [];
