@@ -24,6 +24,10 @@ export class MessageReader {
   receive(topic: Topic, message: Uint8Array): StatorError | null {
     try {
       const envelope = decodeEnvelope(message);
+      // Some versions write the whole subject.
+      if (!envelope.topic.endsWith(topic)) {
+        throw new StatorError('invalid_frame', `an event of the topic ${envelope.topic} came on ${topic}`);
+      }
       this.#order(envelope, topic);
       const known =
         topic === TOPIC.kvEvents
