@@ -2,9 +2,10 @@
 
 import type { Settings } from '../runtime/config.ts';
 import { plannerOf } from './planner-settings.ts';
+import { mayGoToZero } from './sleep.ts';
 
 export function maySleep(settings: Settings): boolean {
   const config = plannerOf(settings);
   if (config === null || config.advisory) return false;
-  return (config.roles.worker ?? config.roles.decode)?.min === 0;
+  return mayGoToZero(config);
 }

@@ -40,6 +40,8 @@ export const METRICS = z.object({
   workerMs: z.number(),
   /** Requests without a first token, now. */
   waiting: z.number(),
+  /** Requests that have not ended, now; absent where the source does not know. */
+  inFlight: z.number().optional(),
   /** Of requests with a first token: prompt tokens that had to be computed, and milliseconds since they came. */
   computedTokens: HISTOGRAM,
   ttftMs: HISTOGRAM,

@@ -42,6 +42,8 @@ const CONFIG = z.strictObject({
   startupMs: z.number().min(0).default(0),
   /** An action that has not ended by then is given up. */
   actionLimitMs: z.number().positive().default(1_800_000),
+  /** How long a fleet that may go to zero stays after its last request; absent: as demand says. */
+  keepAliveMs: z.number().min(0).optional(),
   /** Workers that one decision adds or takes away. */
   maxStep: z.number().int().min(1).default(8),
   /** GPUs of all roles together; absent: no limit. */

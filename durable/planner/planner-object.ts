@@ -19,7 +19,7 @@ import type { Connector } from './connectors/connector.ts';
 import { Outbox } from './connectors/outbox.ts';
 import { openConnector } from './connectors/registry.ts';
 import { DecisionLog } from './decision-log.ts';
-import { type Called, follow, given, soundFleet } from './execute.ts';
+import { type Called, type Execution, follow, given, soundFleet } from './execute.ts';
 import type { Fleet } from './fleet.ts';
 import { look, lookMsOf, type PlannerParts } from './planner.ts';
 import { type PlannerBasis, plannerBasis } from './planner-settings.ts';
@@ -127,12 +127,18 @@ export class Planner extends DurableObject implements PlannerRpc {
           : {
               order: { id: execution.id, counts: execution.counts },
               issuedMs: execution.issuedMs,
-              outcome: execution.outcome,
-              why: execution.why,
+              ...this.#told(execution),
               executor: this.#outbox.executor,
             },
       problem: this.#problem,
     };
+  }
+
+  /** What the executor said since the last look is not part of the log yet, and whoever waits wants to know it now. */
+  #told({ id, outcome, why }: Execution): Pick<Execution, 'outcome' | 'why'> {
+    const kept = this.#outbox.newest;
+    const isNewer = outcome === 'pending' && kept?.order.id === id && kept.outcome !== 'pending';
+    return isNewer ? { outcome: kept.outcome, why: kept.why } : { outcome, why };
   }
 
   async decisions({ limit, replay = false, ...query }: DecisionQuery): Promise<DecisionPage> {
@@ -215,7 +221,9 @@ export class Planner extends DurableObject implements PlannerRpc {
   }
 
   async #wake({ config }: PlannerParts): Promise<Woken> {
-    const { execution, state } = this.#decisions;
+    const { state } = this.#decisions;
+    const last = this.#decisions.execution;
+    const execution = last === null ? null : { ...last, ...this.#told(last) };
     const woken: Woken = { waking: true, why: 'a request waits' };
     if (execution?.outcome === 'pending' && Object.values(execution.counts).every((count) => count >= 1))
       return woken;

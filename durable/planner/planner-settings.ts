@@ -62,6 +62,7 @@ export function plannerOf(settings: Settings): PlannerConfig | null {
     startupMs: 1_000 * settings.plannerStartupSecs,
     actionLimitMs: 1_000 * settings.plannerActionLimitSecs,
     maxStep: settings.plannerMaxStep,
+    keepAliveMs: settings.plannerKeepAliveMs,
     ...(settings.plannerGpuBudget === 'off' ? {} : { gpuBudget: settings.plannerGpuBudget }),
     roles: boundsOf(settings),
   });

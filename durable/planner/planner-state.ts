@@ -7,6 +7,7 @@ import { METRICS } from './metrics.ts';
 import { CALIBRATION } from './propose/calibration.ts';
 import { LOAD_MEMORY } from './propose/load.ts';
 import { FACTORS, NO_CORRECTION } from './propose/sla-disaggregated.ts';
+import { IDLENESS, NOT_IDLE } from './sleep.ts';
 
 const role = z.enum(PLANNED_ROLES);
 const COUNTS = z.partialRecord(role, z.number());
@@ -27,6 +28,7 @@ export const PLANNER_STATE = z.object({
   load: LOAD_MEMORY,
   /** What the SLA mode said last: the least that the load mode may leave. */
   least: COUNTS.nullable(),
+  idle: IDLENESS.default(NOT_IDLE),
   recent: z.array(COUNTS),
   turned: z.partialRecord(role, z.object({ direction: z.enum(DIRECTIONS), atLook: z.number() })),
   action: z.object({ counts: COUNTS, sinceLook: z.number() }).nullable(),
@@ -46,6 +48,7 @@ export const newPlannerState = (): PlannerState => ({
   factors: NO_CORRECTION,
   load: {},
   least: null,
+  idle: NOT_IDLE,
   recent: [],
   turned: {},
   action: null,

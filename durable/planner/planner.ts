@@ -19,6 +19,7 @@ import { proposeByLoad, rememberLoad } from './propose/load.ts';
 import { type Demand, hold, type Proposal } from './propose/proposal.ts';
 import { correctFactors, NO_CORRECTION, proposeDisaggregated } from './propose/sla-disaggregated.ts';
 import { proposeWorkers } from './propose/sla-workers.ts';
+import { idleAfter, withKeepAlive } from './sleep.ts';
 
 export interface PlannerInput {
   /** For the record only. */
@@ -68,7 +69,13 @@ export function look(
   const observation = isInterval ? takeIn(state, input, parts) : null;
   if (config.mode !== 'sla') rememberEngines(state, input, looksPerInterval);
   const demand = isInterval ? predictDemand(state, config) : null;
-  const proposal = propose(state, { demand, observation, fleet: input.fleet }, parts);
+  state.idle = idleAfter(state.idle, input.reading);
+  const { proposal, sleeps } = withKeepAlive(
+    propose(state, { demand, observation, fleet: input.fleet }, parts),
+    { idleMs: state.idle.looks * lookMsOf(config), current: settledCounts(input.fleet), config },
+  );
+  // What was wanted before the last request ended is no reason to stay.
+  if (sleeps) state.recent = [];
   const decision = settle(state, proposal, { input, config, looksPerInterval });
   return { state, decision: { ...decision, observation, demand } };
 }
@@ -98,7 +105,10 @@ function correct(
 ): void {
   const { config, profile } = at.parts;
   const { ttftMs, itlMs } = config;
-  state.calibration = calibrate(state.calibration, observation, { profile, targets: { ttftMs, itlMs } });
+  // Prompts wait for those that compute them.
+  const meanWorkers = at.fleet.prefill?.ready ?? observation.meanWorkers;
+  const measured = { ...observation, meanWorkers };
+  state.calibration = calibrate(state.calibration, measured, { profile, targets: { ttftMs, itlMs } });
   const decodeWorkers = at.fleet.decode?.ready ?? 0;
   if (config.corrected)
     state.factors = correctFactors(state.factors, observation, { profile, decodeWorkers });
@@ -147,7 +157,19 @@ function proposeBySla(
 ): Proposal {
   const { ttftMs, itlMs, lossShare, corrected, roles } = config;
   const targets = { ttftMs, itlMs };
-  if (roles.worker === undefined) return proposeDisaggregated({ demand, factors, profile, targets });
+  if (roles.worker === undefined) {
+    const max = { prefill: roles.prefill!.max, decode: roles.decode!.max };
+    return proposeDisaggregated({
+      demand,
+      factors,
+      profile,
+      targets,
+      calibration,
+      lossShare,
+      corrected,
+      max,
+    });
+  }
   return proposeWorkers({
     demand,
     calibration,

@@ -22,7 +22,8 @@ export function wake(
   const current = settledCounts(fleet);
   const counts = withoutGaps(current, fleet, config);
   if (counts === null || config.advisory) return null;
-  const state = { ...before, recent: [...before.recent, counts] };
+  const idle = { ...before.idle, looks: 0 };
+  const state = { ...before, idle, recent: [...before.recent, counts] };
   rememberAction(state, { counts, current });
   return {
     state,

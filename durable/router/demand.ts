@@ -96,7 +96,10 @@ export class DemandMeter {
   }
 
   /** Everything so far. Passes are told once. */
-  read(workers: Workers, { nowMs, waiting }: { nowMs: number; waiting: number }): Reading {
+  read(
+    workers: Workers,
+    { nowMs, waiting, inFlight }: { nowMs: number; waiting: number; inFlight: number },
+  ): Reading {
     this.served(workers, nowMs);
     return {
       atMs: nowMs,
@@ -104,6 +107,7 @@ export class DemandMeter {
       inputTokens: this.#inputTokens.value,
       workerMs: 1000 * this.#workerSeconds.value,
       waiting,
+      inFlight,
       computedTokens: cumulative(this.#computedTokens, 1),
       ttftMs: cumulative(this.#ttft, 1000),
       outputTokens: cumulative(this.#outputTokens, 1),

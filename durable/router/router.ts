@@ -489,9 +489,11 @@ export class RouterCore {
     return { metrics, registered: registeredFleet(this.#workers) };
   }
 
-  #now(): { nowMs: number; waiting: number } {
+  #now(): { nowMs: number; waiting: number; inFlight: number } {
     const nowMs = this.#options.clock.nowMs();
-    return { nowMs, waiting: this.#sequences.waiting + this.#queue.waiting };
+    const held = this.#sleep?.room.size ?? 0;
+    const waiting = this.#sequences.waiting + this.#queue.waiting + held;
+    return { nowMs, waiting, inFlight: this.#sequences.size };
   }
 
   busyThresholds(name: string, change: Partial<BusyThresholds>): BusyThresholds | null {

@@ -5,11 +5,17 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { PROJECT_ROOT } from '../../cli/paths.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import type { PoolInfo } from '../../functions/operations/pool-info.ts';
+import {
+  GetPoolInfoRequestSchema,
+  GetPoolInfoResponseSchema,
+} from '../../gpu-sidecar/proto/gen/stator/v1/router_pb.js';
 import { deploy, eventually, metric } from '../harness/deployment.ts';
 
 const POOLS = ['fast', 'middle', 'slow'] as const;
@@ -150,6 +156,34 @@ describe('the grid', () => {
     );
     expect(shown).toMatch(/slow +agg +2 +1 +0 +0 +3 /);
   });
+});
+
+test('GetPoolInfo on native gRPC says the same', async () => {
+  const client = new Client(deployment.sidecarLines[0]!.grpc!, credentials.createInsecure());
+  const asIs = (bytes: Buffer) => bytes;
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${deployment.settings.fleetToken}`);
+  try {
+    const bytes = await new Promise<Buffer>((resolve, reject) =>
+      client.makeUnaryRequest(
+        '/stator.v1.Router/GetPoolInfo',
+        asIs,
+        asIs,
+        Buffer.from(toBinary(GetPoolInfoRequestSchema, create(GetPoolInfoRequestSchema))),
+        metadata,
+        (error, answer) => (error ? reject(error) : resolve(answer!)),
+      ),
+    );
+    const { mode, modelName, pools } = fromBinary(GetPoolInfoResponseSchema, bytes);
+    expect([mode, modelName]).toEqual(['agg', 'mock']);
+    expect(
+      pools.map(({ pool, priority, liveWorkers, selected }) => [pool, priority, liveWorkers, selected]),
+    ).toEqual(
+      (await poolInfo()).pools.map((row) => [row.pool, row.priority, row.live_workers, BigInt(row.selected)]),
+    );
+  } finally {
+    client.close();
+  }
 });
 
 describe('fairness', () => {

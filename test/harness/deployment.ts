@@ -4,7 +4,7 @@
  */
 
 import { afterAll } from 'vitest';
-import { createDeployment, type Deployment } from '../../cli/launch/deployment.ts';
+import { createDeployment, type Deployment, type DeploymentOptions } from '../../cli/launch/deployment.ts';
 import { waitFor } from '../../cli/launch/platform-client.ts';
 import { freePort } from '../../cli/launch/ports.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
@@ -19,14 +19,17 @@ afterAll(async () => {
 }, 30_000);
 
 /** A deployment on these settings with nothing started yet. Ended with the test file. */
-export async function plan(overrides: Partial<Settings> = {}): Promise<Deployment> {
+export async function plan(
+  overrides: Partial<Settings> = {},
+  options: DeploymentOptions = {},
+): Promise<Deployment> {
   const settings: Settings = {
     ...resolveSettings([]),
     port: await freePort(),
     logLevel: 'warn',
     ...overrides,
   };
-  const deployment = await createDeployment(settings);
+  const deployment = await createDeployment(settings, options);
   running.push(deployment);
   holdToPublished(deployment.url);
   return deployment;

@@ -30,7 +30,7 @@ export interface Watched {
 export class PublishedAnswers {
   readonly #document: OpenApiDocument = openApiDocument();
   readonly #ajv = new Ajv2020({ strict: false, validateFormats: false });
-  readonly #paths: { pattern: RegExp; path: string; parameters: number }[];
+  readonly #paths: { pattern: RegExp; path: string }[];
   readonly #validators = new Map<string, ValidateFunction>();
 
   constructor() {
@@ -39,10 +39,10 @@ export class PublishedAnswers {
       .map((path) => {
         const literal = path.replace(/[.*+?^$()|[\]\\]/g, '\\$&');
         const pattern = new RegExp(`^${literal.replace(/\{\w+\}/g, '.+')}$`);
-        return { pattern, path, parameters: path.split('{').length };
+        return { pattern, path, parts: path.split('/').length, parameters: path.split('{').length };
       })
       // What says more of a path comes first.
-      .sort((a, b) => a.parameters - b.parameters || b.path.length - a.path.length);
+      .sort((a, b) => b.parts - a.parts || a.parameters - b.parameters || b.path.length - a.path.length);
   }
 
   /** Looks at the head, and gives a watcher of the body. `complain` hears of each thing that is wrong. */
