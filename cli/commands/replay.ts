@@ -6,7 +6,7 @@ import { StatorError } from '../../durable/runtime/errors.ts';
 import { TimingTable } from '../../gpu-sidecar/engines/mock/timing-table.ts';
 import { readProfile } from '../../gpu-sidecar/profile-files/profile-file.ts';
 import type { Cell } from '../replay/plan.ts';
-import { type PlannedOptions, plannedReplay } from '../replay/planner/planned-replay.ts';
+import { type PlannedOptions, plannedReplays } from '../replay/planner/planned-replay.ts';
 import { progressBar } from '../replay/progress-bar.ts';
 import { replayThroughObjects, replay as run } from '../replay/replay.ts';
 import type { Report } from '../replay/report.ts';
@@ -40,7 +40,11 @@ const ARGS = {
   },
   ttft: { type: 'string', description: 'With --planner: target of the first token, ms. [500]' },
   itl: { type: 'string', description: 'With --planner: target of the mean time between tokens, ms. [50]' },
-  startup: { type: 'string', description: 'With --planner: seconds until an ordered worker is ready. [0]' },
+  startup: {
+    type: 'string',
+    description:
+      'With --planner: seconds until an ordered worker is ready; as 0,60,300 a result for each. [0]',
+  },
   interval: { type: 'string', description: 'With --planner: seconds between two looks at demand. [60]' },
   min: { type: 'string', description: 'With --planner: fewest workers. [1]' },
   max: {
@@ -80,7 +84,7 @@ const CELL_FLAGS = {
 } as const;
 
 /** Options of the planner that are numbers. */
-const PLANNER_FLAGS = ['ttft', 'itl', 'startup', 'interval', 'min', 'max'] as const;
+const PLANNER_FLAGS = ['ttft', 'itl', 'interval', 'min', 'max'] as const;
 
 export const replay = defineCommand({
   meta: {
@@ -102,16 +106,16 @@ export const replay = defineCommand({
     cell['set'] = pairs([...((values.set as string[] | undefined) ?? []), ...positionals]);
     const planned = plannerOptions(values);
     const bar = progressBar(trace.requests.length);
-    let report: Report;
+    const say = (report: Report) =>
+      process.stdout.write(values.json === true ? `${JSON.stringify(report)}\n` : reportText(report));
     try {
       const hooks = { progress: bar.at };
       const asked = cell as unknown as Cell;
-      if (planned !== null) report = plannedReplay(asked, planned, hooks);
-      else report = await (values.direct === true ? run : replayThroughObjects)(asked, hooks);
+      if (planned !== null) for (const report of plannedReplays(asked, planned, hooks)) say(report);
+      else say(await (values.direct === true ? run : replayThroughObjects)(asked, hooks));
     } finally {
       bar.end();
     }
-    process.stdout.write(values.json === true ? `${JSON.stringify(report)}\n` : reportText(report));
     return 0;
   },
 });
@@ -139,8 +143,10 @@ function parse(rawArgs: string[]) {
 }
 
 /** Null without --planner. */
-function plannerOptions(values: Record<string, unknown>): PlannedOptions | null {
-  const given = [...PLANNER_FLAGS, 'predictor', 'profile'].filter((flag) => values[flag] !== undefined);
+function plannerOptions(values: Record<string, unknown>): (PlannedOptions & { startups: number[] }) | null {
+  const given = [...PLANNER_FLAGS, 'startup', 'predictor', 'profile'].filter(
+    (flag) => values[flag] !== undefined,
+  );
   if (values['planner'] === undefined) {
     if (given.length > 0) throw invalid(`--${given[0]} goes with --planner`);
     return null;
@@ -148,13 +154,18 @@ function plannerOptions(values: Record<string, unknown>): PlannedOptions | null 
   if (values['planner'] !== 'sla' && values['planner'] !== 'load') {
     throw invalid(`--planner wants sla or load, not "${values['planner']}"`);
   }
-  const options: PlannedOptions = { planner: values['planner'] };
+  const numberOf = (flag: string, word: unknown): number => {
+    const number = Number(word);
+    if (word === '' || !Number.isFinite(number)) throw invalid(`--${flag}: "${word}" is not a number`);
+    return number;
+  };
+  const startups = ((values['startup'] as string | undefined) ?? '0').split(',');
+  const options: PlannedOptions & { startups: number[] } = {
+    planner: values['planner'],
+    startups: startups.map((word) => numberOf('startup', word)),
+  };
   for (const flag of PLANNER_FLAGS) {
-    if (values[flag] === undefined) continue;
-    const number = Number(values[flag]);
-    if (values[flag] === '' || !Number.isFinite(number))
-      throw invalid(`--${flag}: "${values[flag]}" is not a number`);
-    options[flag] = number;
+    if (values[flag] !== undefined) options[flag] = numberOf(flag, values[flag]);
   }
   if (values['predictor'] !== undefined) options.predictor = values['predictor'] as string;
   if (values['profile'] !== undefined) options.profile = readProfile(values['profile'] as string);

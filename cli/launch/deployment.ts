@@ -325,7 +325,11 @@ export class Deployment {
       name: `sidecar-${place}`,
       command: process.execPath,
       args: [join(PROJECT_ROOT, 'gpu-sidecar', 'main.ts')],
-      env: this.#sidecarEnv(this.#ownDisk(settings, place), { ...this.#grpcPort(place), ...extraEnv }),
+      env: this.#sidecarEnv(this.#ownDisk(settings, place), {
+        ...this.#grpcPort(place),
+        STATOR_PROCESS_NAME: `sidecar-${place}`,
+        ...extraEnv,
+      }),
       logFile: join(this.directory, `sidecar-${place}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
       onLine: (line) => this.#sidecarLine(place, line),

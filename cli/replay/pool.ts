@@ -52,6 +52,8 @@ export class Pool {
   readonly #lines: FleetLine[] = [];
   readonly #links: SimLink[] = [];
   readonly #byInstance = new Map<string, number>();
+  /** By worker: requests that it was given and has not done with, blocks kept for another worker included. */
+  readonly #open: number[] = [];
   #toldMs = 0;
 
   constructor(options: PoolOptions, router: SimRouter) {
@@ -73,6 +75,7 @@ export class Pool {
       if (engine.host) core.host = { ...engine.host, events: line.host };
     }
     this.#lines.push(line);
+    this.#open.push(0);
     this.#byInstance.set(instanceId(number), number);
     const tell = (nowMs: number) => this.#flush(line, nowMs);
     this.workers.push(new SimWorker({ core, interTokenMs, skipsSteps, tell }));
@@ -85,6 +88,11 @@ export class Pool {
   /** A worker takes no new requests from now on; it ends those it has. */
   drain(number: number, nowMs: number): void {
     this.#links[number]!.send(drainingFrame(), nowMs);
+  }
+
+  /** Nothing is left that a worker was given. */
+  isIdle(number: number): boolean {
+    return this.#open[number] === 0;
   }
 
   /** A drained worker goes, and its cache with it. */
@@ -143,6 +151,7 @@ export class Pool {
       const number = this.#byInstance.get(answer.worker)!;
       const { reservation } = answer;
       this.#lines[number]!.accepted(reservation);
+      this.#open[number]!++;
       place(this.workers[number]!, this.#plan(request, { number, reservation, listener }), decidedMs);
     });
   }
@@ -189,8 +198,12 @@ export class Pool {
       end: (reason) => {
         const sequence = self();
         const { generated } = sequence;
-        if (!sequence.keepsBlocks) line.ended(reservation, generated, reason);
+        if (!sequence.keepsBlocks) {
+          line.ended(reservation, generated, reason);
+          this.#open[number]!--;
+        }
         listener.ended(worker.nowMs, generated, (nowMs) => {
+          this.#open[number]!--;
           worker.release(sequence);
           line.ended(reservation, generated, reason);
           this.#flush(line, nowMs);

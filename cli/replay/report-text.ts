@@ -28,13 +28,18 @@ export function reportText(report: Report): string {
 
 function plannerLines({ planner }: PlannedReport): string[] {
   const row = (name: string, { attainment, worker_hours }: { attainment: number; worker_hours: number }) =>
-    `  ${name.padEnd(18)}${(100 * attainment).toFixed(2).padStart(8)} %${worker_hours.toFixed(2).padStart(10)} worker hours`;
+    `  ${name.padEnd(29)}${(100 * attainment).toFixed(2).padStart(8)} %${worker_hours.toFixed(2).padStart(10)} worker hours`;
   return [
     '',
     `requests with TTFT ≤ ${planner.ttft_ms} ms and mean ITL ≤ ${planner.itl_ms} ms, start-up ${planner.startup_s} s:`,
     row(`planner (${planner.mode})`, planner),
-    row(`${planner.static.workers} workers, fixed`, planner.static),
+    row(`${workersText(planner.static.workers)}, fixed`, planner.static),
     row('oracle', planner.oracle),
     `${planner.decisions.length} decisions changed the fleet`,
   ];
 }
+
+const workersText = (workers: PlannedReport['planner']['static']['workers']): string =>
+  typeof workers === 'number'
+    ? `${workers} workers`
+    : `${workers.prefill} prefill + ${workers.decode} decode`;

@@ -45,11 +45,13 @@ export function constrain(
     restrained.push('the last action is under way');
     return { counts: bounded(current, current, config, restrained), restrained };
   }
+  // First as well as last: what a role may not go below is part of what the budget has to share out.
+  const wanted = bounded(proposed, current, config, restrained);
   const counts: Partial<Record<PlannedRole, number>> = {};
   for (const role of rolesOf(config.roles)) {
     counts[role] = restrainRole(
       role,
-      { to: proposed[role] ?? 0, from: current[role] ?? 0 },
+      { to: wanted[role]!, from: current[role] ?? 0 },
       { config, restraints, restrained },
     );
   }

@@ -105,7 +105,10 @@ function correct(
 ): void {
   const { config, profile } = at.parts;
   const { ttftMs, itlMs } = config;
-  state.calibration = calibrate(state.calibration, observation, { profile, targets: { ttftMs, itlMs } });
+  // Prompts wait for those that compute them.
+  const meanWorkers = at.fleet.prefill?.ready ?? observation.meanWorkers;
+  const measured = { ...observation, meanWorkers };
+  state.calibration = calibrate(state.calibration, measured, { profile, targets: { ttftMs, itlMs } });
   const decodeWorkers = at.fleet.decode?.ready ?? 0;
   if (config.corrected)
     state.factors = correctFactors(state.factors, observation, { profile, decodeWorkers });
@@ -154,7 +157,19 @@ function proposeBySla(
 ): Proposal {
   const { ttftMs, itlMs, lossShare, corrected, roles } = config;
   const targets = { ttftMs, itlMs };
-  if (roles.worker === undefined) return proposeDisaggregated({ demand, factors, profile, targets });
+  if (roles.worker === undefined) {
+    const max = { prefill: roles.prefill!.max, decode: roles.decode!.max };
+    return proposeDisaggregated({
+      demand,
+      factors,
+      profile,
+      targets,
+      calibration,
+      lossShare,
+      corrected,
+      max,
+    });
+  }
   return proposeWorkers({
     demand,
     calibration,

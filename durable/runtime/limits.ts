@@ -351,7 +351,7 @@ export const LIMITS = {
   transferAskedBlocks: 512,
   transferAskedBytes: 64 * 1024 * 1024,
   transferAheadBlocks: 64,
-  transferPushBytes: 4 * 1024 * 1024,
+  transferPushBytes: 16 * 1024 * 1024,
   transferGrants: 256,
   transferPeers: 64,
   /** A grant whose reader is silent; a silent source; how often a waiting source says that it lives; a call or connection to be made. */
@@ -371,6 +371,8 @@ export const LIMITS = {
   /** Mapped windows of other processes; blocks up to this size are copied and summed where the loop runs. */
   transferMappings: 64,
   transferSyncBytes: 1024 * 1024,
+  /** Microseconds between two looks whether NIXL has written. */
+  nixlPauseUs: 150,
 
   /** Global router: pools of a kind, cells of a grid; how long a pool elsewhere may take for its head or be silent, how often that is
       looked after, and what is kept of what it said of a failure. */

@@ -6,7 +6,7 @@
 
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { LIMITS } from '../../durable/runtime/limits.ts';
-import { requireSameLayout } from '../kvbm/layout.ts';
+import { blockBytes, requireSameLayout } from '../kvbm/layout.ts';
 import {
   type PullAnswer,
   PullAnswerSchema,
@@ -180,7 +180,9 @@ export class BlockSource {
 
   #prepare(ahead: Prepared[], queue: WantedQueue, signal: AbortSignal): void {
     const { blocks, metrics } = this.#options;
-    while (ahead.length < LIMITS.transferAheadBlocks) {
+    // Small ones as many as are pushed at once: what is said of a batch costs as much as copying some of it.
+    const atOnce = Math.floor(LIMITS.transferPushBytes / blockBytes(blocks.layout));
+    while (ahead.length < Math.max(LIMITS.transferAheadBlocks, atOnce)) {
       const wanted = queue.take();
       if (wanted === null) return;
       const now = blocks.hold(wanted.identity.hash);

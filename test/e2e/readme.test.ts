@@ -1,14 +1,17 @@
 /**
- * Does what the README says, in its order: `sh` blocks in a shell, `js` blocks as modules. `npm start` runs until the end;
+ * Does what the README says, in its order: `sh` blocks in a shell, `js` blocks as modules, `ts` blocks as the files that they say they
+ * are. `npm start` and `run-component` run until the end;
  * its own curl must stream a sensible answer. When 8787 is taken, the printed address stands in for it.
  */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { PROJECT_ROOT } from '../../cli/paths.ts';
+import { command } from '../harness/component-process.ts';
 
 const README = readFileSync(join(PROJECT_ROOT, 'README.md'), 'utf8');
 const WRITTEN_ADDRESS = 'http://127.0.0.1:8787';
@@ -20,7 +23,9 @@ const blocks = [...README.matchAll(/```(\w+)\n([\s\S]*?)```/g)].map((match) => (
 }));
 
 let started: ChildProcess | null = null;
+const folder = mkdtempSync(join(tmpdir(), 'stator-readme-'));
 afterAll(() => {
+  rmSync(folder, { recursive: true });
   // The group: npm does not pass signals on to everything below it.
   if (started?.pid && started.exitCode === null) process.kill(-started.pid, 'SIGTERM');
 });
@@ -79,7 +84,19 @@ describe('the README', () => {
     let ran = 0;
     for (const { language, code } of blocks) {
       const here = code.replaceAll(WRITTEN_ADDRESS, url);
-      if (language === 'js') {
+      if (language === 'ts') {
+        const [, name] = /^\/\/ (\S+\.ts)\n/.exec(code)!;
+        writeFileSync(join(folder, name!), code);
+      } else if (code.startsWith('npx stator run-component')) {
+        const file = join(folder, code.split(' ')[3]!);
+        expect(await command(['run-component', file, '--platform', url]).event('serving')).toMatchObject({
+          endpoints: ['dyn://default.greeter.hello', 'dyn://default.greeter.count'],
+        });
+      } else if (code.includes('/components/')) {
+        const answers = await shell(here);
+        expect(answers).toContain('{"text":"Hello, World!"}');
+        expect(answers).toContain('data: {"i":3}\n\ndata: [DONE]');
+      } else if (language === 'js') {
         expect((await module(here)).length).toBeGreaterThan(10);
       } else if (language === 'sh' && code !== 'npm start') {
         const output = await shell(here);
@@ -89,7 +106,7 @@ describe('the README', () => {
       } else continue;
       ran += 1;
     }
-    expect(ran).toBeGreaterThanOrEqual(4);
+    expect(ran).toBeGreaterThanOrEqual(7);
     expect(await shell('npx stator status --json')).not.toContain(`"${url}"`);
   }, 180_000);
 });

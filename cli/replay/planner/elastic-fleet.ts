@@ -96,8 +96,7 @@ export class ElasticFleet {
 
   #stopIdle(nowMs: number): void {
     this.#draining = this.#draining.filter((member) => {
-      const { running, waiting } = this.#pool.workers[member.number]!.load;
-      if (running + waiting > 0) return true;
+      if (!this.#pool.isIdle(member.number)) return true;
       this.#pool.leave(member.number, nowMs);
       this.#stoppedMs += nowMs - member.sinceMs;
       return false;

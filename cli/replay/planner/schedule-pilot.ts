@@ -1,6 +1,7 @@
-/** A fleet that follows a schedule: so many workers ready at the beginning of each interval, ordered early enough for that. */
+/** A pool that follows a schedule: so many workers ready at the beginning of each interval, ordered early enough for that. */
 
-import type { Pilot, SimulationParts } from '../simulation.ts';
+import type { Pool } from '../pool.ts';
+import type { Pilot } from '../simulation.ts';
 import { ElasticFleet } from './elastic-fleet.ts';
 
 export interface Schedule {
@@ -16,8 +17,8 @@ export class SchedulePilot implements Pilot {
   /** The interval that orders are next placed for. */
   #next = 1;
 
-  constructor(parts: SimulationParts, schedule: Schedule, startupMs: number) {
-    this.fleet = new ElasticFleet(parts.pools[0]!, { startupMs });
+  constructor(pool: Pool, schedule: Schedule, startupMs: number) {
+    this.fleet = new ElasticFleet(pool, { startupMs });
     this.#schedule = schedule;
     this.#startupMs = startupMs;
   }

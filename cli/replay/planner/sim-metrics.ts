@@ -3,9 +3,12 @@
  * is written down. Cost of a reading: the requests under way, and those that came since the last.
  */
 
+import { type PlannedRole, rolesOf } from '../../../durable/planner/fleet.ts';
 import { addValue, emptyHistogram } from '../../../durable/planner/histogram.ts';
 import type { EnginePass, Metrics } from '../../../durable/planner/metrics.ts';
+import type { Pool } from '../pool.ts';
 import type { SimulationParts } from '../simulation.ts';
+import { eachRole, plannedRoles } from './roles.ts';
 import { meanItlMs } from './targets.ts';
 
 /** Four bounds to each doubling. */
@@ -16,8 +19,8 @@ const MS_BOUNDS = bounds(1, 20);
 
 export interface FleetGauges {
   readyWorkerMs: number;
-  /** Workers whose engines are asked for their passes; empty: none. */
-  watched: readonly number[];
+  /** Workers whose engines are asked for their passes, by role. */
+  watched: Partial<Record<PlannedRole, readonly number[]>>;
 }
 
 export class SimMetrics {
@@ -33,17 +36,18 @@ export class SimMetrics {
   /** Requests without a first token, and without an end. */
   #waiting: number[] = [];
   #running: number[] = [];
-  readonly #passes = new Map<number, EnginePass[]>();
+  /** By role and worker. */
+  readonly #passes = new Map<string, EnginePass[]>();
 
   constructor(parts: SimulationParts) {
     this.#parts = parts;
   }
 
   /** From now on the passes of a worker are part of the readings. */
-  watch(number: number): void {
+  watch(role: PlannedRole, number: number): void {
     const passes: EnginePass[] = [];
-    this.#passes.set(number, passes);
-    this.#parts.pools[0]!.workers[number]!.watch = (pass) => passes.push(pass);
+    this.#passes.set(`${role} ${number}`, passes);
+    this.#poolOf(role).workers[number]!.watch = (pass) => passes.push(pass);
   }
 
   read(nowMs: number, { readyWorkerMs, watched }: FleetGauges): Metrics {
@@ -55,7 +59,9 @@ export class SimMetrics {
       ...structuredClone(this.#totals),
       workerMs: readyWorkerMs,
       waiting: this.#waiting.length,
-      engines: watched.length === 0 ? {} : { worker: watched.map((number) => this.#engine(number)) },
+      engines: eachRole(rolesOf(watched), (role) =>
+        watched[role]!.map((number) => this.#engine(role, number)),
+      ),
     };
   }
 
@@ -94,11 +100,14 @@ export class SimMetrics {
     });
   }
 
-  #engine(number: number) {
-    const { plan, pools } = this.#parts;
-    const { totalBlocks, blockSizeTokens } = plan.engine;
-    const passes = this.#passes.get(number)!;
-    const { running, kvUsedBlocks } = pools[0]!.workers[number]!.load;
+  #poolOf(role: PlannedRole): Pool {
+    return this.#parts.pools[plannedRoles(this.#parts.plan).indexOf(role)]!;
+  }
+
+  #engine(role: PlannedRole, number: number) {
+    const { totalBlocks, blockSizeTokens } = this.#parts.plan.engine;
+    const passes = this.#passes.get(`${role} ${number}`)!;
+    const { running, kvUsedBlocks } = this.#poolOf(role).workers[number]!.load;
     return {
       id: String(number),
       decodeKvTokens: running === 0 ? 0 : kvUsedBlocks * blockSizeTokens,

@@ -8,13 +8,16 @@ export interface Targets {
   itlMs: number;
 }
 
-/** By place in the trace: 1 = met. What was rejected, was not met. */
-export function metRequests(plan: Plan, recorder: Recorder, { ttftMs, itlMs }: Targets): Uint8Array {
+/** Bits of `missedTargets`. */
+export const MISSED = { ttft: 1, itl: 2 } as const;
+
+/** By place in the trace: 0 = both met. What was rejected, missed both. */
+export function missedTargets(plan: Plan, recorder: Recorder, { ttftMs, itlMs }: Targets): Uint8Array {
   return Uint8Array.from(plan.trace.requests, ({ atMs }, at) => {
-    if (recorder.rejected[at] === 1) return 0;
-    const firstMs = recorder.firstTokenMs[at]!;
-    if (firstMs - atMs / plan.speedup > ttftMs) return 0;
-    return meanItlMs(recorder, at) > itlMs ? 0 : 1;
+    if (recorder.rejected[at] === 1) return MISSED.ttft | MISSED.itl;
+    const isLate = recorder.firstTokenMs[at]! - atMs / plan.speedup > ttftMs;
+    const isSlow = meanItlMs(recorder, at) > itlMs;
+    return (isLate ? MISSED.ttft : 0) | (isSlow ? MISSED.itl : 0);
   });
 }
 
@@ -24,8 +27,9 @@ export function meanItlMs({ endMs, firstTokenMs, outputTokens }: Recorder, at: n
   return gaps <= 0 ? 0 : (endMs[at]! - firstTokenMs[at]!) / gaps;
 }
 
-export function attainmentOf(met: Uint8Array): number {
-  let count = 0;
-  for (const each of met) count += each;
-  return met.length === 0 ? 1 : count / met.length;
+/** Of what `missedTargets` says: the share that missed nothing. */
+export function attainmentOf(missed: Uint8Array): number {
+  let met = 0;
+  for (const each of missed) if (each === 0) met++;
+  return missed.length === 0 ? 1 : met / missed.length;
 }

@@ -15,6 +15,14 @@ const THREAD_SYNC = 1;
 /** How long the progress thread sleeps between looks: below 100 it takes a processor for itself. */
 const PROGRESS_DELAY_US = 100;
 
+/**
+ * Threads that copy, where copying is the processor's work (UCX on one host): without them the call that begins a write does all of
+ * it, on the event loop. Each write is shared between them, however few blocks it has.
+ */
+const PARAMETERS = { num_threads: '2', split_batch_size: '1' };
+/** What one of them takes at a time. */
+const PIECE_BYTES = 1024 * 1024;
+
 /** Equally many bytes here and there. */
 export interface WriteRange {
   from: bigint;
@@ -49,6 +57,9 @@ export class NixlAgent {
     };
     this.#agent = out('create agent', (agent) => api.create_configured_agent(this.name, config, agent));
     const parameters = out('parameters', (made) => api.create_params(made));
+    for (const [name, value] of Object.entries(PARAMETERS)) {
+      done(api.params_add(parameters, name, value), name);
+    }
     this.#backend = out('backend UCX', (made) => api.create_backend(this.#agent, 'UCX', parameters, made));
     api.destroy_params(parameters);
     const list = out('registration list', (made) => api.create_reg_dlist(DRAM, made));
@@ -92,8 +103,11 @@ export class NixlAgent {
     };
     try {
       for (const { from, to, bytes } of ranges) {
-        done(api.xfer_dlist_add_desc(local, from, bytes, 0), 'source');
-        done(api.xfer_dlist_add_desc(remote, to, bytes, 0), 'destination');
+        for (let at = 0; at < bytes; at += PIECE_BYTES) {
+          const length = Math.min(bytes - at, PIECE_BYTES);
+          done(api.xfer_dlist_add_desc(local, from + BigInt(at), length, 0), 'source');
+          done(api.xfer_dlist_add_desc(remote, to + BigInt(at), length, 0), 'destination');
+        }
       }
       const request = out('write', (result) =>
         api.create_xfer_req(this.#agent, WRITE, local, remote, agent, result, options),

@@ -28,6 +28,7 @@ const CALLS = {
   invalidate_remote_md: ['ptr', 'str'],
   create_params: ['out'],
   destroy_params: ['ptr'],
+  params_add: ['ptr', 'str', 'str'],
   create_backend: ['ptr', 'str', 'ptr', 'out'],
   create_opt_args: ['out'],
   destroy_opt_args: ['ptr'],

@@ -21,6 +21,7 @@ import { NixlAgent, type NixlWrite } from './nixl-agent.ts';
 import { loadNixl } from './nixl-api.ts';
 import { findNixlLibrary } from './nixl-library.ts';
 import { NixlWindow } from './nixl-window.ts';
+import { ShortPause } from './short-pause.ts';
 
 const Announced = z.strictObject({ process: HostProcess.nullable() });
 const Described = z.strictObject({
@@ -41,6 +42,7 @@ export class NixlBackend implements TransferBackend {
   /** Windows that blocks are expected in, by capability. */
   readonly #windows = new Map<string, NixlWindow>();
   readonly #readers: KnownReaders;
+  readonly #pause = new ShortPause(LIMITS.nixlPauseUs);
 
   /** `library`: the setting. Throws `backend` saying what is missing. */
   constructor({ arena, library, timers }: { arena: HostArena; library: string; timers: Timers }) {
@@ -81,6 +83,7 @@ export class NixlBackend implements TransferBackend {
       agent: this.#agent,
       grant,
       timers: this.#timers,
+      pause: this.#pause,
       base: this.#arena,
       lost: () => this.#readers.forget(reader.agent),
     });
@@ -136,6 +139,7 @@ interface PusherParts {
   agent: NixlAgent;
   grant: PushGrant;
   timers: Timers;
+  pause: ShortPause;
   base: HostArena & { address: bigint };
   lost: () => void;
 }
@@ -184,7 +188,7 @@ class NixlPusher implements Pusher {
   }
 
   /**
-   * NIXL tells only who asks, so each turn of the event loop asks. A write goes on when its grant has ended: the blocks
+   * NIXL tells only who asks, so it is asked again and again. A write goes on when its grant has ended: the blocks
    * are held until it has ended too, for UCX notices a dead reader by itself, or until it is given up.
    */
   async #ended(write: NixlWrite): Promise<void> {
@@ -201,7 +205,7 @@ class NixlPusher implements Pusher {
     try {
       while (!write.poll()) {
         if (givenUp) throw new TransferFault('stalled', 'a write that does not end');
-        await new Promise((resolve) => setImmediate(resolve));
+        await this.#parts.pause.next();
       }
     } finally {
       cancel();

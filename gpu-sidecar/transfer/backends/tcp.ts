@@ -15,6 +15,7 @@ import type { OutgoingBlock, Pusher, PushGrant, TransferBackend, Window } from '
 import { TransferFault } from '../fault.ts';
 import { readOpaque, writeOpaque } from '../opaque.ts';
 import { decodeHello, encodeBlock, encodeRefusal, FRAME_BYTES } from './tcp-frames.ts';
+import { unpaceWithinHost } from './tcp-same-host.ts';
 import { TcpWindow } from './tcp-window.ts';
 
 const Announced = z.strictObject({
@@ -93,6 +94,7 @@ export class TcpBackend implements TransferBackend {
   /** The first thing on a connection is a capability. */
   #greet(socket: Socket): void {
     this.#sockets.add(socket);
+    unpaceWithinHost(socket);
     socket.on('close', () => this.#sockets.delete(socket));
     socket.on('error', () => socket.destroy());
     socket.setTimeout(LIMITS.transferConnectMs, () => socket.destroy());

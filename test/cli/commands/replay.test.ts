@@ -96,7 +96,6 @@ test.each([
   [['--planner', 'sla', '--min', '5', '--max', '2'], 'min 5 is above max 2'],
   [['--planner', 'sla', '--workers', '40'], '--workers 40 is not from --min 1 to --max 16'],
   [['--planner', 'sla', '--predictor', 'oracle'], 'predictor'],
-  [['--planner', 'sla', '--prefill-workers', '1', '--decode-workers', '1'], 'sizes workers that do all'],
 ])('%j is refused', (args, message) => {
   const { stderr, status } = stator('--trace', trace, ...args);
   expect(status).not.toBe(0);

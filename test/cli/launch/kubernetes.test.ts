@@ -71,7 +71,7 @@ describe('the location of discovery', () => {
     const { access, namespace, pod } = kubernetesLocation(`?account=${account}`, env);
     expect({ namespace, pod }).toEqual({
       namespace: 'models',
-      pod: { name: 'worker-0', uid: 'u1', container: 'worker' },
+      pod: { name: 'worker-0', uid: 'u1', process: 'worker' },
     });
     expect(await access.token()).toBe('token');
     writeFileSync(join(account, 'token'), 'replaced');

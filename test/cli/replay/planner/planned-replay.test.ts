@@ -4,9 +4,13 @@ import { beforeAll, describe, expect, it, test } from 'vitest';
 import type { Plan } from '../../../../cli/replay/plan.ts';
 import { planOf } from '../../../../cli/replay/plan.ts';
 import { FixedFleets, oracle } from '../../../../cli/replay/planner/oracle.ts';
-import { type PlannedReport, plannedReplay } from '../../../../cli/replay/planner/planned-replay.ts';
+import {
+  type PlannedReport,
+  plannedReplay,
+  plannedReplays,
+} from '../../../../cli/replay/planner/planned-replay.ts';
 import { SchedulePilot } from '../../../../cli/replay/planner/schedule-pilot.ts';
-import { attainmentOf, metRequests } from '../../../../cli/replay/planner/targets.ts';
+import { attainmentOf, missedTargets } from '../../../../cli/replay/planner/targets.ts';
 import { replay, simulate } from '../../../../cli/replay/replay.ts';
 import { reportText } from '../../../../cli/replay/report-text.ts';
 import { cut } from '../../../sim/small-trace.ts';
@@ -20,7 +24,7 @@ const MS_PER_HOUR = 3_600_000;
 function follow(plan: Plan, workers: number[], startupMs = 0) {
   let pilot: SchedulePilot | undefined;
   const parts = simulate(plan, {}, (simulation) => {
-    pilot = new SchedulePilot(simulation, { intervalMs: 20_000, workers }, startupMs);
+    pilot = new SchedulePilot(simulation.pools[0]!, { intervalMs: 20_000, workers }, startupMs);
     return pilot;
   });
   const endMs = parts.recorder.endMs.reduce((last, each) => Math.max(last, each), 0);
@@ -56,12 +60,13 @@ test('the oracle loses almost nothing against the largest fleet and pays less', 
     intervalMs: 20_000,
     startupMs: 0,
     lossShare: 0.01,
-    ...BOUNDS,
+    min: { worker: BOUNDS.min },
+    max: { worker: BOUNDS.max },
   });
-  const largest = fleets.of(5);
-  expect(attainmentOf(best.met)).toBeGreaterThan(attainmentOf(largest.met) - 0.015);
+  const largest = fleets.of({ worker: 5 });
+  expect(attainmentOf(best.missed)).toBeGreaterThan(attainmentOf(largest.missed) - 0.015);
   expect(best.paidMs).toBeLessThan(largest.paidMs);
-  expect(best.workers.every((workers) => workers >= 1 && workers <= 5)).toBe(true);
+  expect(best.workers.worker!.every((workers) => workers >= 1 && workers <= 5)).toBe(true);
 });
 
 describe('the planner', () => {
@@ -80,7 +85,7 @@ describe('the planner', () => {
       Math.round((planner.worker_hours * MS_PER_HOUR) / report.duration_ms),
     );
     for (const { workers, because } of planner.decisions) {
-      expect(workers >= BOUNDS.min && workers <= 7).toBe(true);
+      expect(Number(workers) >= BOUNDS.min && Number(workers) <= 7).toBe(true);
       expect(because.join()).toContain('requests/s');
     }
     expect(reportText(report)).toMatch(/planner \(sla\) +[\d.]+ % +[\d.]+ worker hours/);
@@ -107,12 +112,57 @@ describe('the planner', () => {
   });
 });
 
+describe('prefill and decode pools', () => {
+  const pools = { ...cell, prefillWorkers: 4, decodeWorkers: 3 };
+  const options = { planner: 'sla', min: 1, max: 5, startup: 10, interval: 10 };
+
+  it('are sized each for itself, beside a fixed fleet and an oracle of both', () => {
+    const report = plannedReplay(pools, options);
+    const { planner } = report;
+    expect(report.requests).toBe(300);
+    expect(planner.decisions.length).toBeGreaterThan(0);
+    for (const { workers } of planner.decisions) {
+      const { prefill, decode } = workers as { prefill: number; decode: number };
+      expect([prefill, decode].every((count) => count >= 1 && count <= 5)).toBe(true);
+    }
+    expect(Object.keys(planner.static.workers)).toEqual(['prefill', 'decode']);
+    expect(Object.keys(planner.oracle.workers)).toEqual(['prefill', 'decode']);
+    expect(planner.oracle.attainment).toBeGreaterThan(0.8);
+    expect(reportText(report)).toMatch(/\d prefill \+ \d decode, fixed/);
+    expect(JSON.stringify(plannedReplay(pools, options))).toBe(JSON.stringify(report));
+  });
+
+  it('that may not move are the fixed fleet', () => {
+    const { planner, ...rest } = plannedReplay(
+      { ...pools, prefillWorkers: 3 },
+      { planner: 'sla', min: 3, max: 3 },
+    );
+    expect(rest).toEqual(replay({ ...pools, prefillWorkers: 3 }));
+    expect(planner.attainment).toBe(planner.static.attainment);
+  });
+
+  it('by load sizes both, too', () => {
+    const { planner } = plannedReplay(pools, { ...options, planner: 'load' });
+    expect(planner.decisions.length).toBeGreaterThan(0);
+  });
+
+  it('must begin within their bounds', () => {
+    expect(() => plannedReplay(pools, { ...options, max: 3 })).toThrow('--prefill-workers 4 is not from');
+  });
+});
+
+test('several start-up times give a report each, as each alone does', () => {
+  const options = { planner: 'sla', min: 1, max: 3, interval: 10 };
+  const reports = [...plannedReplays(cell, { ...options, startups: [0, 30] })];
+  expect(reports).toEqual([0, 30].map((startup) => plannedReplay(cell, { ...options, startup })));
+});
+
 test('attainment counts a request that keeps both targets, and none that was rejected', () => {
   const tiny = { ...trace, requests: trace.requests.slice(0, 4) };
   const { plan, recorder } = simulate(planOf({ trace: tiny, workers: 4 }), {});
-  expect(attainmentOf(metRequests(plan, recorder, { ttftMs: 1e6, itlMs: 1e6 }))).toBe(1);
-  expect(attainmentOf(metRequests(plan, recorder, { ttftMs: 1e6, itlMs: 0.1 }))).toBe(0);
-  expect(attainmentOf(metRequests(plan, recorder, { ttftMs: 1, itlMs: 1e6 }))).toBe(0);
+  expect(attainmentOf(missedTargets(plan, recorder, { ttftMs: 1e6, itlMs: 1e6 }))).toBe(1);
+  expect(attainmentOf(missedTargets(plan, recorder, { ttftMs: 1e6, itlMs: 0.1 }))).toBe(0);
+  expect(attainmentOf(missedTargets(plan, recorder, { ttftMs: 1, itlMs: 1e6 }))).toBe(0);
   recorder.rejected[0] = 1;
-  expect(attainmentOf(metRequests(plan, recorder, { ttftMs: 1e6, itlMs: 1e6 }))).toBe(0.75);
+  expect(attainmentOf(missedTargets(plan, recorder, { ttftMs: 1e6, itlMs: 1e6 }))).toBe(0.75);
 });

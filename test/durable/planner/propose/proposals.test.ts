@@ -5,6 +5,7 @@ import { addValue, emptyHistogram, shareAbove } from '../../../../durable/planne
 import type { Measured } from '../../../../durable/planner/observe.ts';
 import { Profile } from '../../../../durable/planner/profile.ts';
 import { calibrate, waitFactor } from '../../../../durable/planner/propose/calibration.ts';
+import { shareWithoutRoom, squaredSpread } from '../../../../durable/planner/propose/decode-room.ts';
 import { type LoadMemory, proposeByLoad, rememberLoad } from '../../../../durable/planner/propose/load.ts';
 import { addSamples, lineThrough } from '../../../../durable/planner/propose/regression.ts';
 import {
@@ -43,6 +44,9 @@ const measured = (over: Partial<Measured> = {}): Measured => ({
   ...over,
 });
 
+/** Nothing is known but the profile: Dynamo's formulas and no more. */
+const UNMEASURED = { calibration: null, lossShare: 0.01, corrected: true, max: { prefill: 99, decode: 99 } };
+
 describe('prefill and decode workers', () => {
   it('cached prompts shrink the prefill load, queueing does not grow it', () => {
     const demand = { requestsPerMs: 0.1, inputTokens: 10_000, outputTokens: 10 };
@@ -52,6 +56,7 @@ describe('prefill and decode workers', () => {
         factors: { prefill: factor, decode: 1 },
         profile,
         targets,
+        ...UNMEASURED,
       });
       return said.kind === 'counts' ? said.counts.prefill : null;
     };
@@ -69,12 +74,50 @@ describe('prefill and decode workers', () => {
         factors: { prefill: 1, decode: factor },
         profile,
         targets: { ttftMs: 500, itlMs: 20 },
+        ...UNMEASURED,
       });
       return said.kind === 'counts' ? said.counts.decode! : 0;
     };
     expect(decode(1)).toBe(Math.ceil(200_000 / ((1000 * 100) / 20)));
     expect(decode(1.4)).toBe(Math.ceil(200_000 / ((1000 * 25) / 12.5)));
     expect(decode(0)).toBe(decode(1));
+  });
+
+  it('prompts that wait want more prefill workers, never fewer than throughput does', () => {
+    const calibration = calibrate(null, measured(), { profile, targets });
+    const demand = { requestsPerMs: 0.05, inputTokens: 2_000, outputTokens: 10 };
+    const parts = { ...UNMEASURED, demand, factors: NO_CORRECTION, profile, targets, calibration };
+    const counts = (over: Partial<typeof parts>) => {
+      const said = proposeDisaggregated({ ...parts, ...over });
+      return said.kind === 'counts' ? said.counts : {};
+    };
+    const byThroughput = counts({ calibration: null }).prefill!;
+    expect(counts({}).prefill).toBeGreaterThan(byThroughput);
+    expect(counts({ lossShare: 0.9 }).prefill).toBeGreaterThanOrEqual(byThroughput);
+    expect(counts({ max: { prefill: byThroughput, decode: 9 } }).prefill).toBe(byThroughput);
+    expect(counts({ demand: { ...demand, requestsPerMs: 0 } })).toEqual({ prefill: 0, decode: 0 });
+  });
+
+  it('answers that come in no even stream want room for the most of them', () => {
+    const demand = { requestsPerMs: 0.1, inputTokens: 9_000, outputTokens: 100 };
+    const itlMs = () => 10;
+    const share = (workers: number, spread = 0) =>
+      shareWithoutRoom({ demand, workers, itlMs, spread, maxKvTokens: 100_000 });
+    // 100 under way, 9,050 tokens each: 9.05 workers full on average.
+    expect(share(9)).toBeGreaterThan(0.5);
+    expect(share(12)).toBeCloseTo(0.000_6, 3);
+    expect(share(12, 1)).toBeGreaterThan(share(12));
+    expect(
+      shareWithoutRoom({
+        demand: { ...demand, requestsPerMs: 0 },
+        workers: 1,
+        itlMs,
+        spread: 0,
+        maxKvTokens: 1,
+      }),
+    ).toBe(0);
+    expect(squaredSpread(histogramOf(64, 64, 64))).toBeLessThan(0.2);
+    expect(squaredSpread(histogramOf(1, 1, 1, 1_000))).toBeGreaterThan(1);
   });
 
   it('without decode workers or traffic there is nothing to learn of them', () => {

@@ -5,7 +5,7 @@ import type { PlaneNote } from '../../../../durable/router/event-plane/event-sou
 import { MessageReader } from '../../../../durable/router/event-plane/message-reader.ts';
 import { encodeActiveLoad } from '../../../../durable/runtime/event-plane/active-load.ts';
 import { encodeEnvelope, frameEnvelope } from '../../../../durable/runtime/event-plane/envelope.ts';
-import { encodeRouterEvent } from '../../../../durable/runtime/event-plane/router-event.ts';
+import { encodeRouterEvents } from '../../../../durable/runtime/event-plane/router-event.ts';
 import { TOPIC } from '../../../../durable/runtime/event-plane/subjects.ts';
 
 function make(known = true) {
@@ -27,12 +27,14 @@ function make(known = true) {
 }
 
 function message(sequence: number, publisherId = 1n): Uint8Array {
-  const payload = encodeRouterEvent({
-    workerId: publisherId,
-    dpRank: 0,
-    eventId: sequence,
-    change: { kind: 'cleared' },
-  });
+  const payload = encodeRouterEvents([
+    {
+      workerId: publisherId,
+      dpRank: 0,
+      eventId: sequence,
+      change: { kind: 'cleared' },
+    },
+  ]);
   return encodeEnvelope({ publisherId, sequence, publishedMs: 1, topic: TOPIC.kvEvents, payload });
 }
 
