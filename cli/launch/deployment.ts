@@ -237,8 +237,8 @@ export class Deployment {
 
   /** An object begins when somebody asks for it. Whoever executes orders does; Kubernetes asks nobody. */
   async #beginPlanner(): Promise<void> {
-    const { apiKey, namespace, planner, plannerConnector } = this.settings;
-    if (planner === 'off' || plannerConnector !== 'kubernetes') return;
+    const { apiKey, namespace, planner } = this.settings;
+    if (planner === 'off' || executingConnector(this.settings) !== 'kubernetes') return;
     const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
     const asked = async () => {
       const response = await this.fetch(`${this.control.url}/planner/v1/${namespace}`, { headers }).catch(
@@ -325,7 +325,11 @@ export class Deployment {
       name: `sidecar-${place}`,
       command: process.execPath,
       args: [join(PROJECT_ROOT, 'gpu-sidecar', 'main.ts')],
-      env: this.#sidecarEnv(this.#ownDisk(settings, place), { ...this.#grpcPort(place), ...extraEnv }),
+      env: this.#sidecarEnv(this.#ownDisk(settings, place), {
+        ...this.#grpcPort(place),
+        STATOR_PROCESS_NAME: `sidecar-${place}`,
+        ...extraEnv,
+      }),
       logFile: join(this.directory, `sidecar-${place}.log`),
       permanentExitCodes: [SIDECAR_CONFIG_EXIT],
       onLine: (line) => this.#sidecarLine(place, line),

@@ -140,6 +140,12 @@ export class KubeCluster {
     return this.call('POST', `/api/v1/namespaces/${namespace}/pods`, { metadata: { name, labels }, spec });
   }
 
+  /** What the scheduler does. */
+  async schedule({ metadata: { name, namespace } }: KubeObject): Promise<void> {
+    const binding = { metadata: { name }, target: { apiVersion: 'v1', kind: 'Node', name: NODE } };
+    await this.call('POST', `/api/v1/namespaces/${namespace}/pods/${name}/binding`, binding);
+  }
+
   async setReady(pod: KubeObject, isReady: boolean): Promise<void> {
     const { name, namespace } = pod.metadata;
     const podIP = pod.status.podIP ?? `10.1.${(this.#pods >> 8) & 255}.${this.#pods++ & 255}`;

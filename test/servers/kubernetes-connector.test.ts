@@ -61,7 +61,7 @@ beforeAll(async () => {
   cluster = await KubeCluster.start();
   await cluster.define(ENGINES);
 }, 900_000);
-afterAll(() => cluster?.stop());
+afterAll(() => cluster?.stop(), 60_000);
 
 function memoryDisk(): OutboxDisk {
   let kept: KeptOrder | null = null;

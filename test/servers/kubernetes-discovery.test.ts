@@ -26,7 +26,7 @@ beforeAll(async () => {
   cluster = await KubeCluster.start();
   await cluster.define(manifest('workermetadata-crd.yaml')[0]);
 }, 900_000);
-afterAll(() => cluster?.stop());
+afterAll(() => cluster?.stop(), 60_000);
 
 /** A namespace with the account of a worker, as deploy/kubernetes has it. */
 async function place(): Promise<{ namespace: string; location: string }> {
@@ -114,6 +114,26 @@ describe('in Pods', () => {
     await soon(() => expect(table.size).toBe(0));
     await soon(async () => expect((await cluster.get(path)).items).toEqual([]));
     await frontend.close();
+  });
+
+  it('several processes share what is said of their Pod, each with its own keys', async () => {
+    const { namespace, location } = await place();
+    await service(namespace);
+    const pod = await podOf(namespace, 'worker-0');
+    await cluster.setReady(pod, true);
+    const [first, second] = ['first', 'second'].map((name) => inPod(`${location}&process=${name}`, pod));
+    const frontend = openDiscovery(location, options());
+    const keys = async () => (await frontend.list('v1/')).map(({ key }) => key);
+    const other = KEY.replace(/a1$/, 'a2');
+    await Promise.all([first!.put(KEY, '{}'), second!.put(other, '{}')]);
+    await soon(async () => expect(await keys()).toEqual([KEY, other]));
+    await second!.close();
+    expect(await keys()).toEqual([KEY]);
+    // The first one again, after a crash: what its last life had put is gone.
+    const again = inPod(`${location}&process=first`, pod);
+    await again.put(other, '{}');
+    expect(await keys()).toEqual([other]);
+    await Promise.all([again.close(), frontend.close()]);
   });
 
   it('the next Pod of the same name does not speak for the one before', async () => {

@@ -53,12 +53,15 @@ describe('the services for workerd', () => {
   it('are none where nothing asks for them', () => {
     expect(kubernetesServices(settings({ plannerConnector: 'virtual' }), {})).toBeNull();
     expect(kubernetesServices(settings({ planner: 'off' }), {})).toBeNull();
+    const granted = settings({ plannerConnector: 'global', globalConnector: 'kubernetes' });
+    expect(kubernetesServices(granted, POD)).not.toBeNull();
   });
 
   it.each<[Partial<Settings>, Record<string, string>, string]>([
     [{}, {}, '--kubernetes-url: is not given, and this is no Pod'],
     [{ kubernetesUrl: 'cluster:6443' }, {}, '--kubernetes-url: cluster:6443 is no http(s) URL'],
     [{ kubernetesTarget: 'Deployment/w' }, POD, '--kubernetes-target: Deployment/w is no'],
+    [{ kubernetesTarget: '' }, POD, '--kubernetes-target: '],
     [{ kubernetesAccount: '/nowhere' }, POD, '--kubernetes-account: /nowhere has no token'],
   ])('are refused: %j', (changes, env, message) => {
     expect(() => kubernetesServices(settings(changes), env)).toThrow(message);
@@ -71,7 +74,7 @@ describe('the location of discovery', () => {
     const { access, namespace, pod } = kubernetesLocation(`?account=${account}`, env);
     expect({ namespace, pod }).toEqual({
       namespace: 'models',
-      pod: { name: 'worker-0', uid: 'u1', container: 'worker' },
+      pod: { name: 'worker-0', uid: 'u1', process: 'worker' },
     });
     expect(await access.token()).toBe('token');
     writeFileSync(join(account, 'token'), 'replaced');

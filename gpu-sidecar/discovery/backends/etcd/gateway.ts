@@ -1,6 +1,6 @@
 /**
  * etcd's API as it speaks JSON over HTTP (the gRPC gateway, `/v3/…`, etcd 3.4 and later): the few calls that discovery
- * makes. Keys and values are base64, 64-bit numbers are text. No client package: npm's etcd3 is not kept any more.
+ * makes. Keys and values are base64, 64-bit numbers are text. No client package: for seven calls it is not worth one.
  *
  * Several members of a cluster may be named; a call that gets no answer makes the next call go to the next one.
  */

@@ -4,7 +4,8 @@
  *     kubernetes                                                        in a Pod, whose template sets POD_NAME and POD_UID
  *     kubernetes:https://HOST:PORT?account=FOLDER&namespace=NAME        anywhere: FOLDER has token and ca.crt of a service account
  *
- * The token is read for every call, because kubelet replaces it.
+ * Several processes of one Pod have a name each (`process=`, STATOR_PROCESS_NAME; the launcher gives its workers theirs), the same after
+ * a restart: by it they share what is said of the Pod. The token is read for every call, because kubelet replaces it.
  */
 
 import { readFileSync } from 'node:fs';
@@ -16,14 +17,14 @@ import { tlsFetch } from '../../../tls/tls-fetch.ts';
 import { readAuthorities } from '../../../tls/tls-files.ts';
 
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
-const PARAMETERS = ['account', 'namespace', 'pod', 'uid'];
+const PARAMETERS = ['account', 'namespace', 'pod', 'process', 'uid'];
 
 export interface KubernetesLocation {
   /** All but waiting. */
   access: Omit<KubernetesAccess, 'pause'>;
   namespace: string;
   /** The Pod that this process is in; null: none. */
-  pod: { name: string; uid: string; container: string } | null;
+  pod: { name: string; uid: string; process: string } | null;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -48,7 +49,7 @@ export function kubernetesLocation(location: string, env: Environment): Kubernet
       token: () => readFile(join(account, 'token'), 'utf8'),
     },
     namespace: given('namespace', 'POD_NAMESPACE') || namespaceOf(account),
-    pod: pod === '' ? null : { name: pod, uid, container: env['CONTAINER_NAME'] ?? 'worker' },
+    pod: pod === '' ? null : { name: pod, uid, process: given('process', 'STATOR_PROCESS_NAME') || 'worker' },
   };
 }
 

@@ -37,7 +37,7 @@ export class OwnMetadata {
     this.#leaseMs = leaseMs;
     this.#nowMs = nowMs;
     this.#name = location.pod?.name ?? `stator-${randomUUID()}`;
-    this.#manager = `stator-${location.pod?.container ?? 'process'}`;
+    this.#manager = `stator-${location.pod?.process ?? 'process'}`;
   }
 
   /** Makes it so. One after the other. Throws StatorError. */
