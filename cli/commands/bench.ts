@@ -16,6 +16,7 @@ const PROGRAMS = [
   'kvbm-eviction',
   'prefill-queue',
   'transfer',
+  'request-planes',
 ] as const;
 
 export const bench = defineCommand({

@@ -8,7 +8,7 @@
 import type { Clock } from '../../durable/runtime/clock.ts';
 import { encodeActiveLoad } from '../../durable/runtime/event-plane/active-load.ts';
 import { encodeEnvelope } from '../../durable/runtime/event-plane/envelope.ts';
-import { type EventChange, encodeRouterEvent } from '../../durable/runtime/event-plane/router-event.ts';
+import { type EventChange, encodeRouterEvents } from '../../durable/runtime/event-plane/router-event.ts';
 import { TOPIC, type Topic } from '../../durable/runtime/event-plane/subjects.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import type { Logger } from '../../durable/runtime/log.ts';
@@ -119,7 +119,8 @@ export class EventFeed {
       if (chosen.length === LIMITS.eventPlaneBatch || bytes > LIMITS.eventPlaneBatchBytes) break;
       const { dpRank } = event;
       const eventId = Number(event.eventId);
-      const payload = encodeRouterEvent({ workerId: publisherId, dpRank, eventId, change: changeOf(event) });
+      const change = changeOf(event);
+      const payload = encodeRouterEvents([{ workerId: publisherId, dpRank, eventId, change }]);
       const message = this.#message(TOPIC.kvEvents, payload, `${publisherId}/${epoch}/${eventId}`);
       bytes += message.envelope.length;
       chosen.push(message);

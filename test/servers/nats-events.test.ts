@@ -3,7 +3,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Deployment } from '../../cli/launch/deployment.ts';
 import { cachedBlocksOf } from '../harness/cached-blocks.ts';
-import { deploy, eventually, idle, metric, statusOf } from '../harness/deployment.ts';
+import {
+  deploy,
+  eventually,
+  idle,
+  metric,
+  sidecarOf,
+  statusOf,
+  workersServing,
+} from '../harness/deployment.ts';
 import { chat } from '../harness/sse.ts';
 import { NatsServer } from './nats-server.ts';
 
@@ -84,6 +92,41 @@ describe('KV events by NATS', () => {
     });
     await indexIsTrue(deployment);
   });
+});
+
+describe('workers and credentials', () => {
+  it('that are killed, or forget all they have, leave a true index', async () => {
+    const cleared = await fetch(`${deployment.url}/stator/v1/clear_kv_blocks`, { method: 'POST' });
+    expect(cleared.status).toBe(200);
+    await ask(deployment);
+    const [victim] = (await statusOf(deployment)).workers;
+    process.kill(sidecarOf(deployment, victim!.instanceId).pid, 'SIGKILL');
+    await workersServing(deployment, 2);
+    await eventually('both to have something', async () => {
+      await ask(deployment);
+      const { workers } = await statusOf(deployment);
+      return workers.every(({ cachedBlocks }) => cachedBlocks > 0) ? true : null;
+    });
+    await indexIsTrue(deployment);
+  });
+
+  it('that are wrong are told of, and the fleet socket brings everything', async () => {
+    const guarded = await NatsServer.start('authorization { user: "stator", password: "right" }');
+    const natsUrl = guarded.url.replace('//', '//stator:wrong@');
+    const turnedAway = await deploy({
+      engine: 'mock',
+      modelName: 'mock',
+      engineSpeedup: 0,
+      workers: 2,
+      eventPlane: 'nats',
+      natsUrl,
+    });
+    for (let round = 0; round < 4; round++) await ask(turnedAway);
+    await indexIsTrue(turnedAway);
+    expect(await metric(turnedAway, /event_plane_total.*what="refused"/)).toBeGreaterThan(0);
+    expect(await applied(turnedAway)).toBe(0);
+    await guarded.end();
+  }, 90_000);
 });
 
 describe('KV events kept by JetStream', () => {

@@ -6,7 +6,7 @@
 import { StatorError } from '../../runtime/errors.ts';
 import { decodeActiveLoad } from '../../runtime/event-plane/active-load.ts';
 import { decodeEnvelope, type EventEnvelope } from '../../runtime/event-plane/envelope.ts';
-import { decodeRouterEvent } from '../../runtime/event-plane/router-event.ts';
+import { decodeRouterEvents } from '../../runtime/event-plane/router-event.ts';
 import { TOPIC, type Topic } from '../../runtime/event-plane/subjects.ts';
 import { LIMITS } from '../../runtime/limits.ts';
 import type { EventSink } from './event-source.ts';
@@ -24,18 +24,23 @@ export class MessageReader {
   receive(topic: Topic, message: Uint8Array): StatorError | null {
     try {
       const envelope = decodeEnvelope(message);
+      // Some versions write the whole subject.
+      if (!envelope.topic.endsWith(topic)) {
+        throw new StatorError('invalid_frame', `an event of the topic ${envelope.topic} came on ${topic}`);
+      }
       this.#order(envelope, topic);
-      const known =
-        topic === TOPIC.kvEvents
-          ? this.#sink.event(decodeRouterEvent(envelope.payload))
-          : this.#sink.load(decodeActiveLoad(envelope.payload));
-      this.#sink.note(known ? 'applied' : 'unknown_worker');
+      if (topic === TOPIC.load) this.#count(this.#sink.load(decodeActiveLoad(envelope.payload)));
+      else for (const event of decodeRouterEvents(envelope.payload)) this.#count(this.#sink.event(event));
       return null;
     } catch (thrown) {
       if (!(thrown instanceof StatorError)) throw thrown;
       this.#sink.note('invalid');
       return thrown;
     }
+  }
+
+  #count(known: boolean): void {
+    this.#sink.note(known ? 'applied' : 'unknown_worker');
   }
 
   #order({ publisherId, sequence }: EventEnvelope, topic: Topic): void {

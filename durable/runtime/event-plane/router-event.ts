@@ -1,6 +1,6 @@
 /**
- * KV events as NVIDIA Dynamo writes them (RouterEvent, semantics §3.1) and as our router applies them: MessagePack maps of
- * 64-bit numbers on one side, packed little-endian hashes on the other. Fields that others leave out have their defaults,
+ * KV events as NVIDIA Dynamo writes them (RouterEvent, semantics §3.1; one, or since 1.6 a list of them in each envelope) and as
+ * our router applies them: MessagePack maps of 64-bit numbers on one side, packed little-endian hashes on the other. Fields that others leave out have their defaults,
  * unknown ones are ignored, hashes may be signed. Throws StatorError `invalid_frame`.
  */
 
@@ -32,13 +32,15 @@ export interface RouterEvent {
   change: EventChange;
 }
 
-export function encodeRouterEvent({ workerId, dpRank, eventId, change }: RouterEvent): Uint8Array {
-  return packEvent({
-    worker_id: workerId,
-    storage_tier: TIERS[change.kind === 'cleared' ? 0 : change.tier],
-    event: { event_id: BigInt(eventId), data: dataOf(change), dp_rank: dpRank },
-  });
-}
+export const encodeRouterEvents = (events: readonly RouterEvent[]): Uint8Array =>
+  packEvent(
+    events.map(({ workerId, dpRank, eventId, change }) => ({
+      worker_id: workerId,
+      storage_tier: TIERS[change.kind === 'cleared' ? 0 : change.tier],
+      residency_domain: 'worker',
+      event: { event_id: BigInt(eventId), data: dataOf(change), dp_rank: dpRank },
+    })),
+  );
 
 function dataOf(change: EventChange): unknown {
   switch (change.kind) {
@@ -60,8 +62,12 @@ function dataOf(change: EventChange): unknown {
   }
 }
 
-export function decodeRouterEvent(bytes: Uint8Array): RouterEvent {
+export function decodeRouterEvents(bytes: Uint8Array): RouterEvent[] {
   const message = unpackEvent(bytes);
+  return Array.isArray(message) ? message.map(routerEvent) : [routerEvent(message)];
+}
+
+function routerEvent(message: unknown): RouterEvent {
   if (!isRecord(message) || !isRecord(message['event'])) throw invalid('is no RouterEvent');
   const { event, storage_tier, worker_id } = message;
   const { data, dp_rank, event_id } = event as Record<string, unknown>;

@@ -204,6 +204,9 @@ class NatsDiscovery implements Discovery {
     } catch (thrown) {
       if (this.#closed) return;
       log.warn('discovery by NATS cannot be read', { error: String(thrown) });
+      // A server that has forgotten everything has no bucket either.
+      const { connection } = this.#link;
+      if (connection !== null) await this.#openBucket(connection).catch(() => {});
       timers.after(LIMITS.natsReconnectMs, () => void (this.#synced || this.#closed || this.#sync()));
     }
   }

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { decodeEnvelope } from '../../../durable/runtime/event-plane/envelope.ts';
-import { decodeRouterEvent } from '../../../durable/runtime/event-plane/router-event.ts';
+import { decodeRouterEvents } from '../../../durable/runtime/event-plane/router-event.ts';
 import type { Topic } from '../../../durable/runtime/event-plane/subjects.ts';
 import { LIMITS } from '../../../durable/runtime/limits.ts';
 import { Logger } from '../../../durable/runtime/log.ts';
@@ -39,7 +39,7 @@ class ScriptedTransport implements EventTransport {
   get eventIds(): number[] {
     return this.taken
       .filter(({ topic }) => topic === 'kv-events')
-      .map(({ message }) => decodeRouterEvent(decodeEnvelope(message.envelope).payload).eventId);
+      .map(({ message }) => decodeRouterEvents(decodeEnvelope(message.envelope).payload)[0]!.eventId);
   }
 }
 

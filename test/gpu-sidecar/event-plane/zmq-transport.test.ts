@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { Dealer, Subscriber } from 'zeromq';
 import { resolveSettings } from '../../../durable/runtime/config.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../../durable/runtime/event-plane/envelope.ts';
-import { decodeRouterEvent, encodeRouterEvent } from '../../../durable/runtime/event-plane/router-event.ts';
+import { decodeRouterEvents, encodeRouterEvents } from '../../../durable/runtime/event-plane/router-event.ts';
 import { TOPIC } from '../../../durable/runtime/event-plane/subjects.ts';
 import { Logger } from '../../../durable/runtime/log.ts';
 import type { EventTransport } from '../../../gpu-sidecar/event-plane/event-transport.ts';
@@ -32,7 +32,9 @@ async function open(): Promise<EventTransport> {
 }
 
 const event = (eventId: number) => {
-  const payload = encodeRouterEvent({ workerId: PUBLISHER, dpRank: 0, eventId, change: { kind: 'cleared' } });
+  const payload = encodeRouterEvents([
+    { workerId: PUBLISHER, dpRank: 0, eventId, change: { kind: 'cleared' } },
+  ]);
   const envelope = encodeEnvelope({
     publisherId: PUBLISHER,
     sequence: eventId,
@@ -43,7 +45,7 @@ const event = (eventId: number) => {
   return { sequence: eventId, id: String(eventId), envelope };
 };
 
-const eventIdOf = (frame: Uint8Array) => decodeRouterEvent(decodeEnvelope(frame).payload).eventId;
+const eventIdOf = (frame: Uint8Array) => decodeRouterEvents(decodeEnvelope(frame).payload)[0]!.eventId;
 
 describe('events on ZMQ', () => {
   it('reach a subscriber with topic, publisher, number and frame', async () => {
