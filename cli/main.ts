@@ -13,6 +13,7 @@ const COMMANDS = {
   watch: () => import('./commands/watch.ts').then((module) => module.watch),
   status: () => import('./commands/status.ts').then((module) => module.status),
   'clear-kv-blocks': () => import('./commands/clear-kv-blocks.ts').then((module) => module.clearKvBlocks),
+  planner: () => import('./commands/planner.ts').then((module) => module.planner),
   gpus: () => import('./commands/gpus.ts').then((module) => module.gpus),
   run: () => import('./commands/run.ts').then((module) => module.run),
   chat: () => import('./commands/chat.ts').then((module) => module.chat),

@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ArgsDef } from 'citty';
 import { parse } from 'smol-toml';
+import { plannerBasis } from '../durable/planner/planner-settings.ts';
 import {
   envSource,
   fileKey,
@@ -103,5 +104,7 @@ export function readSettings(args: Readonly<Record<string, unknown>>): CommandSe
   ];
   const given = new Set(NAMES.filter((name) => sources.some(({ values }) => values[name] !== undefined)));
   const settings = inlineGlobalRouter(inlinePlannerProfile(inlineQueuePolicy(resolveSettings(sources))));
+  // Said before anything starts: the platform would only say it to who asks its planner.
+  plannerBasis(settings);
   return { settings, given };
 }

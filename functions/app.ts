@@ -37,6 +37,7 @@ import { status } from './operations/status.ts';
 import { counting, inference } from './pipeline.ts';
 import { getGlobalPlanner } from './planner/global-planner.ts';
 import { completeOrder, getPlanner, listDecisions, waitForOrder } from './planner/planner.ts';
+import { plannerService } from './planner/service.ts';
 import { respond } from './responses/respond.ts';
 import { storeResponse } from './responses/store-route.ts';
 import { cancelResponse, deleteResponse, listInputItems, retrieveResponse } from './responses/stored.ts';
@@ -273,6 +274,10 @@ app.put(
 );
 app.post('/router/generate', infer('router_generate'));
 app.post('/router/best_worker_id', infer('best_worker_id'));
+app.post(
+  '/stator.v1.Planner/:method',
+  operation(({ env, req }, nowMs) => plannerService(env, req.raw, req.param('method')!, nowMs)),
+);
 app.post(`${ROUTER_SERVICE}Generate`, infer('router_generate', readGenerate));
 app.post(`${ROUTER_SERVICE}BestWorkerId`, unary(infer('best_worker_id', readBestWorker), bestWorkerMessage));
 app.get(

@@ -39,6 +39,7 @@ import { createHttpServer } from './server/http.ts';
 import { serveKserve } from './server/kserve/service.ts';
 import { hostPort, listenGrpc, listenHttp } from './server/listen.ts';
 import { nameParsers } from './server/parser-options.ts';
+import { servePlanner } from './server/planner-front.ts';
 import { PlatformCaller } from './server/platform-call.ts';
 import { platformRecords } from './server/response-records.ts';
 import { serveRouter } from './server/router-front.ts';
@@ -131,6 +132,7 @@ export class Sidecar {
     this.#grpc = createGrpcServer(this.#worker, bearer);
     const platform = new PlatformCaller(this.#discovery.platformUrl, this.#fetch);
     serveRouter(this.#grpc, platform);
+    servePlanner(this.#grpc, platform);
     serveKserve(this.#grpc, platform);
     engine.onKvEvents(events);
     engine.kvMemory?.follow(new TierEventLog(events, 'lower').record);

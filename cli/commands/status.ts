@@ -4,9 +4,11 @@ import { defineCommand } from 'citty';
 import type { PrefillQueueStatus } from '../../durable/prefill-queue/rpc.ts';
 import type { RouterStatus } from '../../durable/router/rpc.ts';
 import { askedTarget, chooseTarget, TARGET_ARGS } from '../chat/target.ts';
+import { plannerClient, type ShownPlanner } from '../launch/planner-client.ts';
 import { type PoolInfo, platformClient } from '../launch/platform-client.ts';
 import { liveRecords } from '../launch/records.ts';
 import { controlFetch } from '../launch/tls.ts';
+import { plannerLine } from '../planner-line.ts';
 import { refuseUnknown } from '../settings.ts';
 
 export const status = defineCommand({
@@ -24,22 +26,34 @@ export const status = defineCommand({
     const answers: Answer[] = [];
     for (const { apiKey: key, control, url } of targets) {
       const client = platformClient(control.url, key, controlFetch(control));
-      const [status, prefillQueue, pools] = await Promise.all([
+      const options = { apiKey: key, namespace: 'default', fetch: controlFetch(control) };
+      const [status, prefillQueue, pools, planner] = await Promise.all([
         client.status(),
         client.prefillQueue(),
         client.poolInfo(),
+        // A platform of another version, or whose workers are in another namespace.
+        plannerClient(control.url, options)
+          .status()
+          .catch(() => null),
       ]);
-      answers.push({ url, status, prefillQueue, pools });
+      answers.push({ url, status, prefillQueue, pools, planner });
     }
     if (args.json) process.stdout.write(`${JSON.stringify(answers, null, 2)}\n`);
     else if (answers.length === 0)
       process.stdout.write('nothing is running; `npm start` starts a deployment\n');
-    else for (const answer of answers) process.stdout.write(describe(answer) + poolLines(answer.pools));
+    else
+      for (const answer of answers) {
+        process.stdout.write(describe(answer) + plannedLine(answer.planner) + poolLines(answer.pools));
+      }
     return answers.length === 0 && !args.json ? 3 : 0;
   },
 });
 
+const plannedLine = (planner: ShownPlanner | null): string =>
+  planner === null || planner.mode === 'off' ? '' : `  ${plannerLine(planner)}`;
+
 interface Answer {
+  planner: ShownPlanner | null;
   url: string;
   status: RouterStatus;
   prefillQueue: PrefillQueueStatus;
@@ -47,7 +61,7 @@ interface Answer {
 }
 
 /** As people read it. */
-export function describe({ url, status, prefillQueue }: Omit<Answer, 'pools'>): string {
+export function describe({ url, status, prefillQueue }: Omit<Answer, 'planner' | 'pools'>): string {
   const megabytes = (status.indexBytes / 1024 / 1024).toFixed(1);
   const head =
     `${url}  router ${status.mode}, ${status.inFlight} in flight, ` +

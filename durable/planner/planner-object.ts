@@ -101,8 +101,11 @@ export class Planner extends DurableObject implements PlannerRpc {
     return given ?? (typeof kept === 'string' ? kept : '');
   }
 
-  /** Nothing to do but to be there: the constructor has begun. */
-  override async alarm(): Promise<void> {}
+  /** Nothing to do but to be there, and to be brought back again: the constructor has begun. */
+  override async alarm(): Promise<void> {
+    const parts = this.#parts;
+    if (parts !== null) await this.ctx.storage.setAlarm(this.#host.nowMs() + lookMsOf(parts.config));
+  }
 
   async status(): Promise<PlannerStatus> {
     const config = this.#parts?.config;
@@ -163,10 +166,15 @@ export class Planner extends DurableObject implements PlannerRpc {
     return this.#outbox.complete(id, outcome);
   }
 
-  /** The first look comes when it was due in the life before, and never later than one rhythm from now. */
+  /**
+   * The first look comes when it was due in the life before, never later than one rhythm from now; but not before the workers, whose
+   * sockets went down with workerd, have had the time of a lease to come back.
+   */
   #begin(lookMs: number): void {
     const dueMs = Number(this.#disk.value('next_look_ms') ?? 0);
-    const delayMs = Math.min(Math.max(dueMs - this.#host.nowMs(), 0), lookMs);
+    const isRestart = this.#decisions.state.looks > 0;
+    const restMs = Math.min(Math.max(dueMs - this.#host.nowMs(), 0), lookMs);
+    const delayMs = isRestart ? Math.max(restMs, this.#settings.leaseMs) : restMs;
     this.#host.after(delayMs, () => this.#tick(lookMs));
     void this.ctx.storage.setAlarm(this.#host.nowMs() + delayMs);
   }

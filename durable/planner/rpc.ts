@@ -11,6 +11,7 @@ import type { PlannerConfig } from './planner-config.ts';
 import type { PlannerState } from './planner-state.ts';
 import type { Demand } from './propose/proposal.ts';
 
+export type { Counts } from './fleet.ts';
 export type { Observation } from './observe.ts';
 export type { Demand } from './propose/proposal.ts';
 

@@ -29,6 +29,7 @@ export class DemandMeter {
   readonly #itl: Histogram;
   readonly #workerSeconds;
   readonly #waiting;
+  readonly #inFlight;
   /** By rank, since the last reading; null: nobody looks at them. */
   readonly #passes: Map<Rank, EnginePass[]> | null;
   /** Workers that take requests, and since when. */
@@ -46,6 +47,7 @@ export class DemandMeter {
       .counter('demand_worker_seconds_total', 'Time of workers that take requests.')
       .labels();
     this.#waiting = registry.gauge('demand_waiting_requests', 'Requests without a first token.').labels();
+    this.#inFlight = registry.gauge('demand_inflight_requests', 'Requests without an end.').labels();
     this.#computedTokens = histogram('demand_computed_tokens', 'Prompt tokens that were not cached.', TOKENS);
     this.#ttft = histogram(
       'demand_time_to_first_token_seconds',
@@ -117,9 +119,13 @@ export class DemandMeter {
   }
 
   /** Prometheus text. */
-  text(workers: Workers, { nowMs, waiting }: { nowMs: number; waiting: number }): string {
+  text(
+    workers: Workers,
+    { nowMs, waiting, inFlight }: { nowMs: number; waiting: number; inFlight: number },
+  ): string {
     this.served(workers, nowMs);
     this.#waiting.set(waiting);
+    this.#inFlight.set(inFlight);
     return this.#registry.text();
   }
 

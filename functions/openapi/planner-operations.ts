@@ -8,7 +8,7 @@ import {
   orderAnswerSchema,
   plannerStatusSchema,
 } from '../planner/planner-schema.ts';
-import { type ApiOperation, named } from './operation.ts';
+import { type ApiOperation, named, opaque } from './operation.ts';
 
 const tag = 'Planner';
 
@@ -88,6 +88,22 @@ export const PLANNER_OPERATIONS: readonly ApiOperation[] = [
       200: {
         description: 'What it counts as; superseded: a newer one is there',
         content: { 'application/json': named('Completed', completedSchema) },
+      },
+    },
+  },
+  {
+    method: 'post',
+    path: '/stator.v1.Planner/:method',
+    id: 'grpcPlanner',
+    tag,
+    summary: 'gRPC: stator.v1.Planner',
+    description:
+      'Methods Wait, Complete and Decisions; the bare message, or gRPC-Web. `planner.proto` is the contract.',
+    request: { 'application/proto': opaque, 'application/grpc-web+proto': opaque },
+    answers: {
+      200: {
+        description: 'The answer',
+        content: { 'application/proto': opaque, 'application/grpc-web+proto': opaque },
       },
     },
   },

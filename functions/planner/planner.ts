@@ -3,12 +3,12 @@
  * for the newest, and what became of it. `planner.proto` is the same for gRPC.
  */
 import type * as z from 'zod';
-import type { DecisionRecord, Demand, KeptOrder, Observation, Refused } from '../../durable/planner/rpc.ts';
+import type { DecisionRecord, Observation } from '../../durable/planner/rpc.ts';
 import { StatorError } from '../../durable/runtime/errors.ts';
 import { readJson } from '../body.ts';
-import { type Env, type PlannerStub, plannerOf, settingsOf } from '../env.ts';
+import { type Env, settingsOf } from '../env.ts';
 import { parseBody } from '../openai/parse.ts';
-import { namespacesNow } from '../operations/namespaces.ts';
+import { complete, decisionPage, orderFor, plannerNamed, shownDemand, shownOrder } from './planner-calls.ts';
 import {
   type completedSchema,
   completionSchema,
@@ -17,13 +17,8 @@ import {
   type decisionsSchema,
   type orderAnswerSchema,
   orderQuery,
-  type orderSchema,
   type plannerStatusSchema,
 } from './planner-schema.ts';
-
-const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,62}$/;
-/** Who does not say its name. */
-const ANYBODY = 'anybody';
 
 export async function getPlanner(env: Env, namespace: string, nowMs: number): Promise<Response> {
   const { order, bounds, demand, ...rest } = await (await plannerNamed(env, namespace, nowMs)).status();
@@ -45,13 +40,11 @@ export async function listDecisions(
   nowMs: number,
 ): Promise<Response> {
   const { after, before, limit, replay } = parseBody(decisionQuery, query);
-  const planner = await plannerNamed(env, namespace, nowMs);
-  const page = await planner.decisions({
-    limit,
-    replay,
+  const bounds = {
     ...(after === undefined ? {} : { after }),
     ...(before === undefined ? {} : { before }),
-  });
+  };
+  const page = await decisionPage(env, namespace, { limit, replay, ...bounds }, nowMs);
   const decisions = page.decisions.map((record) => ({
     ...shownDecision(record),
     ...(replay ? { input: record.input, decision: record.decision } : {}),
@@ -68,9 +61,8 @@ export async function waitForOrder(
   query: Record<string, string>,
   nowMs: number,
 ): Promise<Response> {
-  const { after, wait_ms: waitMs, executor = ANYBODY } = parseBody(orderQuery, query);
-  const planner = await plannerNamed(env, namespace, nowMs);
-  const kept = settled(await planner.waitOrder({ after, waitMs, executor }));
+  const { after, wait_ms: waitMs, executor = '' } = parseBody(orderQuery, query);
+  const kept = await orderFor(env, namespace, { after, waitMs, executor }, nowMs);
   const order = kept === null ? null : shownOrder(kept);
   return Response.json({ order } satisfies z.output<typeof orderAnswerSchema>);
 }
@@ -83,24 +75,11 @@ export async function completeOrder(
   nowMs: number,
 ): Promise<Response> {
   const body = await readJson(request, settingsOf(env).bodyLimitBytes);
-  const { outcome, why, executor = ANYBODY } = parseBody(completionSchema, body);
+  const { outcome, why, executor = '' } = parseBody(completionSchema, body);
   if (!/^[0-9]{1,15}$/.test(id)) throw new StatorError('invalid_request', `'${id}' is no order's number.`);
-  const planner = await plannerNamed(env, namespace, nowMs);
   const failed = outcome === 'failed' ? (why ?? 'no reason given') : null;
-  const done = settled(await planner.completeOrder(Number(id), { failed, executor }));
+  const done = await complete(env, { namespace, id: Number(id) }, { failed, executor }, nowMs);
   return Response.json(done satisfies z.output<typeof completedSchema>);
-}
-
-/**
- * Throws `not_found`: asking for an unknown namespace must not bring one into being. With a planner it may be one whose
- * workers all sleep.
- */
-async function plannerNamed(env: Env, namespace: string, nowMs: number): Promise<PlannerStub> {
-  const mayBe = settingsOf(env).planner !== 'off' && NAMESPACE.test(namespace);
-  if (!mayBe && !(await namespacesNow(env, nowMs)).includes(namespace)) {
-    throw new StatorError('not_found', `There is no namespace '${namespace}'.`, { param: 'namespace' });
-  }
-  return plannerOf(env, namespace);
 }
 
 function shownDecision({
@@ -133,36 +112,4 @@ function withoutHistograms(observation: Observation): Observation {
   if (observation.kind === 'held') return observation;
   const { computedTokens, ttftMs, outputTokens, itlMs, ...means } = observation;
   return means as Observation;
-}
-
-function shownDemand(demand: Demand | null): z.output<typeof decisionSchema>['demand'] {
-  if (demand === null) return null;
-  const { requestsPerMs, ...lengths } = demand;
-  return { requestsPerSecond: 1000 * requestsPerMs, ...lengths };
-}
-
-function shownOrder<Outcome>({
-  order,
-  issuedMs,
-  outcome,
-  why,
-}: Pick<KeptOrder, 'order' | 'issuedMs' | 'why'> & { outcome: Outcome }): Omit<
-  z.output<typeof orderSchema>,
-  'outcome'
-> & { outcome: Outcome } {
-  const { id, counts } = order;
-  return {
-    id,
-    counts,
-    numPrefill: counts.prefill ?? -1,
-    numDecode: counts.decode ?? counts.worker ?? -1,
-    issuedMs,
-    outcome,
-    why,
-  };
-}
-
-function settled<T extends object | null>(answer: T | Refused): T {
-  if (answer !== null && 'refused' in answer) throw new StatorError(answer.refused, answer.message);
-  return answer as T;
 }

@@ -100,6 +100,7 @@ function readingOf(json: unknown, { prefix, nowMs }: { prefix: string; nowMs: nu
     inputTokens,
     workerMs: 1000 * workerSeconds,
     waiting: one('demand_waiting_requests'),
+    inFlight: one('demand_inflight_requests'),
     computedTokens,
     ttftMs: inMs(ttft),
     outputTokens,
