@@ -1,11 +1,14 @@
 /**
  * The disk half of `bench:transfer`: blocks written to and read from the disk tier's store, through the tier (checksums,
- * records), against a plain copy of as many bytes by the same calls (FileHandle write and read) in the same folder, in turns.
+ * records), in turns with as many bytes by the bare calls (FileHandle write and read, as many at once) and with `cp` of a file of
+ * that size, all in the same folder.
  */
 
+import { execFile } from 'node:child_process';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { BlockIdentity } from '../../gpu-sidecar/kvbm/block.ts';
 import { blockChecksum } from '../../gpu-sidecar/kvbm/tiers/checksum.ts';
 import { DiskStore } from '../../gpu-sidecar/kvbm/tiers/disk-store.ts';
@@ -21,9 +24,16 @@ export interface DiskFigures {
   rounds: number;
   tier_gb_per_s: { write: number; read: number };
   file_gb_per_s: { write: number; read: number };
-  /** Of the medians; `there_and_back`: each byte written and read once, as when a file is copied. */
-  ratio: { write: number; read: number; there_and_back: number };
+  /** Bytes copied per second: each is read once and written once. */
+  cp_gb_per_s: number;
+  /**
+   * Of the medians. `there_and_back`: each byte written and read once by the tier, and by the bare calls; `cp`: the same by the
+   * tier against a copy of the file.
+   */
+  ratio: { write: number; read: number; there_and_back: number; cp: number };
 }
+
+const run = promisify(execFile);
 
 type Step = (slot: number) => Promise<unknown>;
 
@@ -48,12 +58,14 @@ export async function measureDisk(options: {
       fileRead: (i) => file.read(arena.block(blocks + i), 0, blockBytes, i * blockBytes),
     };
     const times: Record<string, number[]> = Object.fromEntries(Object.keys(steps).map((name) => [name, []]));
+    times['cp'] = [];
     for (let round = 0; round <= rounds; round++) {
-      for (const [name, step] of Object.entries(steps)) {
-        const gbPerS = (blocks * blockBytes) / 1e6 / (await timed(blocks, step));
+      const note = (name: string, ms: number) => {
         // The first round makes the files and touches the memory.
-        if (round > 0) times[name]!.push(gbPerS);
-      }
+        if (round > 0) times[name]!.push((blocks * blockBytes) / 1e6 / ms);
+      };
+      for (const [name, step] of Object.entries(steps)) note(name, await timed(blocks, step));
+      note('cp', await copyMs(join(folder, 'plain'), join(folder, 'copy')));
     }
     await store.close();
     await file.close();
@@ -70,10 +82,12 @@ export async function measureDisk(options: {
       rounds,
       tier_gb_per_s: of('tier'),
       file_gb_per_s: of('file'),
+      cp_gb_per_s: Number(median('cp').toFixed(2)),
       ratio: {
         write: ratio('Write'),
         read: ratio('Read'),
         there_and_back: Number((thereAndBackMs('file') / thereAndBackMs('tier')).toFixed(2)),
+        cp: Number((1 / median('cp') / thereAndBackMs('tier')).toFixed(2)),
       },
     };
   } finally {
@@ -95,5 +109,12 @@ async function timed(blocks: number, step: Step): Promise<number> {
     while (next < blocks) await step(next++);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return performance.now() - fromMs;
+}
+
+/** Over a file that is there already, byte by byte, whatever the file system could share. */
+async function copyMs(from: string, to: string): Promise<number> {
+  const fromMs = performance.now();
+  await run('cp', ['--reflink=never', from, to]);
   return performance.now() - fromMs;
 }

@@ -1,4 +1,4 @@
-/** What real engines publish (one batch was recorded from vLLM 0.32), and a whole engine's stream over real ZMQ sockets. */
+/** What engines publish, in the shapes that vLLM and SGLang write (built by hand here), and a whole engine's stream over real ZMQ sockets. */
 
 import { encode } from '@msgpack/msgpack';
 import { afterEach, describe, expect, it } from 'vitest';
