@@ -237,8 +237,8 @@ export class Deployment {
 
   /** An object begins when somebody asks for it. Whoever executes orders does; Kubernetes asks nobody. */
   async #beginPlanner(): Promise<void> {
-    const { apiKey, namespace, planner, plannerConnector } = this.settings;
-    if (planner === 'off' || plannerConnector !== 'kubernetes') return;
+    const { apiKey, namespace, planner } = this.settings;
+    if (planner === 'off' || executingConnector(this.settings) !== 'kubernetes') return;
     const headers = apiKey === '' ? {} : { authorization: `Bearer ${apiKey}` };
     const asked = async () => {
       const response = await this.fetch(`${this.control.url}/planner/v1/${namespace}`, { headers }).catch(

@@ -53,12 +53,15 @@ describe('the services for workerd', () => {
   it('are none where nothing asks for them', () => {
     expect(kubernetesServices(settings({ plannerConnector: 'virtual' }), {})).toBeNull();
     expect(kubernetesServices(settings({ planner: 'off' }), {})).toBeNull();
+    const granted = settings({ plannerConnector: 'global', globalConnector: 'kubernetes' });
+    expect(kubernetesServices(granted, POD)).not.toBeNull();
   });
 
   it.each<[Partial<Settings>, Record<string, string>, string]>([
     [{}, {}, '--kubernetes-url: is not given, and this is no Pod'],
     [{ kubernetesUrl: 'cluster:6443' }, {}, '--kubernetes-url: cluster:6443 is no http(s) URL'],
     [{ kubernetesTarget: 'Deployment/w' }, POD, '--kubernetes-target: Deployment/w is no'],
+    [{ kubernetesTarget: '' }, POD, '--kubernetes-target: '],
     [{ kubernetesAccount: '/nowhere' }, POD, '--kubernetes-account: /nowhere has no token'],
   ])('are refused: %j', (changes, env, message) => {
     expect(() => kubernetesServices(settings(changes), env)).toThrow(message);

@@ -106,3 +106,16 @@ describe('the mock engine', () => {
     );
   });
 });
+
+it('takes the times of a profile, and refuses what is none', async () => {
+  const profile = {
+    prefill: { inputTokens: [1], ttftMs: [30], tokensPerSecondPerGpu: [1] },
+    decode: { maxKvTokens: 9, kvUsage: [0], contextTokens: [1], itlMs: [[7]], tokensPerSecondPerGpu: [[1]] },
+  };
+  const file = join(root, 'profile.json');
+  writeFileSync(file, JSON.stringify(profile));
+  const timed = await start({ extra: { timing: file }, speedup: 30 });
+  await timed.stop();
+  writeFileSync(file, JSON.stringify({ ...profile, prefill: {} }));
+  await expect(start({ extra: { timing: file } })).rejects.toThrow(`${file}: the profile is wrong: prefill`);
+});
