@@ -8,7 +8,7 @@ import type { GlobalRouterConfig, PoolCount } from '../durable/global-router/rpc
 import { StatorError, toStatorError } from '../durable/runtime/errors.ts';
 import { countTokensRequest, messagesRequest } from './anthropic/messages-request.ts';
 import { apiOf, type Call, type Endpoint } from './call.ts';
-import type { Routing } from './dispatch/attempts.ts';
+import { type Routing, routed } from './dispatch/attempts.ts';
 import { dispatch } from './dispatch/dispatch.ts';
 import { answerQuery } from './dispatch/query.ts';
 import { requestIdHeaders } from './dispatch/response-head.ts';
@@ -195,7 +195,7 @@ const askForWorker: Operator<Fitting, Routed> = {
     if (destination.kind === 'openai')
       return { prepared: { ...prepared, pools: run }, routing: destination.pool };
     const inPool = { ...destination.prepared, pools: run };
-    return { prepared: inPool, routing: route(call, inPool) };
+    return { prepared: inPool, routing: routed(call, inPool) };
   },
 };
 

@@ -20,4 +20,6 @@ export interface PreparedRequest {
   maxTokens: number;
   /** Its way through the pools of a global router; absent: there is none for its model. */
   pools?: PoolRun;
+  /** Namespaces whose prefill workers are asked for the prompt, in this order; absent: the pool's own are. */
+  prefillPools?: readonly string[];
 }

@@ -108,6 +108,7 @@ export class Decisions {
       decision.prefill = queued ? TAKEN_BY_ANYBODY : this.#takePrefill(prefill, decision, request, nowMs);
     }
     if (candidates !== undefined) decision.candidates = candidates;
+    if (request.role === 'prefill') decision.grpcAddress = rank.worker.registration.grpcAddress;
     return decision;
   }
 

@@ -142,6 +142,9 @@ export interface PrefillDecision {
   reservation: number;
   overlapBlocks: number;
   cachedTokens: number;
+  /** Where another namespace's worker computes it: that one, and its router's boot. */
+  namespace?: string;
+  routerBoot?: number;
 }
 
 export interface RouteDecision {
@@ -160,6 +163,8 @@ export interface RouteDecision {
   directoryVersion: number;
   /** Absent: the worker computes the prompt itself. */
   prefill?: PrefillDecision;
+  /** `host:port` of native gRPC; said of prefill workers that were asked for. */
+  grpcAddress?: string;
   /** Asked for by `explain`, cheapest first; empty in modes that weigh nothing. */
   candidates?: CandidateCost[];
 }

@@ -479,9 +479,12 @@ export const SETTINGS = {
   discovery: setting(
     z
       .string()
-      .regex(/^(object|[a-z]+:.*)$/, 'wants object, file:DIRECTORY, etcd:http://HOST:2379 or kubernetes:'),
+      .regex(
+        /^(object|[a-z]+:.*)$/,
+        'wants object, file:DIRECTORY, etcd:http://HOST:2379, nats:nats://HOST:4222 or kubernetes:',
+      ),
     'object',
-    'How workers that were told no address find a platform, and others find workers: object (the platform itself), file:DIRECTORY, etcd:http://HOST:2379, kubernetes:',
+    'How workers that were told no address find a platform, and others find workers: object (the platform itself), file:DIRECTORY, etcd:http://HOST:2379, nats:nats://HOST:4222, kubernetes:',
   ),
   discoveryAddress: setting(
     z.string().regex(/^$|^https?:\/\/./, 'wants an http or https address'),

@@ -19,7 +19,8 @@ import { encodeGenerateRequest, type NvextFields, type ResumeState } from './gen
 import { REQUEST_PLANES } from './planes/registry.ts';
 import { PREFILL_FAILED_HEADER, PREFILL_WORKER_HEADER } from './response-head.ts';
 import { type ResponseIdentity, responseIdentity } from './response-identity.ts';
-import { release, route } from './route.ts';
+import { type Again, release, route } from './route.ts';
+import { routeApart } from './route-apart.ts';
 import { inCallersWords, workerError } from './worker-error.ts';
 
 /** Where a request goes: to a worker that is being chosen, or to a pool elsewhere. */
@@ -36,6 +37,14 @@ export interface Opened {
   pool?: string;
   /** It is no worker of ours, and its bytes are a provider's own. */
   elsewhere?: { pool: OpenAiPool; abort(): void };
+}
+
+/** Where the request goes first, or next. */
+export function routed(call: Call, prepared: PreparedRequest, again?: Again): Promise<RouteDecision> {
+  const { prefillPools } = prepared;
+  return prefillPools === undefined
+    ? route(call, prepared, again)
+    : routeApart(call, prepared, prefillPools, again);
 }
 
 export class Attempts {
@@ -134,7 +143,7 @@ export class Attempts {
     this.call.mayBeShed = false;
     if (next.kind === 'openai') return { routing: next.pool };
     this.#prepared = { ...next.prepared, pools };
-    return { routing: route(this.call, this.#prepared) };
+    return { routing: routed(this.call, this.#prepared) };
   }
 
   #stay(error: StatorError): StatorError {
@@ -163,9 +172,16 @@ export class Attempts {
   }
 
   async #free(): Promise<void> {
+    await this.#freePrefill();
     const decision = this.#decision;
     this.#decision = null;
     if (decision !== null) await release(this.call, this.#prepared.model.namespace, decision.reservation);
+  }
+
+  /** Of a prefill worker in another namespace, whose router does not hear of the decode worker. */
+  async #freePrefill(): Promise<void> {
+    const prefill = this.#decision?.prefill;
+    if (prefill?.namespace !== undefined) await release(this.call, prefill.namespace, prefill.reservation);
   }
 
   get #dispatchLimit(): number {
@@ -185,18 +201,15 @@ export class Attempts {
   async #routeAgain(): Promise<RouteDecision> {
     const release = this.#decision!.reservation;
     const exclude = () => [...this.#failed.keys(), ...this.#failedPrefills];
-    const again = () => route(this.call, this.#prepared, { exclude: exclude(), release });
-    try {
-      return await again();
-    } catch (thrown) {
-      const error = toStatorError(thrown);
-      if (error.code !== 'no_workers' || !this.#mayChange()) throw this.#plainer(error);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
-    try {
-      return await again();
-    } catch (thrown) {
-      throw this.#plainer(toStatorError(thrown));
+    await this.#freePrefill();
+    for (let pauses = 0; ; pauses++) {
+      try {
+        return await routed(this.call, this.#prepared, { exclude: exclude(), release });
+      } catch (thrown) {
+        const error = toStatorError(thrown);
+        if (error.code !== 'no_workers' || !this.#mayChange(pauses)) throw this.#plainer(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
     }
   }
 
@@ -204,11 +217,11 @@ export class Attempts {
    * Whether the answer may be another one in a moment. Workers whose connection broke may be asked again; those that refused
    * may not. A worker that drains was the last of a model that goes to sleep: once the router has heard that, it wakes another.
    */
-  #mayChange(): boolean {
+  #mayChange(pauses: number): boolean {
     let mayChange = false;
     for (const [worker, code] of this.#failed) {
       if (code === 'worker_unavailable') mayChange = this.#failed.delete(worker);
-      if (code === 'worker_draining') mayChange = true;
+      if (code === 'worker_draining' && pauses < LIMITS.drainingPauses) mayChange = true;
     }
     return mayChange;
   }

@@ -36,6 +36,8 @@ export interface PrefillFields {
   grpcAddress: string;
   reservation: number;
   dpRank: number;
+  /** Absent: the request's own. */
+  routerBoot?: number;
 }
 
 export interface GenerateFields {
@@ -143,6 +145,7 @@ function writePrefill(prefill: PrefillFields): void {
   writeString(2, prefill.grpcAddress);
   writeUint(3, prefill.reservation);
   writeUint(4, prefill.dpRank);
+  writeUint(5, prefill.routerBoot ?? 0);
 }
 
 function writeStop(stop: StopConditions, maxTokens: number): void {

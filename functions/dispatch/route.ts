@@ -75,7 +75,7 @@ function fieldOf({ endpoint }: Caller & Partial<Call>, wish: RefusableWish): str
   return isOurs ? WISHES[wish] : `nvext.${WISHES[wish]}`;
 }
 
-function routeRequest(call: Call, prepared: PreparedRequest, again: Again | undefined): RouteRequest {
+export function routeRequest(call: Call, prepared: PreparedRequest, again: Again | undefined): RouteRequest {
   const { model, prompt, promptTokens, request: asked } = prepared;
   const request: RouteRequest = {
     requestId: call.requestId,

@@ -34,6 +34,7 @@ export function poolsOf(
 ): ModelPools | null {
   if (config.modelName !== null && config.modelName !== name) return null;
   const names = new Set(poolNames(config));
+  if (config.groups.mode === 'disagg') for (const { name } of config.groups.prefill.pools) names.add(name);
   const ours = entries.filter(({ namespace }) => names.has(namespace));
   return config.modelName === null && ours.length === 0 ? null : { config, entries: ours };
 }
@@ -64,15 +65,14 @@ export function poolRun(
   const home = pinned && entries.find(({ instances }) => instances.includes(pinned.padStart(16, '0')));
   if (home) return new PoolRun([candidate(home.namespace, 'selected', () => inPool(prepared, home))], tally);
   const names = order(call, prepared, config, group);
+  const prefillNames = groups.mode === 'disagg' ? order(call, prepared, config, groups.prefill) : null;
   const candidates = names.map((name, at) =>
     candidate(name, at === 0 ? 'selected' : 'retried', () => {
       const openai = config.openaiPools.find((pool) => pool.name === name);
       if (openai !== undefined) return elsewhere(call, openai);
-      return inPool(
-        prepared,
-        entries.find((entry) => entry.namespace === name && !entry.prefillOnly),
-        name,
-      );
+      const entry = entries.find(({ namespace, prefillOnly }) => namespace === name && !prefillOnly);
+      const found = inPool(prepared, entry, name);
+      return prefillNames === null ? found : apart(call, found, prefillNames, entries);
     }),
   );
   return new PoolRun([...candidates, ...overflow(call, config, names)], tally);
@@ -112,6 +112,24 @@ const candidate = (name: string, why: PoolChoice, prepare: Candidate['prepare'])
   why,
   prepare,
 });
+
+/** Prompts go to the prefill pools, unless the first of them is the decode pool itself, whose router then decides for both. */
+function apart(
+  { settings }: Call,
+  found: Destination | StatorError,
+  names: readonly string[],
+  entries: readonly ModelEntry[],
+): Destination | StatorError {
+  if (found instanceof StatorError || found.kind !== 'namespace') return found;
+  const { model } = found.prepared;
+  if (settings.prefillHandoff === 'queue' || names[0] === model.namespace) return found;
+  const alike = (entry: ModelEntry) =>
+    entry.tokenizerSha256 === model.tokenizerSha256 && entry.blockSizeTokens === model.blockSizeTokens;
+  const prefillPools = names.filter((name) =>
+    entries.some((entry) => entry.namespace === name && alike(entry)),
+  );
+  return { kind: 'namespace', prepared: { ...found.prepared, prefillPools } };
+}
 
 /** As a pool with this card wants it. */
 function inPool(

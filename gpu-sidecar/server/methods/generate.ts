@@ -206,7 +206,10 @@ class GenerateCall implements EngineSink, SinkObserver, OpenResponse {
     const { requestId, blockHashes, hashSeed, priority } = engine;
     const tokenIds = engine.tokenIds.subarray(0, engine.promptTokens);
     const endsThere = resume === null || resume.tokenIds.length === 0;
-    const prompt = { requestId, peer, routerBoot, tokenIds, blockHashes, hashSeed, priority, endsThere };
+    // A prefill worker of another namespace has a router of its own.
+    const boot = peer.routerBoot || routerBoot;
+    const job = { requestId, peer, routerBoot: boot, tokenIds, blockHashes, hashSeed, priority };
+    const prompt = { ...job, endsThere };
     void remotePrefill
       .run(prompt, gone.signal)
       .then((prefilled) => this.#afterPrefill(prefilled, peer.dpRank));

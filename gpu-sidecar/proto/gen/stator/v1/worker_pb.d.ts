@@ -145,7 +145,7 @@ export declare type PrefillPeer = Message<"stator.v1.PrefillPeer"> & {
   grpcAddress: string;
 
   /**
-   * The router's number for the prompt on that worker; same boot as the request's own.
+   * The router's number for the prompt on that worker.
    *
    * @generated from field: uint32 reservation = 3;
    */
@@ -155,6 +155,13 @@ export declare type PrefillPeer = Message<"stator.v1.PrefillPeer"> & {
    * @generated from field: uint32 dp_rank = 4;
    */
   dpRank: number;
+
+  /**
+   * Of the router that gave it; 0: the request's own.
+   *
+   * @generated from field: uint32 router_boot = 5;
+   */
+  routerBoot: number;
 };
 
 /**
