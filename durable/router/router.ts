@@ -186,6 +186,9 @@ export class RouterCore {
   /** Its turn has come; its model may have gone meanwhile. */
   #decideQueued(request: RouteRequest, enqueuedMs: number): RouteAnswer {
     const model = this.#workers.model(request.model);
+    // Its last worker went to sleep while it stood in the queue.
+    const asleep = this.#sleep === null ? null : this.#heldAsleep(this.#sleep, model, request);
+    if (asleep !== null) return asleep;
     const nowMs = this.#options.clock.nowMs();
     if (model) {
       const choice = this.#decisions.choose(model, request, nowMs);

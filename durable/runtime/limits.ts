@@ -55,6 +55,8 @@ export const LIMITS = {
   migrations: 3,
   /** Before a worker that broke a connection is asked again because there is no other. */
   sameWorkerPauseMs: 200,
+  /** So many such pauses for a router to hear that a worker drains, which has said so to us. */
+  drainingPauses: 5,
   /** A stream's headers go out after this long, whatever is still missing. */
   headerWaitMs: 1_000,
   /** SSE comment while the first token is awaited; white space while a plain answer is computed. */

@@ -202,18 +202,14 @@ export class Attempts {
     const release = this.#decision!.reservation;
     const exclude = () => [...this.#failed.keys(), ...this.#failedPrefills];
     await this.#freePrefill();
-    const again = () => routed(this.call, this.#prepared, { exclude: exclude(), release });
-    try {
-      return await again();
-    } catch (thrown) {
-      const error = toStatorError(thrown);
-      if (error.code !== 'no_workers' || !this.#mayChange()) throw this.#plainer(error);
-    }
-    await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
-    try {
-      return await again();
-    } catch (thrown) {
-      throw this.#plainer(toStatorError(thrown));
+    for (let pauses = 0; ; pauses++) {
+      try {
+        return await routed(this.call, this.#prepared, { exclude: exclude(), release });
+      } catch (thrown) {
+        const error = toStatorError(thrown);
+        if (error.code !== 'no_workers' || !this.#mayChange(pauses)) throw this.#plainer(error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
     }
   }
 
@@ -221,11 +217,11 @@ export class Attempts {
    * Whether the answer may be another one in a moment. Workers whose connection broke may be asked again; those that refused
    * may not. A worker that drains was the last of a model that goes to sleep: once the router has heard that, it wakes another.
    */
-  #mayChange(): boolean {
+  #mayChange(pauses: number): boolean {
     let mayChange = false;
     for (const [worker, code] of this.#failed) {
       if (code === 'worker_unavailable') mayChange = this.#failed.delete(worker);
-      if (code === 'worker_draining') mayChange = true;
+      if (code === 'worker_draining' && pauses < LIMITS.drainingPauses) mayChange = true;
     }
     return mayChange;
   }

@@ -1,6 +1,6 @@
 /** One call of a worker for vectors: route, call, and another worker when one is lost, within the migration limit. */
 import type { ModelEntry } from '../../durable/directory/rpc.ts';
-import type { RouteRequest } from '../../durable/router/rpc.ts';
+import type { RouteDecision, RouteRequest } from '../../durable/router/rpc.ts';
 import { StatorError, toStatorError } from '../../durable/runtime/errors.ts';
 import { LIMITS } from '../../durable/runtime/limits.ts';
 import { EmbedRequestSchema, EmbedResponseSchema } from '../../gpu-sidecar/proto/gen/stator/v1/worker_pb.js';
@@ -30,18 +30,7 @@ export async function embed(caller: Caller, work: EmbedWork): Promise<Uint8Array
   for (let attempt = 0; attempt < most; attempt++) {
     const request = routeRequest(caller, work);
     if (failure !== null) Object.assign(request, { exclude, release: last });
-    const again = () => decide(caller, model.namespace, request);
-    const decision = await again()
-      .catch(async (thrown) => {
-        // The last worker of a model that goes to sleep: the router knows in a moment, and then wakes another one.
-        if (toStatorError(thrown).code !== 'no_workers' || failure?.code !== 'worker_draining') throw thrown;
-        await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
-        return again();
-      })
-      .catch((thrown) => {
-        // "Nobody is left" says less than what the last worker said.
-        throw toStatorError(thrown).code === 'no_workers' ? (failure ?? thrown) : thrown;
-      });
+    const decision = await decideAgain(caller, { namespace: model.namespace, request, failure });
     try {
       const { reservation, routerBoot } = decision;
       const worker = { address: decision.address, fleetToken: caller.settings.fleetToken };
@@ -58,6 +47,24 @@ export async function embed(caller: Caller, work: EmbedWork): Promise<Uint8Array
   }
   await release(caller, model.namespace, last);
   throw failure!;
+}
+
+/** Throws `failure`, what the last worker said, where "nobody is left" would say less. */
+async function decideAgain(
+  caller: Caller,
+  { namespace, request, failure }: { namespace: string; request: RouteRequest; failure: StatorError | null },
+): Promise<RouteDecision> {
+  for (let pauses = 0; ; pauses++) {
+    try {
+      return await decide(caller, namespace, request);
+    } catch (thrown) {
+      if (toStatorError(thrown).code !== 'no_workers') throw thrown;
+      // The last worker of a model that goes to sleep: the router knows in a moment, and then wakes another one.
+      const mayChange = failure?.code === 'worker_draining' && pauses < LIMITS.drainingPauses;
+      if (!mayChange) throw failure ?? thrown;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LIMITS.sameWorkerPauseMs));
+  }
 }
 
 function routeRequest(caller: Caller, { model, tokens, routing }: EmbedWork): RouteRequest {

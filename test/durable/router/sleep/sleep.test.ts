@@ -224,4 +224,17 @@ describe('the room where requests wait for a worker', () => {
     harness.core.release((first.answer as { reservation: number }).reservation);
     expect(waiter.answer).toMatchObject(decides);
   });
+
+  it('takes those who stood in the queue when the last worker began to drain', () => {
+    const { harness } = asleep();
+    const worker = harness.worker('a1');
+    harness.core.setQueuePolicy(checkedPolicy({ router_queue_threshold: 0 }));
+    harness.decide({ requestId: 'r1' });
+    const queued = waiting(harness, ticketOf(harness.route({ requestId: 'r2' })));
+    worker.send(workerFrame({ case: 'draining', value: {} }));
+    const moved = waiting(harness, ticketOf(queued.answer!));
+    expect(harness.core.isWanted).toBe(true);
+    harness.worker('b2');
+    expect(moved.answer).toMatchObject({ ...decides, worker: 'b2' });
+  });
 });
