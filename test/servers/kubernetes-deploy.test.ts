@@ -175,7 +175,8 @@ describe('the platform in a cluster', () => {
         `${ready} workers ready`,
         async () => {
           const { fleet: found, order } = await planner();
-          return order?.outcome === 'done' && found?.worker?.ready === ready ? found.worker : null;
+          const { ready: are = 0, starting = 0 } = found?.worker ?? {};
+          return order?.outcome === 'done' && are === ready && are + starting === 2 ? found.worker : null;
         },
         60_000,
       );
