@@ -89,6 +89,11 @@ const RULES: readonly Rule[] = [
     broken: (s) => s.plannerMetrics === 'prometheus' && s.plannerPrometheusUrl === '',
   },
   {
+    settings: ['planner', 'plannerMetrics'],
+    reason: 'is load, which looks at engines, and none are seen through prometheus as',
+    broken: (s) => s.planner === 'load' && s.plannerMetrics === 'prometheus',
+  },
+  {
     settings: ['plannerConnector', 'kubernetesTarget'],
     reason: 'is kubernetes, which wants',
     broken: (s) => s.planner !== 'off' && executingConnector(s) === 'kubernetes' && s.kubernetesTarget === '',

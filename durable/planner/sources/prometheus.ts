@@ -3,12 +3,15 @@
  * queries, https://prometheus.io/docs/prometheus/latest/querying/api/). One query brings all of them; series of several
  * platform processes are added up. Passes of engines are not published, so the load mode sees none.
  *
+ * A reading is as old as the scrape that it is from. Were it of the time of the question, two questions between two scrapes would
+ * measure a time without demand. Of several processes the oldest scrape counts.
+ *
  * Any answer that is not whole throws and says what is missing: a scrape that failed for one of the series must not look like
  * a fleet without demand.
  */
 
 import * as z from 'zod';
-import { StatorError } from '../../runtime/errors.ts';
+import { StatorError, toStatorError } from '../../runtime/errors.ts';
 import { LIMITS } from '../../runtime/limits.ts';
 import type { Histogram } from '../histogram.ts';
 import type { Metrics } from '../metrics.ts';
@@ -26,6 +29,8 @@ const ANSWER = z.object({
   }),
 });
 
+const REFUSAL = z.object({ status: z.literal('error'), error: z.string() });
+
 type Sample = z.infer<typeof SAMPLE>;
 
 const COUNTERS = [
@@ -40,7 +45,7 @@ const HISTOGRAMS = [
   'demand_inter_token_latency_seconds',
 ] as const;
 
-export interface PrometheusOptions extends Pick<SourceParts, 'namespace' | 'host'> {
+export interface PrometheusOptions extends Pick<SourceParts, 'namespace'> {
   url: string;
   /** Of metric names. */
   prefix: string;
@@ -48,23 +53,60 @@ export interface PrometheusOptions extends Pick<SourceParts, 'namespace' | 'host
 }
 
 export function prometheusSource(options: PrometheusOptions): MetricsSource {
-  const { url, prefix, namespace, host } = options;
-  const name = `${prefix}_demand_.*`;
-  const selector = `{__name__=~${JSON.stringify(name)},namespace=${JSON.stringify(namespace)}}`;
-  const query = `sum by (__name__, le) (${selector})`;
+  const { url, prefix, namespace } = options;
+  const base = url.replace(/\/$/, '');
+  const query = queryOf(prefix, namespace);
   const ask = options.fetch ?? fetch;
   return {
     async read() {
-      const address = `${url.replace(/\/$/, '')}/api/v1/query?${new URLSearchParams({ query })}`;
       const signal = AbortSignal.timeout(LIMITS.plannerCallMs);
-      const response = await ask(address, { headers: { accept: 'application/json' }, signal });
+      const init = { headers: { accept: 'application/json' }, signal };
+      const asked = (async () => ask(`${base}/api/v1/query?${new URLSearchParams({ query })}`, init))();
+      const response = await asked.catch((cause: unknown) => {
+        throw unreadable(`nothing answers at ${shownUrl(base)}: ${toStatorError(cause).message}`, cause);
+      });
       if (!response.ok) {
-        await response.body?.cancel();
-        throw unreadable(`it answers with ${response.status}`);
+        const why = await refusalOf(response);
+        throw unreadable(`${shownUrl(base)} answers with ${response.status}${why}`);
       }
-      return readingOf(await jsonOf(response), { prefix, nowMs: host.nowMs() });
+      return readingOf(await jsonOf(response), { prefix, namespace });
     },
   };
+}
+
+/**
+ * Sums by name and bucket, and with `of="scrape"` the second of the oldest scrape. Where the scraper itself labels targets with a
+ * `namespace` (Prometheus Operator does), ours is `exported_namespace`.
+ */
+function queryOf(prefix: string, namespace: string): string {
+  const own = JSON.stringify(namespace);
+  const both = (matcher: string, of = (selector: string) => selector): string =>
+    [`exported_namespace=${own}`, `exported_namespace="",namespace=${own}`]
+      .map((labels) => of(`{__name__${matcher},${labels}}`))
+      .join(' or ');
+  const all = both(`=~${JSON.stringify(`${prefix}_demand_.*`)}`);
+  const times = both(
+    `=${JSON.stringify(`${prefix}_${COUNTERS[0]}`)}`,
+    (selector) => `timestamp(${selector})`,
+  );
+  // Labels of its own: `or` drops what has the same ones as something before it, and names do not count.
+  return `sum by (__name__, le) (${all}) or label_replace(min(${times}), "of", "scrape", "", "")`;
+}
+
+/** Without what may be secret in it. */
+function shownUrl(url: string): string {
+  try {
+    const { origin, pathname } = new URL(url);
+    return origin + pathname.replace(/\/$/, '');
+  } catch {
+    return 'what is no URL';
+  }
+}
+
+/** What Prometheus itself says of an error, if it is Prometheus. */
+async function refusalOf(response: Response): Promise<string> {
+  const parsed = REFUSAL.safeParse(await response.json().catch(() => null));
+  return parsed.success ? `: ${parsed.data.error.slice(0, LIMITS.plannerWhyLength)}` : '';
 }
 
 async function jsonOf(response: Response): Promise<unknown> {
@@ -76,7 +118,10 @@ async function jsonOf(response: Response): Promise<unknown> {
 }
 
 /** The answer of the query as a reading. Throws `internal` that says what is wrong. */
-function readingOf(json: unknown, { prefix, nowMs }: { prefix: string; nowMs: number }): Metrics {
+function readingOf(
+  json: unknown,
+  { prefix, namespace }: Pick<PrometheusOptions, 'prefix' | 'namespace'>,
+): Metrics {
   const parsed = ANSWER.safeParse(json);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!;
@@ -86,16 +131,20 @@ function readingOf(json: unknown, { prefix, nowMs }: { prefix: string; nowMs: nu
   const named = (name: string) => samples.filter(({ metric }) => metric['__name__'] === `${prefix}_${name}`);
   const one = (name: string): number => {
     const [sample] = named(name);
-    if (sample === undefined) throw unreadable(`it has no ${prefix}_${name}`);
+    if (sample === undefined) {
+      throw unreadable(`it has no ${prefix}_${name} of namespace '${namespace}': is it scraped?`);
+    }
     return Number(sample.value[1]);
   };
   const [requests, inputTokens, workerSeconds] = COUNTERS.map(one) as [number, number, number];
   const [computedTokens, ttft, outputTokens, itl] = HISTOGRAMS.map((name) =>
     histogramOf(name, named(`${name}_bucket`), one(`${name}_sum`)),
   ) as [Histogram, Histogram, Histogram, Histogram];
+  const scraped = samples.find(({ metric }) => metric['of'] === 'scrape');
+  if (scraped === undefined) throw unreadable('it does not say when it scraped');
   return {
-    // The time of evaluation, by the server's clock.
-    atMs: 1000 * (samples[0]?.value[0] ?? nowMs / 1000),
+    // By the clock of the Prometheus server.
+    atMs: Math.round(1000 * Number(scraped.value[1])),
     arrived: requests,
     inputTokens,
     workerMs: 1000 * workerSeconds,

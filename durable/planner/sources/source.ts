@@ -1,6 +1,5 @@
 /** Where the planner reads what happens. What it gives is checked by `observe.ts` alone; it may be slow, throw or be wrong. */
 
-import type { Host } from '../../platform/host.ts';
 import type { Metrics } from '../metrics.ts';
 
 export interface MetricsSource {
@@ -10,5 +9,4 @@ export interface MetricsSource {
 
 export interface SourceParts {
   namespace: string;
-  host: Host;
 }

@@ -23,6 +23,17 @@ test('a contradiction with a default names the setting as the file has it', () =
   expect(() => settingsFromEnv({ STATOR_ROUTER_APPROXIMATE_CACHE_POLICY: 'lru' })).toThrow('use_kv_events');
 });
 
+test('a planner that looks at engines is refused where none are seen', () => {
+  const seen = {
+    STATOR_PLANNER_METRICS: 'prometheus',
+    STATOR_PLANNER_PROMETHEUS_URL: 'http://prometheus:9090',
+  };
+  expect(() => settingsFromEnv({ ...seen, STATOR_PLANNER: 'load' })).toThrow(
+    /STATOR_PLANNER.*through prometheus.*STATOR_PLANNER_METRICS/,
+  );
+  expect(settingsFromEnv({ ...seen, STATOR_PLANNER: 'sla' }).plannerMetrics).toBe('prometheus');
+});
+
 test('a multiplier out of its range is named', () => {
   expect(() => settingsFromEnv({ STATOR_SHARED_CACHE_MULTIPLIER: '1.5' })).toThrow(
     'STATOR_SHARED_CACHE_MULTIPLIER',

@@ -3,7 +3,6 @@
 import { describe, expect, it } from 'vitest';
 import { observe } from '../../../../durable/planner/observe.ts';
 import { prometheusSource } from '../../../../durable/planner/sources/prometheus.ts';
-import { VirtualHost } from '../../../../durable/polyfill/virtual-host.ts';
 import { DemandMeter } from '../../../../durable/router/demand.ts';
 import { Workers } from '../../../../durable/router/workers.ts';
 import { testPolicy } from '../../router/core-harness.ts';
@@ -19,9 +18,10 @@ function answerTo(text: string): { status: string; data: { resultType: string; r
     .map((line) => {
       const [, name, labels = '', value] = /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line)!;
       const le = /le="([^"]+)"/.exec(labels)?.[1];
-      return { metric: { __name__: name!, ...(le === undefined ? {} : { le }) }, value: [NOW_S, value] };
+      return { metric: { __name__: name!, ...(le === undefined ? {} : { le }) }, value: [NOW_S + 1, value] };
     });
-  return { status: 'success', data: { resultType: 'vector', result } };
+  const scraped = { metric: { of: 'scrape' }, value: [NOW_S + 1, String(NOW_S)] };
+  return { status: 'success', data: { resultType: 'vector', result: [...result, scraped] } };
 }
 
 const workers = () => new Workers(naiveIndexes, testPolicy());
@@ -44,12 +44,8 @@ function source(body: unknown, status = 200) {
     asked.push(new URL(String(address)));
     return new Response(typeof body === 'string' ? body : JSON.stringify(body), { status });
   };
-  const options = { url: 'http://prometheus:9090/', prefix: 'stator', namespace: 'default' };
-  const made = prometheusSource({
-    ...options,
-    host: new VirtualHost(),
-    fetch: fetch as typeof globalThis.fetch,
-  });
+  const options = { url: 'http://user:secret@prometheus:9090/', prefix: 'stator', namespace: 'default' };
+  const made = prometheusSource({ ...options, fetch: fetch as typeof globalThis.fetch });
   return { read: () => made.read(Promise.reject(new Error('not asked')).catch(() => null) as never), asked };
 }
 
@@ -68,7 +64,8 @@ describe('a Prometheus server', () => {
   });
 
   it.each([
-    ['an error', 'no', 503, 'answers with 503'],
+    ['an error', 'no', 503, /http:\/\/prometheus:9090 answers with 503$/],
+    ['an error with its reason', { status: 'error', error: 'bad query' }, 400, 'with 400: bad query'],
     ['a page', '<html>', 200, 'no JSON'],
     ['a refusal', { status: 'error', error: 'bad query' }, 200, 'status'],
     [
@@ -77,9 +74,25 @@ describe('a Prometheus server', () => {
       200,
       'resultType',
     ],
-    ['nothing scraped', answerTo(''), 200, 'it has no stator_demand_requests_total'],
+    ['nothing scraped', answerTo(''), 200, "it has no stator_demand_requests_total of namespace 'default'"],
   ] as const)('that gives %s is refused, and says why', async (_name, body, status, why) => {
     await expect(source(body, status).read()).rejects.toThrow(why);
+  });
+
+  it('that is not there, or is no address at all, is refused without its password', async () => {
+    const at = (url: string) =>
+      prometheusSource({
+        url,
+        prefix: 'stator',
+        namespace: 'default',
+        fetch: () => Promise.reject(new Error('gone')),
+      });
+    const read = (url: string) =>
+      at(url).read(Promise.reject(new Error('not asked')).catch(() => null) as never);
+    await expect(read('http://user:secret@nowhere:9090/prom/')).rejects.toThrow(
+      /nothing answers at http:\/\/nowhere:9090\/prom: gone$/,
+    );
+    await expect(read('nowhere')).rejects.toThrow('nothing answers at what is no URL');
   });
 
   it('that lost part of a scrape is refused: half a histogram is no demand of zero', async () => {
@@ -90,6 +103,9 @@ describe('a Prometheus server', () => {
     await expect(source(answerTo(cut.join('\n'))).read()).rejects.toThrow(
       'demand_output_tokens has no bucket +Inf',
     );
+    const untimed = answerTo(text);
+    untimed.data.result.pop();
+    await expect(source(untimed).read()).rejects.toThrow('does not say when it scraped');
     const without = text.split('\n').filter((line) => !line.includes('demand_waiting_requests'));
     await expect(source(answerTo(without.join('\n'))).read()).rejects.toThrow(
       'stator_demand_waiting_requests',
