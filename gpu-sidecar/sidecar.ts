@@ -119,6 +119,7 @@ export class Sidecar {
       events,
       progress,
       load: () => engine.load(),
+      ...(engine.passes && { passes: engine.passes }),
       frameBytes: workerLimits.fleetFrameBytes,
       elsewhere: EVENT_PLANES[settings.settings.eventPlane]?.reachesPlatform ?? false,
     });

@@ -6,18 +6,15 @@
 
 import * as z from 'zod';
 import { LIMITS } from '../runtime/limits.ts';
+import type { EnginePass } from '../runtime/pass-sample.ts';
 import { HISTOGRAM } from './histogram.ts';
 
-/** One pass of an engine. */
-const PASS = z.object({
+const PASS: z.ZodType<EnginePass> = z.object({
   prefillTokens: z.number(),
   decodeKvTokens: z.number(),
-  /** Prompt tokens that wait for a later pass. */
   queuedTokens: z.number(),
   wallMs: z.number(),
 });
-
-export type EnginePass = z.infer<typeof PASS>;
 
 const ENGINE = z.object({
   id: z.string(),

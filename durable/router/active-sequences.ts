@@ -12,7 +12,6 @@
 import type { Clock } from '../runtime/clock.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { HASH_BYTES } from './blocks.ts';
-import type { DemandMeter } from './demand.ts';
 import type { Rank, Worker } from './workers.ts';
 
 export interface InFlight {
@@ -64,8 +63,6 @@ export interface ActiveSequencesOptions {
   firstReservation: number;
   trackOutputBlocks: boolean;
   clock: Clock;
-  /** Hears how long engines took. */
-  demand: Pick<DemandMeter, 'prompt' | 'steps'>;
 }
 
 export class ActiveSequences {
@@ -74,15 +71,13 @@ export class ActiveSequences {
   readonly #reserved = new Map<number, InFlight>();
   readonly #trackOutputBlocks: boolean;
   readonly #clock: Clock;
-  readonly #demand: ActiveSequencesOptions['demand'];
   #next: number;
   #staleSweepMs = 0;
 
-  constructor({ firstReservation, trackOutputBlocks, clock, demand }: ActiveSequencesOptions) {
+  constructor({ firstReservation, trackOutputBlocks, clock }: ActiveSequencesOptions) {
     this.#next = firstReservation >>> 0;
     this.#trackOutputBlocks = trackOutputBlocks;
     this.#clock = clock;
-    this.#demand = demand;
   }
 
   get size(): number {
@@ -154,7 +149,7 @@ export class ActiveSequences {
     entry.phase = 'decoding';
     if (entry.prefillTokens === 0) return;
     if (entry.alone) entry.rank.worker.model.prefillSpeed?.learn(entry.prefillTokens, ttftMs);
-    learnPrefill(entry, nowMs, ttftMs, this.#demand);
+    learnPrefill(entry, nowMs, ttftMs);
     this.#endPrefill(entry, nowMs);
   }
 
@@ -179,7 +174,6 @@ export class ActiveSequences {
     if (phase === 'decoding' && outputTokens > 0 && entry.prefillFor === 0) {
       const usedBlocks = model.inFlight.active(rank.slot);
       rank.timing.learnDecode(outputTokens - 1, nowMs - firstTokenMs, usedBlocks, registration.totalKvBlocks);
-      this.#demand.steps(rank, outputTokens - 1, nowMs - firstTokenMs);
       model.answers.learn(outputTokens);
     }
     this.free(entry.reservation);
@@ -273,18 +267,11 @@ export class ActiveSequences {
  * (exact while prompts wait there), and no longer than its worker says. The second keeps what is slow between router and
  * worker from counting as computing.
  */
-function learnPrefill(
-  { rank, prefillTokens }: InFlight,
-  nowMs: number,
-  ttftMs: number,
-  demand: ActiveSequencesOptions['demand'],
-): void {
+function learnPrefill({ rank, prefillTokens }: InFlight, nowMs: number, ttftMs: number): void {
   rank.prefilledTokens += prefillTokens;
   const sinceMs = nowMs - rank.prefillSinceMs;
   if (sinceMs <= 0) return;
   const ms = (sinceMs * prefillTokens) / rank.prefilledTokens;
-  const tookMs = ttftMs > 0 ? Math.min(ms, ttftMs) : ms;
-  rank.timing.learnPrefill(prefillTokens, tookMs);
-  demand.prompt(rank, prefillTokens, tookMs);
+  rank.timing.learnPrefill(prefillTokens, ttftMs > 0 ? Math.min(ms, ttftMs) : ms);
   rank.prefilledTokens = 0;
 }

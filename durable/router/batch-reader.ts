@@ -8,6 +8,8 @@
  */
 
 import { StatorError } from '../runtime/errors.ts';
+import { LIMITS } from '../runtime/limits.ts';
+import type { EnginePass } from '../runtime/pass-sample.ts';
 import { TIER, type Tier } from './blocks.ts';
 import type { KvChange } from './kv-events.ts';
 
@@ -35,7 +37,14 @@ export interface BatchLoad {
   waiting: number;
   /** From the nearest on. */
   tiers: TierLoad[];
+  /** Null: the engine does not say. */
+  decodeKvTokens: number | null;
+  /** As many as a report may have; the others are not read. */
+  passes: EnginePass[];
 }
+
+/** Of both sorts. */
+const MOST_PASSES = 2 * LIMITS.passesPerReport;
 
 /** A tier of a worker's KV memory; `tier` as in fleet.proto. */
 export interface TierLoad {
@@ -181,7 +190,7 @@ export class BatchReader {
   }
 
   #oneLoad(end: number): void {
-    this.load ??= { dpRank: 0, kvUsedBlocks: 0, running: 0, waiting: 0, tiers: [] };
+    this.load ??= emptyLoad();
     while (this.#at < end) {
       const tag = this.#tag(end);
       if (tag === 0x08) this.load.dpRank = this.#varint();
@@ -189,8 +198,25 @@ export class BatchReader {
       else if (tag === 0x18) this.load.running = this.#varint();
       else if (tag === 0x20) this.load.waiting = this.#varint();
       else if (tag === 0x2a) this.load.tiers.push(this.#tier(this.#message(end)));
+      else if (tag === 0x30) this.load.decodeKvTokens = this.#varint();
+      else if (tag === 0x3a && this.load.passes.length < MOST_PASSES) {
+        this.load.passes.push(this.#pass(this.#message(end)));
+      } else this.#skip(tag, end);
+    }
+  }
+
+  #pass(end: number): EnginePass {
+    const pass: EnginePass = { prefillTokens: 0, decodeKvTokens: 0, queuedTokens: 0, wallMs: 0 };
+    while (this.#at < end) {
+      const tag = this.#tag(end);
+      if (tag === 0x08) pass.prefillTokens = this.#varint();
+      else if (tag === 0x10) pass.decodeKvTokens = this.#varint();
+      else if (tag === 0x18) pass.queuedTokens = this.#varint();
+      else if (tag === 0x25) pass.wallMs = this.#float32(end);
       else this.#skip(tag, end);
     }
+    if (this.#at !== end) throw broken('a field that crosses the end of its pass');
+    return pass;
   }
 
   #tier(end: number): TierLoad {
@@ -271,6 +297,16 @@ export class BatchReader {
     if (this.#at > end) throw broken('a field that crosses the end of its message');
   }
 }
+
+const emptyLoad = (): BatchLoad => ({
+  dpRank: 0,
+  kvUsedBlocks: 0,
+  running: 0,
+  waiting: 0,
+  tiers: [],
+  decodeKvTokens: null,
+  passes: [],
+});
 
 const emptyProgress = (): BatchProgress => ({
   reservation: 0,

@@ -3,13 +3,14 @@
  * Counted where the router hears of it anyway; on the way of `route` it is two additions. Published in `/metrics` as
  * `demand_*`, so that a planner can read the same from a Prometheus server.
  *
- * Passes of engines are only kept for a planner that looks at them. Workers do not report passes: a first token stands for one
- * with its prompt, an answer for one of its steps, with the times that the router's own model of the engines learns from.
+ * Passes of engines come with the load reports of their workers, and only where a planner looks at them. What an engine does not
+ * say of its memory is what the requests in flight there may hold.
  */
 
-import type { EnginePass, EngineReading, Metrics as Reading } from '../planner/metrics.ts';
+import type { EngineReading, Metrics as Reading } from '../planner/metrics.ts';
 import { LIMITS } from '../runtime/limits.ts';
 import { type Histogram, Metrics } from '../runtime/metrics.ts';
+import { type EnginePass, PassSample } from '../runtime/pass-sample.ts';
 import type { Rank, Workers } from './workers.ts';
 import { takesRequests } from './workers.ts';
 
@@ -31,7 +32,7 @@ export class DemandMeter {
   readonly #waiting;
   readonly #inFlight;
   /** By rank, since the last reading; null: nobody looks at them. */
-  readonly #passes: Map<Rank, EnginePass[]> | null;
+  readonly #passes: Map<Rank, PassSample> | null;
   /** Workers that take requests, and since when. */
   #serving = { count: 0, sinceMs: 0 };
 
@@ -74,18 +75,15 @@ export class DemandMeter {
     if (outputTokens > 1 && restMs > 0) this.#itl.observe(restMs / 1000 / (outputTokens - 1));
   }
 
-  /** The engine of a rank took this long for a prompt. */
-  prompt(rank: Rank, prefillTokens: number, wallMs: number): void {
-    if (this.#passes === null) return;
-    const queuedTokens = Math.max(0, rank.prefillTokens - prefillTokens);
-    this.#pass(rank, { prefillTokens, decodeKvTokens: decodeKvTokens(rank), queuedTokens, wallMs });
-  }
-
-  /** The engine of a rank took so many steps in this time. */
-  steps(rank: Rank, steps: number, ms: number): void {
-    if (this.#passes === null || steps < 1 || !(ms > 0)) return;
-    const wallMs = ms / steps;
-    this.#pass(rank, { prefillTokens: 0, decodeKvTokens: decodeKvTokens(rank), queuedTokens: 0, wallMs });
+  /** The engine of a rank did these. */
+  passed(rank: Rank, passes: readonly EnginePass[]): void {
+    if (this.#passes === null || passes.length === 0) return;
+    let kept = this.#passes.get(rank);
+    if (kept === undefined) {
+      kept = new PassSample(LIMITS.plannerKeptPasses);
+      this.#passes.set(rank, kept);
+    }
+    for (const pass of passes) kept.add(pass);
   }
 
   /** Workers came, went or stayed until now. */
@@ -129,14 +127,8 @@ export class DemandMeter {
     return this.#registry.text();
   }
 
-  #pass(rank: Rank, pass: EnginePass): void {
-    const kept = this.#passes!.get(rank) ?? [];
-    if (kept.length >= LIMITS.plannerKeptPasses) kept.shift();
-    kept.push(pass);
-    this.#passes!.set(rank, kept);
-  }
-
-  #engines(workers: Workers, passes: Map<Rank, EnginePass[]>): Reading['engines'] {
+  /** Passes of ranks that have left are forgotten. */
+  #engines(workers: Workers, passes: Map<Rank, PassSample>): Reading['engines'] {
     const engines: Record<'worker' | 'prefill' | 'decode', EngineReading[]> = {
       worker: [],
       prefill: [],
@@ -148,9 +140,9 @@ export class DemandMeter {
       for (const rank of ranks) {
         engines[workerType === 'aggregated' ? 'worker' : workerType].push({
           id: `${instanceId}/${rank.dpRank}`,
-          decodeKvTokens: decodeKvTokens(rank),
+          decodeKvTokens: rank.decodeKvTokens ?? inFlightTokens(rank),
           maxKvTokens: totalKvBlocks * rank.worker.model.blockSizeTokens,
-          passes: passes.get(rank) ?? [],
+          passes: passes.get(rank)?.take() ?? [],
         });
       }
     }
@@ -159,8 +151,7 @@ export class DemandMeter {
   }
 }
 
-/** Of the requests in flight there. */
-const decodeKvTokens = ({ worker, slot }: Rank): number =>
+const inFlightTokens = ({ worker, slot }: Rank): number =>
   worker.model.inFlight.active(slot) * worker.model.blockSizeTokens;
 
 function cumulative({ bounds, counts, sum }: Histogram, unit: number): Reading['ttftMs'] {

@@ -134,8 +134,8 @@ export class FleetConnection implements WorkerLink {
 
   #register(registration: ReturnType<typeof parseRegistration>, nowMs: number): void {
     this.#core.checkAdmission(registration);
-    const { routerBoot, leaseMs, heartbeatMs } = this.#core;
-    this.#send({ case: 'welcome', value: { routerBoot, leaseMs, heartbeatMs } });
+    const { routerBoot, leaseMs, heartbeatMs, wantsPasses } = this.#core;
+    this.#send({ case: 'welcome', value: { routerBoot, leaseMs, heartbeatMs, wantsPasses } });
     this.#state = { phase: 'joined', worker: this.#core.join(registration, this, nowMs) };
   }
 

@@ -97,6 +97,8 @@ export class RouterCore {
   readonly routerBoot: number;
   readonly leaseMs: number;
   readonly heartbeatMs: number;
+  /** Workers are to tell the passes of their engines. */
+  readonly wantsPasses: boolean;
   /** Version of the directory that includes what this router published; goes with every decision. */
   directoryVersion = 0;
 
@@ -124,8 +126,8 @@ export class RouterCore {
     const { trackOutputBlocks } = policy;
     const { namespace = '', keepsPasses = false } = options;
     this.#demand = new DemandMeter({ prefix: metricsPrefix, namespace, passes: keepsPasses });
-    const demand = this.#demand;
-    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock, demand });
+    this.wantsPasses = keepsPasses;
+    this.#sequences = new ActiveSequences({ firstReservation: u32(), trackOutputBlocks, clock });
     const inFlight = () => this.#sequences.size;
     this.#metrics = new RouterMetrics({ prefix: metricsPrefix, workers: this.#workers, inFlight });
     this.#decisions = new Decisions({
@@ -369,8 +371,9 @@ export class RouterCore {
     }
     for (let i = 0; i < batch.progressCount; i++) this.#progress(worker, batch.progress[i]!, nowMs);
     if (batch.load) {
-      const { dpRank, ...load } = batch.load;
-      Object.assign(worker.ranks[dpRank]!, load);
+      const { dpRank, passes, ...load } = batch.load;
+      const rank = Object.assign(worker.ranks[dpRank]!, load);
+      this.#demand.passed(rank, passes);
     }
     this.#queue.drain(nowMs);
   }

@@ -46,6 +46,8 @@ export interface Rank {
   running: number;
   waiting: number;
   tiers: readonly TierLoad[];
+  /** Null: its worker does not say. */
+  decodeKvTokens: number | null;
 }
 
 /**
@@ -280,6 +282,7 @@ function takeSlot(model: Model, worker: Worker, dpRank: number): Rank {
     fadedBlocks: 0,
     kvUsedBlocks: 0,
     tiers: [],
+    decodeKvTokens: null,
     running: 0,
     waiting: 0,
   };

@@ -423,7 +423,8 @@ export const LIMITS = {
   plannerHistogramBounds: 256,
   plannerPasses: 65_536,
   plannerHistoryPoints: 2_048,
-  /** Passes of an engine that the router keeps between two readings. */
+  /** Passes of an engine that a load report has, and that the router keeps between two readings: so many with prompt tokens, as many without. */
+  passesPerReport: 16,
   plannerKeptPasses: 64,
   plannerArimaPoints: 128,
   /** After so many intervals without a reading the next one only begins anew. */

@@ -91,14 +91,28 @@ export class BatchScheduler<S extends Sequence> {
 
   load(): EngineLoad {
     const { activeBlocks } = this.#cache;
-    const waiting = this.#waiting.length + this.#fetching.length;
-    return { running: this.#runningCount, waiting, kvUsedBlocks: activeBlocks };
+    let decodeKvTokens = 0;
+    for (const { state, prefilling, known } of this.#running) {
+      if (state === 'running' && !prefilling) decodeKvTokens += known;
+    }
+    return {
+      running: this.#runningCount,
+      waiting: this.#waitingCount,
+      kvUsedBlocks: activeBlocks,
+      decodeKvTokens,
+    };
+  }
+
+  get #waitingCount(): number {
+    return this.#waiting.length + this.#fetching.length;
   }
 
   /** Tokens of waiting and running requests that neither exist nor are in the current pass. */
   get queuedTokens(): number {
-    const left = (sum: number, { known, computed }: S) => sum + known - computed;
-    return this.#waiting.reduce(left, this.#running.reduce(left, 0));
+    let tokens = 0;
+    for (const { known, computed } of this.#waiting) tokens += known - computed;
+    for (const { known, computed } of this.#running) tokens += known - computed;
+    return tokens;
   }
 
   /** Throws StatorError when a request can never or not now be taken. */
@@ -120,7 +134,7 @@ export class BatchScheduler<S extends Sequence> {
         `the prompt has the token ${tokenIds[i]}, which the model has not`,
       );
     }
-    if (this.load().waiting >= LIMITS.waitingRequests) {
+    if (this.#waitingCount >= LIMITS.waitingRequests) {
       throw new StatorError('overloaded', `${LIMITS.waitingRequests} requests are already waiting`);
     }
   }

@@ -6,6 +6,7 @@
  * to stop a request at any time. It knows token ids only; text is the response path's business.
  */
 
+import type { PassSample } from '../../durable/runtime/pass-sample.ts';
 import type { BlockLayout } from '../kvbm/layout.ts';
 import type { KvBlockManager, TierStatus } from '../kvbm/manager.ts';
 import type { DevicePort } from '../kvbm/offload/offloader.ts';
@@ -130,6 +131,8 @@ export interface EngineLoad {
   running: number;
   waiting: number;
   kvUsedBlocks: number;
+  /** Context tokens of the requests that decode; absent: the engine does not count them. */
+  decodeKvTokens?: number;
   /** Below the engine's own cache; absent: none. */
   tiers?: readonly TierStatus[];
 }
@@ -155,6 +158,8 @@ export interface Engine {
   readonly kvMemory?: KvBlockManager;
   /** Only engines whose card says that the model embeds have it. */
   readonly embedder?: Embedder;
+  /** Its passes, for the one who tells the router; absent: it makes none. */
+  readonly passes?: PassSample;
   /** Token ids of a text; only engines whose card says `model_input: text` must have it. */
   tokenize?(text: string, options: { parseSpecial: boolean; guard: string }): Uint32Array;
   /** Queues the request. Throws StatorError (`overloaded`, `context_length_exceeded`, …) when it cannot be taken. */

@@ -155,7 +155,7 @@ export class FleetClient {
         break;
       case 'welcomed':
         log.info('registered', { routerBoot: effect.routerBoot });
-        outbox.welcomed(effect.routerBoot);
+        outbox.welcomed(effect);
         if (this.#draining) this.#sendDraining();
         commands.welcomed();
         this.changed();

@@ -7,15 +7,19 @@
  *
  * Where an event plane carries events and load (`elsewhere`), only what the router asked for goes this way, and `anchor`s: the
  * newest event and the load, so that nothing stays missed for long.
+ *
+ * Passes of the engine go with a load that is told anyway, and make it be told when they fill a report; always this way.
  */
 
 import { create, toBinary } from '@bufbuild/protobuf';
 import { LIMITS } from '../../durable/runtime/limits.ts';
+import type { PassSample } from '../../durable/runtime/pass-sample.ts';
 import type { EngineLoad } from '../engines/engine.ts';
 import type { TierStatus } from '../kvbm/manager.ts';
 import {
   type Batch,
   BatchSchema,
+  EnginePassSchema,
   type KvEvent,
   type LoadMetrics,
   LoadMetricsSchema,
@@ -36,6 +40,8 @@ export interface OutboxOptions {
   events: WorkerEvents;
   progress: ProgressBook;
   load: () => EngineLoad;
+  /** Passes of the engine; absent: it tells none. */
+  passes?: PassSample;
   /** Largest frame. */
   frameBytes: number;
   /** Events and load go by an event plane. */
@@ -50,6 +56,8 @@ export class Outbox {
   #until = 0;
   #loadDue = false;
   #toldLoad = '';
+  /** The router asks for them. */
+  #passes: PassSample | null = null;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -73,12 +81,13 @@ export class Outbox {
   }
 
   /** A router answered: it may know everything but the last event, or nothing. */
-  welcomed(routerBoot: number): void {
+  welcomed({ routerBoot, wantsPasses }: { routerBoot: number; wantsPasses: boolean }): void {
     this.#cursor = 0;
     this.#until = 0;
     this.anchor();
     this.#options.progress.boot(routerBoot);
     this.#toldLoad = '';
+    this.#passes = wantsPasses ? (this.#options.passes ?? null) : null;
   }
 
   /** Tells the events from an id on again; false when they are gone. */
@@ -131,18 +140,23 @@ export class Outbox {
   }
 
   #changedLoad(): LoadMetrics | null {
-    if (this.#options.elsewhere && !this.#loadDue) return null;
+    const passes = this.#passes?.size ?? 0;
+    const due = passes >= LIMITS.passesPerReport || (this.#loadDue && passes > 0);
+    if (this.#options.elsewhere && !this.#loadDue && !due) return null;
     this.#loadDue = false;
-    const { running, waiting, kvUsedBlocks, tiers = [] } = this.#options.load();
+    const { running, waiting, kvUsedBlocks, tiers = [], decodeKvTokens } = this.#options.load();
     const figures = tiers.map(({ capacityBlocks, registeredBlocks, degraded }) => [
       capacityBlocks,
       registeredBlocks,
       degraded,
     ]);
     const load = [running, waiting, kvUsedBlocks, ...figures].join();
-    if (load === this.#toldLoad) return null;
+    if (load === this.#toldLoad && !due) return null;
     this.#toldLoad = load;
-    return create(LoadMetricsSchema, { running, waiting, kvUsedBlocks, tiers: tiers.map(tierLoad) });
+    const message = create(LoadMetricsSchema, { running, waiting, kvUsedBlocks, tiers: tiers.map(tierLoad) });
+    if (decodeKvTokens !== undefined) message.decodeKvTokens = decodeKvTokens;
+    if (passes > 0) message.passes = this.#passes!.take().map((pass) => create(EnginePassSchema, pass));
+    return message;
   }
 }
 

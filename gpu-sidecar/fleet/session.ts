@@ -37,7 +37,7 @@ export type Effect =
   /** In order: the lease ends now. Otherwise the router takes it for a broken line and keeps what it knows. */
   | { do: 'hang-up'; inOrder: boolean }
   | { do: 'heartbeat' }
-  | { do: 'welcomed'; routerBoot: number }
+  | { do: 'welcomed'; routerBoot: number; wantsPasses: boolean }
   | { do: 'retry'; inMs: number; reason: string }
   | { do: 'resend'; dpRank: number; fromEventId: number }
   | { do: 'dump'; dpRank: number }
@@ -132,14 +132,14 @@ function receive(
   }
   if (session.name === 'registering') {
     if (frame.case !== 'welcome') return [session, []];
-    const { routerBoot, heartbeatMs } = frame.value;
+    const { routerBoot, heartbeatMs, wantsPasses } = frame.value;
     const live: Live = {
       name: 'live',
       heartbeatMs,
       heartbeatAtMs: moment.nowMs + heartbeatMs,
       heardAtMs: moment.nowMs,
     };
-    return [live, [{ do: 'welcomed', routerBoot }]];
+    return [live, [{ do: 'welcomed', routerBoot, wantsPasses }]];
   }
   if (session.name !== 'live') return [session, []];
   return [{ ...session, heardAtMs: moment.nowMs }, commands(frame)];

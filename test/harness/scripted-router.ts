@@ -30,7 +30,13 @@ export class ScriptedRouter implements AsyncDisposable {
     this.port = (http.address() as AddressInfo).port;
     this.onRegister = {
       case: 'welcome',
-      value: { $typeName: 'stator.v1.Welcome', routerBoot: boot, leaseMs: 10_000, heartbeatMs: 2_000 },
+      value: {
+        $typeName: 'stator.v1.Welcome',
+        routerBoot: boot,
+        leaseMs: 10_000,
+        heartbeatMs: 2_000,
+        wantsPasses: false,
+      },
     };
     http.on('upgrade', (request, socket, head) => {
       const { authorization = '', 'sec-websocket-protocol': protocol = '' } = request.headers;

@@ -5,7 +5,8 @@
 
 import { type PlannedRole, rolesOf } from '../../../durable/planner/fleet.ts';
 import { addValue, emptyHistogram } from '../../../durable/planner/histogram.ts';
-import type { EnginePass, Metrics } from '../../../durable/planner/metrics.ts';
+import type { Metrics } from '../../../durable/planner/metrics.ts';
+import type { EnginePass } from '../../../durable/runtime/pass-sample.ts';
 import type { Pool } from '../pool.ts';
 import type { SimulationParts } from '../simulation.ts';
 import { eachRole, plannedRoles } from './roles.ts';

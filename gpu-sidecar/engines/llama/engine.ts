@@ -9,6 +9,8 @@
  */
 
 import { StatorError, toStatorError } from '../../../durable/runtime/errors.ts';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
+import { type EnginePass, PassSample } from '../../../durable/runtime/pass-sample.ts';
 import type { KvBlockManager } from '../../kvbm/manager.ts';
 import { BatchScheduler, type SchedulerShape } from '../batch-scheduler.ts';
 import { BlockCache, type BlockPath } from '../block-cache.ts';
@@ -54,6 +56,9 @@ export class LlamaEngine implements Engine {
   readonly grammars: GrammarCompiler;
   readonly embedder?: LlamaEmbedder;
   readonly kvMemory?: KvBlockManager;
+  readonly passes = new PassSample(LIMITS.passesPerReport);
+  /** The batch that is computed. */
+  readonly #pass: EnginePass = { prefillTokens: 0, decodeKvTokens: 0, queuedTokens: 0, wallMs: 0 };
   #parts: LlamaEngineParts;
   #cells: CellMap;
   #cache: BlockCache;
@@ -240,7 +245,7 @@ export class LlamaEngine implements Engine {
         if (this.#kv?.busy) this.#turnForKv();
         this.#batchMs = 0;
         this.#scheduler.plan(this.#budget.tokens(this.#scheduler.load().running));
-        await (batch.length > 0 ? this.#pass(batch) : this.#pause());
+        await (batch.length > 0 ? this.#compute(batch) : this.#pause());
       } catch (thrown) {
         const error = toStatorError(thrown);
         for (const sequence of batch) {
@@ -256,19 +261,33 @@ export class LlamaEngine implements Engine {
     this.#events.flush();
   }
 
-  async #pass(batch: readonly LlamaSequence[]): Promise<void> {
+  async #compute(batch: readonly LlamaSequence[]): Promise<void> {
     const { context } = this.#parts;
     context.apply(this.#cells.operations);
     const tokens = this.#fill(batch);
+    this.#describe(batch);
     const startedMs = performance.now();
     const logits = await context.decode();
     this.#batchMs = performance.now() - startedMs;
     this.#budget.measured(tokens, this.#batchMs);
+    this.#pass.wallMs = this.#batchMs;
+    this.passes.add(this.#pass);
     for (const sequence of batch) if (sequence.state === 'running') this.#store(sequence);
     this.#events.flush();
     for (const sequence of batch) {
       if (sequence.state === 'running' && sequence.row >= 0) this.#answerOrEnd(sequence, logits);
     }
+  }
+
+  /** Before it is computed: then its requests may leave. */
+  #describe(batch: readonly LlamaSequence[]): void {
+    const pass = this.#pass;
+    pass.prefillTokens = pass.decodeKvTokens = 0;
+    for (const { prefilling, scheduled, known } of batch) {
+      if (prefilling) pass.prefillTokens += scheduled;
+      else pass.decodeKvTokens += known;
+    }
+    pass.queuedTokens = this.#scheduler.queuedTokens;
   }
 
   /** Puts the batch's tokens into the context; returns how many. */

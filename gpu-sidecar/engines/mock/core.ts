@@ -12,6 +12,7 @@ import { mockLogprobs } from './logprobs.ts';
 import { type ObedientTokens, obedientId } from './obedience.ts';
 import { PassCore, type PassCoreOptions } from './pass-core.ts';
 import { MockSequence } from './sequence.ts';
+import type { PassWork } from './timing.ts';
 
 export interface MockCoreOptions extends Omit<PassCoreOptions, 'role'> {
   /** Tokens that the answers are made of. */
@@ -38,6 +39,16 @@ export class MockCore {
 
   get idle(): boolean {
     return this.#passes.idle;
+  }
+
+  /** What the pass under way computes; overwritten by the next. */
+  get work(): Readonly<PassWork> {
+    return this.#passes.work;
+  }
+
+  /** Prompt tokens that are not in the pass under way. */
+  get queuedTokens(): number {
+    return this.#passes.queuedTokens;
   }
 
   load(): EngineLoad {

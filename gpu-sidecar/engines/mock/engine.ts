@@ -4,10 +4,12 @@
  * One timer for all requests: a pass that takes no time is finished in the same turn (so requests that arrive together
  * share a pass and are answered at once), any other sleeps until its end. A pass starts where the one before ended,
  * not when the timer fired, so that paced steps keep their average; a process that fell behind by more than
- * `CATCH_UP_MS` starts afresh instead of bursting.
+ * `CATCH_UP_MS` starts afresh instead of bursting. A pass is told with the time that it was given, not with that of timers.
  */
 
 import { StatorError } from '../../../durable/runtime/errors.ts';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
+import { type EnginePass, PassSample } from '../../../durable/runtime/pass-sample.ts';
 import type { GrammarCompiler } from '../constraint/constraint.ts';
 import type {
   Embedder,
@@ -58,6 +60,9 @@ export class MockEngine implements Engine {
   readonly vocabulary: Vocabulary;
   readonly grammars?: GrammarCompiler;
   readonly embedder?: Embedder;
+  readonly passes = new PassSample(LIMITS.passesPerReport);
+  /** The one under way. */
+  readonly #pass: EnginePass = { prefillTokens: 0, decodeKvTokens: 0, queuedTokens: 0, wallMs: 0 };
   #core: MockCore;
   #events = new KvEventLog();
   #clock: EngineClock;
@@ -120,6 +125,7 @@ export class MockEngine implements Engine {
     const startMs = last !== null && nowMs - last < CATCH_UP_MS ? last : nowMs;
     this.#passEndMs = this.#core.pass(startMs) ?? startMs;
     this.#passPlanned = true;
+    this.#describe(this.#passEndMs - startMs);
     const delayMs = this.#passEndMs - nowMs;
     if (delayMs < TIMER_GRAIN_MS) this.#finishPass();
     if (this.#stopped || this.#cancelTurn !== null) return;
@@ -130,6 +136,16 @@ export class MockEngine implements Engine {
 
   #finishPass(): void {
     this.#passPlanned = false;
+    // Whoever hears of an end finds the pass that led to it.
+    this.passes.add(this.#pass);
     this.#core.finish();
+  }
+
+  #describe(wallMs: number): void {
+    const { prefilledTokens, prefixTokens, decodeContextTokens } = this.#core.work;
+    this.#pass.prefillTokens = prefilledTokens - prefixTokens;
+    this.#pass.decodeKvTokens = decodeContextTokens;
+    this.#pass.queuedTokens = this.#core.queuedTokens;
+    this.#pass.wallMs = wallMs;
   }
 }

@@ -26,7 +26,6 @@ const sequences = (firstReservation = 0) =>
     firstReservation,
     trackOutputBlocks: true,
     clock: new ManualClock(),
-    demand: { prompt() {}, steps() {} },
   });
 
 const request = (...blocks: number[]) => ({

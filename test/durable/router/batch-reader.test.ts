@@ -6,10 +6,12 @@ import { describe, expect, test } from 'vitest';
 import { BatchReader, isBatchFrame } from '../../../durable/router/batch-reader.ts';
 import type { KvChange } from '../../../durable/router/kv-events.ts';
 import { StatorError } from '../../../durable/runtime/errors.ts';
+import { LIMITS } from '../../../durable/runtime/limits.ts';
 import {
   type Batch,
   BatchSchema,
   type KvEvent,
+  type LoadMetrics,
   type TierLoad,
   WorkerFrameSchema,
 } from '../../../gpu-sidecar/proto/gen/stator/v1/fleet_pb.js';
@@ -48,13 +50,19 @@ const tierLoad = fc.record({
   blocks,
   degraded: fc.boolean(),
 });
-const load = fc.record({
-  dpRank: u32,
-  kvUsedBlocks: u32,
-  running: u32,
-  waiting: u32,
-  tiers: fc.array(tierLoad, { maxLength: 4 }),
-});
+const pass = fc.record({ prefillTokens: u32, decodeKvTokens: u32, queuedTokens: u32, wallMs: float });
+const load = fc.record(
+  {
+    dpRank: u32,
+    kvUsedBlocks: u32,
+    running: u32,
+    waiting: u32,
+    tiers: fc.array(tierLoad, { maxLength: 4 }),
+    decodeKvTokens: u32,
+    passes: fc.array(pass, { maxLength: 40 }),
+  },
+  { requiredKeys: ['dpRank', 'kvUsedBlocks', 'running', 'waiting', 'tiers'] },
+);
 const batch = fc.record(
   { kvEvents: fc.array(kvEvent), progress: fc.array(progress), load },
   { requiredKeys: [] },
@@ -78,9 +86,17 @@ function expected(frame: Uint8Array) {
       change: changeOf(event),
     })),
     progress: reports.map(({ $typeName: _, ...report }) => report),
-    load: loads ? (({ $typeName: _, ...rest }) => ({ ...rest, tiers: rest.tiers.map(tierOf) }))(loads) : null,
+    load: loads ? loadOf(loads) : null,
   };
 }
+
+/** Passes beyond what a report may have are not read. */
+const loadOf = ({ $typeName: _, tiers, decodeKvTokens, passes, ...rest }: LoadMetrics) => ({
+  ...rest,
+  tiers: tiers.map(tierOf),
+  decodeKvTokens: decodeKvTokens ?? null,
+  passes: passes.slice(0, 2 * LIMITS.passesPerReport).map(({ $typeName: __, ...figures }) => figures),
+});
 
 const tierOf = ({ storageTier, capacityBlocks, blocks, degraded }: TierLoad) => ({
   tier: storageTier,

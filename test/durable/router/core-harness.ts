@@ -27,7 +27,9 @@ export class Harness {
 
   constructor(
     policy: Partial<Policy> = {},
-    more: Partial<Pick<RouterOptions, 'snapshots' | 'queuePolicy' | 'indexes' | 'sleep'>> = {},
+    more: Partial<
+      Pick<RouterOptions, 'snapshots' | 'queuePolicy' | 'indexes' | 'sleep' | 'keepsPasses'>
+    > = {},
   ) {
     this.core = new RouterCore({
       policy: testPolicy(policy),

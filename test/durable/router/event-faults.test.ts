@@ -79,7 +79,7 @@ class SimWorker {
   hear(data: unknown): void {
     const frame = parseRouterFrame(new Uint8Array(data as ArrayBuffer));
     const dump = (value: object) => this.socket?.send(workerFrame({ case: 'dump', value }));
-    if (frame.case === 'welcome') this.outbox.welcomed(frame.value.routerBoot);
+    if (frame.case === 'welcome') this.outbox.welcomed(frame.value);
     if (frame.case === 'resend' && this.outbox.rewind(Number(frame.value.fromEventId))) return;
     if (frame.case === 'sendDump' && frame.value.snapshotPiece !== undefined) {
       const piece = this.events.snapshotPiece(frame.value.snapshotPiece);

@@ -39,7 +39,13 @@ class Machine {
 
 const welcome = (routerBoot = 7): RouterFrame['frame'] => ({
   case: 'welcome',
-  value: { $typeName: 'stator.v1.Welcome', routerBoot, leaseMs: 10_000, heartbeatMs: 2_000 },
+  value: {
+    $typeName: 'stator.v1.Welcome',
+    routerBoot,
+    leaseMs: 10_000,
+    heartbeatMs: 2_000,
+    wantsPasses: false,
+  },
 });
 const rejected = (code: string): RouterFrame['frame'] => ({
   case: 'rejected',
@@ -60,7 +66,7 @@ describe('a session', () => {
     const machine = new Machine();
     expect(machine.happen({ kind: 'tick' })).toEqual([{ do: 'dial' }]);
     expect(machine.happen({ kind: 'opened' })).toEqual([{ do: 'register' }]);
-    expect(machine.frame(welcome(9))).toEqual([{ do: 'welcomed', routerBoot: 9 }]);
+    expect(machine.frame(welcome(9))).toEqual([{ do: 'welcomed', routerBoot: 9, wantsPasses: false }]);
     expect(machine.session.name).toBe('live');
   });
 

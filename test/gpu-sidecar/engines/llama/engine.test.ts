@@ -61,6 +61,25 @@ describe('the llama engine', () => {
     expect(info.deterministic).toBe(true);
   });
 
+  it('tells what each of its batches computed, and how long that took', async () => {
+    const engine = await start();
+    const ids = promptOf(engine, { length: 40, salt: 1 });
+    const startedMs = performance.now();
+    await run(engine, request(ids, { maxTokens: 6 }));
+    const tookMs = performance.now() - startedMs;
+    const passes = engine.passes.take();
+    const sum = (of: (pass: (typeof passes)[number]) => number) => passes.reduce((all, p) => all + of(p), 0);
+    expect(sum(({ prefillTokens }) => prefillTokens)).toBe(40);
+    const steps = passes.filter(({ prefillTokens }) => prefillTokens === 0);
+    expect(steps.map(({ decodeKvTokens }) => decodeKvTokens)).toEqual([41, 42, 43, 44, 45]);
+    expect(passes.every(({ wallMs }) => wallMs > 0)).toBe(true);
+    expect(sum(({ wallMs }) => wallMs)).toBeLessThanOrEqual(tookMs);
+    // 32 of 40 tokens are whole blocks that it has.
+    await run(engine, request(ids, { maxTokens: 1 }));
+    expect(engine.passes.take()).toMatchObject([{ prefillTokens: 8, decodeKvTokens: 0, queuedTokens: 0 }]);
+    expect(engine.load().decodeKvTokens).toBe(0);
+  });
+
   it('answers a question in words, and ends by itself', async () => {
     const engine = await start();
     const { info, vocabulary } = engine;

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineInfo } from '../../../../gpu-sidecar/engines/engine.ts';
 import { type EngineClock, MockEngine } from '../../../../gpu-sidecar/engines/mock/engine.ts';
+import { decodeMs, prefillMs } from '../../../../gpu-sidecar/engines/mock/timing.ts';
 import { wasmBlockHasher } from '../../../../gpu-sidecar/engines/wasm-hasher.ts';
 import { record, request } from '../../../contract/engine.harness.ts';
 
@@ -136,7 +137,64 @@ describe('the mock engine in real time', () => {
     while (clock.step());
     expect(second.outcome).toMatchObject({ reason: 'length', ends: 1 });
     expect(first.outcome.tokens).toHaveLength(told);
-    expect(engine.load()).toEqual({ running: 0, waiting: 0, kvUsedBlocks: 0 });
+    expect(engine.load()).toEqual({ running: 0, waiting: 0, kvUsedBlocks: 0, decodeKvTokens: 0 });
+  });
+
+  it('tells its passes, with the time that they were given', () => {
+    const clock = new TestClock();
+    clock.lateMs = 1.3;
+    const engine = started(clock, { speedup: 1, decodeMs: 0 });
+    engine.submit(request(ids(0), { maxTokens: 4 }), record());
+    while (clock.step());
+    const kv = { totalKvTokens: 16_000 };
+    const decode = (decodeContextTokens: number) => ({
+      prefillTokens: 0,
+      decodeKvTokens: decodeContextTokens,
+      queuedTokens: 0,
+      wallMs: expect.closeTo(decodeMs({ decodeContextTokens, ...kv }), 6),
+    });
+    const wallMs = expect.closeTo(prefillMs(26), 6);
+    expect(engine.passes.take()).toEqual([
+      { prefillTokens: 26, decodeKvTokens: 0, queuedTokens: 0, wallMs },
+      ...[27, 28, 29].map(decode),
+    ]);
+    expect(engine.passes.take()).toEqual([]);
+  });
+
+  it('tells of a pass what waits for the next, computes nothing twice, and has told it when the answer ends', () => {
+    const clock = new TestClock();
+    const engine = started(clock, { speedup: 1, decodeMs: 0 });
+    const long = (n: number) => Array.from({ length: 3_000 }, (_, i) => (i * 7 + n) % 97);
+    let told = 0;
+    const end = () => {
+      told ||= engine.passes.size;
+    };
+    for (let n = 0; n < 4; n++)
+      engine.submit(request(long(n), { maxTokens: 1 }), { started() {}, token() {}, end });
+    while (clock.step());
+    const passes = engine.passes.take();
+    // 8,192 tokens go into a pass.
+    expect(passes.map(({ prefillTokens, queuedTokens }) => [prefillTokens, queuedTokens])).toEqual([
+      [8_192, 12_000 - 8_192],
+      [12_000 - 8_192, 0],
+    ]);
+    expect(told).toBe(1);
+    engine.submit(request(long(0), { maxTokens: 1 }), record());
+    while (clock.step());
+    // All whole blocks are cached, except that the last token is always computed.
+    expect(engine.passes.take()).toMatchObject([{ prefillTokens: 3_000 % 16, queuedTokens: 0 }]);
+  });
+
+  it('says how many tokens decode while they do', () => {
+    const clock = new TestClock();
+    const engine = started(clock, { speedup: 1, decodeMs: 5 });
+    const recording = record();
+    engine.submit(request(ids(0), { maxTokens: 8 }), recording);
+    expect(engine.load().decodeKvTokens).toBe(0);
+    while (recording.outcome.tokens.length < 3) clock.step();
+    expect(engine.load().decodeKvTokens).toBe(26 + 3);
+    while (clock.step());
+    expect(engine.load().decodeKvTokens).toBe(0);
   });
 
   it('takes new work from within its own calls', () => {

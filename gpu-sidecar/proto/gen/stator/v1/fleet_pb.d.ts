@@ -454,6 +454,20 @@ export declare type LoadMetrics = Message<"stator.v1.LoadMetrics"> & {
    * @generated from field: repeated stator.v1.TierLoad tiers = 5;
    */
   tiers: TierLoad[];
+
+  /**
+   * Context tokens of the requests that decode; absent: the engine does not say.
+   *
+   * @generated from field: optional uint32 decode_kv_tokens = 6;
+   */
+  decodeKvTokens?: number | undefined;
+
+  /**
+   * Since the last report, evenly chosen where there were more than a report may have; none unless Welcome asks for them.
+   *
+   * @generated from field: repeated stator.v1.EnginePass passes = 7;
+   */
+  passes: EnginePass[];
 };
 
 /**
@@ -461,6 +475,41 @@ export declare type LoadMetrics = Message<"stator.v1.LoadMetrics"> & {
  * Use `create(LoadMetricsSchema)` to create a new message.
  */
 export declare const LoadMetricsSchema: GenMessage<LoadMetrics>;
+
+/**
+ * One pass of the engine; one that computed nothing is none.
+ *
+ * @generated from message stator.v1.EnginePass
+ */
+export declare type EnginePass = Message<"stator.v1.EnginePass"> & {
+  /**
+   * @generated from field: uint32 prefill_tokens = 1;
+   */
+  prefillTokens: number;
+
+  /**
+   * @generated from field: uint32 decode_kv_tokens = 2;
+   */
+  decodeKvTokens: number;
+
+  /**
+   * Prompt tokens that wait for a later pass.
+   *
+   * @generated from field: uint32 queued_tokens = 3;
+   */
+  queuedTokens: number;
+
+  /**
+   * @generated from field: float wall_ms = 4;
+   */
+  wallMs: number;
+};
+
+/**
+ * Describes the message stator.v1.EnginePass.
+ * Use `create(EnginePassSchema)` to create a new message.
+ */
+export declare const EnginePassSchema: GenMessage<EnginePass>;
 
 /**
  * @generated from message stator.v1.TierLoad
@@ -589,6 +638,13 @@ export declare type Welcome = Message<"stator.v1.Welcome"> & {
    * @generated from field: uint32 heartbeat_ms = 3;
    */
   heartbeatMs: number;
+
+  /**
+   * Somebody looks at the passes of engines: LoadMetrics is to have them.
+   *
+   * @generated from field: bool wants_passes = 4;
+   */
+  wantsPasses: boolean;
 };
 
 /**
