@@ -1,5 +1,4 @@
 /** What the planners of all namespaces see and want, as Prometheus text; a namespace without a planner has no line. */
-import type { Fleet } from '../../durable/planner/fleet.ts';
 import type { PlannerStatus } from '../../durable/planner/rpc.ts';
 import { Metrics } from '../../durable/runtime/metrics.ts';
 
@@ -22,12 +21,10 @@ export function plannerMetrics(prefix: string, planners: ReadonlyMap<string, Pla
   const pending = metrics.gauge('planner_order_pending', '1 while an order is under way.', ['namespace']);
   for (const [namespace, status] of planners) {
     if (status.mode === 'off' && status.problem === null) continue;
-    for (const [role, found] of Object.entries(status.fleet ?? {}) as [string, Fleet['worker']][]) {
-      for (const [state, count] of Object.entries(found ?? {}))
-        workers.labels(namespace, role, state).set(count);
+    for (const [role, found] of Object.entries(status.fleet ?? {})) {
+      for (const [state, count] of Object.entries(found)) workers.labels(namespace, role, state).set(count);
     }
-    for (const [role, count] of Object.entries(status.wants ?? {}))
-      wanted.labels(namespace, role).set(count ?? 0);
+    for (const [role, count] of Object.entries(status.wants ?? {})) wanted.labels(namespace, role).set(count);
     looks.labels(namespace).add(status.looks);
     problem.labels(namespace).set(status.problem === null ? 0 : 1);
     pending.labels(namespace).set(status.order?.outcome === 'pending' ? 1 : 0);
