@@ -70,7 +70,7 @@ function mayImport(from: string, target: string): boolean {
   if (top === 'functions') {
     return (
       /^durable\/[a-z-]+\/(rpc|nearby|pools-document|queue\/policy-document)\.ts$/.test(target) ||
-      (from === 'functions/index.ts' && /-object\.ts$/.test(target))
+      (from === 'functions/objects.ts' && /-object\.ts$/.test(target))
     );
   }
   if (top === 'cli') return !within('functions') && !within('test');

@@ -12,14 +12,7 @@ import type { RouteRequest } from '../../durable/router/rpc.ts';
 import { type Env, routerOf } from '../../functions/env.ts';
 import { BLOCK_TOKENS, MODEL, PROMPT_BLOCKS, prompt } from './router-workload.ts';
 
-export { Batches } from '../../durable/batches/batches-object.ts';
-export { Conversations } from '../../durable/conversations/conversations-object.ts';
-export { Directory } from '../../durable/directory/directory-object.ts';
-export { GlobalPlanner } from '../../durable/global-planner/global-planner-object.ts';
-export { GlobalRouter } from '../../durable/global-router/global-router-object.ts';
-export { Planner } from '../../durable/planner/planner-object.ts';
-export { PrefillQueue } from '../../durable/prefill-queue/prefill-queue-object.ts';
-export { Router } from '../../durable/router/router-object.ts';
+export * from '../../functions/objects.ts';
 
 const NAMESPACE = 'default';
 const PROMPTS = 300;
