@@ -40,15 +40,16 @@ async function listed(): Promise<string[]> {
 
 const listedAre = (wanted: WorkerProcess[]) => {
   let seen: string[] = [];
-  const sought = wanted.map((each) => each.instance()).sort();
+  // The platform may know a worker before that worker's own line has come.
+  const sought = () => wanted.map((each) => each.instance()).sort();
   return eventually(
     `${wanted.length} workers in Kubernetes`,
     async () => {
       seen = await listed().catch(() => []);
-      return String(seen) === String(sought) ? true : null;
+      return String(seen) === String(sought()) ? true : null;
     },
     60_000,
-    () => ({ seen, sought }),
+    () => ({ seen, sought: sought() }),
   );
 };
 
