@@ -7,7 +7,8 @@
 
 import { acceptSocket, DurableObject, hostOf } from '#platform';
 import type { Host } from '../platform/host.ts';
-import type { ServerSocket } from '../platform/socket.ts';
+import { hearSocket } from '../platform/socket.ts';
+import { Sweep } from '../platform/sweep.ts';
 import { settingsFromEnv } from '../runtime/config.ts';
 import { DISCOVERY_PROTOCOL } from '../runtime/discovery-frames.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
@@ -36,12 +37,14 @@ export class Directory extends DurableObject implements DirectoryRpc {
   readonly #boot: number;
   readonly #connections = new Set<DiscoveryConnection>();
   #sockets = 0;
-  #sweeping = false;
+  /** As long as there is a socket. */
+  readonly #sweep: Sweep;
   readonly #files: FileKeeper;
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as never);
     this.#host = hostOf(ctx);
+    this.#sweep = new Sweep(this.#host, LIMITS.sweepMs, (nowMs) => this.#turn(nowMs));
     this.#boot = this.#host.nowMs();
     this.#table = new DiscoveryTable(this.#boot);
     const settings = settingsFromEnv(env as Record<string, unknown>);
@@ -107,47 +110,23 @@ export class Directory extends DurableObject implements DirectoryRpc {
       leaseMs: this.#leaseMs,
       nowMs: this.#host.nowMs(),
     });
-    const closed = () => {
-      this.#connections.delete(connection);
-      connection.closed();
-    };
-    const left = ({ code }: { code: number }) => {
-      closed();
-      if (code !== BROKEN) answerClose(socket);
-    };
-    socket.addEventListener('message', ({ data }) => connection.receive(data, this.#host.nowMs()));
-    socket.addEventListener('close', left);
-    socket.addEventListener('error', closed);
+    hearSocket(socket, {
+      receive: (data) => connection.receive(data, this.#host.nowMs()),
+      closed: () => {
+        this.#connections.delete(connection);
+        connection.closed();
+      },
+    });
     this.#connections.add(connection);
     if (!mayPut) connection.watch(searchParams.get('prefix') ?? '', 0);
-    this.#startSweeping();
+    this.#sweep.start();
     return response;
   }
 
-  /** A timer chain as long as there is a socket. */
-  #startSweeping(): void {
-    if (this.#sweeping) return;
-    this.#sweeping = true;
-    const turn = () => {
-      const nowMs = this.#host.nowMs();
-      this.#core.forgetSilent(nowMs);
-      for (const connection of this.#connections) connection.tick(nowMs);
-      this.#sweeping = this.#connections.size > 0;
-      if (this.#sweeping) this.#host.after(LIMITS.sweepMs, turn);
-    };
-    this.#host.after(LIMITS.sweepMs, turn);
-  }
-}
-
-const BROKEN = 1006;
-
-/** Completes the closing handshake where the runtime has not done it. */
-function answerClose(socket: ServerSocket): void {
-  try {
-    socket.close(1000, '');
-  } catch (thrown) {
-    // The runtime has closed its end already; there is nobody left to tell.
-    if (!(thrown instanceof Error)) throw thrown;
+  #turn(nowMs: number): boolean {
+    this.#core.forgetSilent(nowMs);
+    for (const connection of this.#connections) connection.tick(nowMs);
+    return this.#connections.size > 0;
   }
 }
 

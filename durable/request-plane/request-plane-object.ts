@@ -9,6 +9,7 @@
 import type { Msg, NatsConnection } from '@nats-io/nats-core';
 import { connectNats, DurableObject, hostOf } from '#platform';
 import type { Host } from '../platform/host.ts';
+import { Sweep } from '../platform/sweep.ts';
 import { type Settings, settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
 import { LIMITS } from '../runtime/limits.ts';
@@ -44,12 +45,13 @@ export class RequestPlane extends DurableObject implements RequestPlaneRpc {
   #key: CryptoKey | null = null;
   #inbox = '';
   #opened = Promise.withResolvers<void>();
-  #sweeping = false;
+  readonly #sweep: Sweep;
   #beatMs = 0;
 
   constructor(ctx: DurableObjectState, env: unknown) {
     super(ctx, env as never);
     this.#host = hostOf(ctx);
+    this.#sweep = new Sweep(this.#host, LIMITS.planeSweepMs, (nowMs) => this.#turn(nowMs));
     this.#settings = settingsFromEnv(env as Record<string, unknown>);
     this.#log = new Logger({ component: 'request-plane', level: this.#settings.logLevel });
   }
@@ -92,7 +94,7 @@ export class RequestPlane extends DurableObject implements RequestPlaneRpc {
     headers.set(REQUEST_HEADER.id, id);
     headers.set(REQUEST_HEADER.mac, mac);
     this.#answers.set(id, answer);
-    this.#sweep();
+    this.#sweep.start();
     connection.publish(generateSubject(this.#settings.namespace, worker), body, {
       reply: inbox,
       headers: headers as never,
@@ -177,20 +179,13 @@ export class RequestPlane extends DurableObject implements RequestPlaneRpc {
   }
 
   /** While answers come: who is silent is given up, and every worker hears now and then that its reader lives. */
-  #sweep(): void {
-    if (this.#sweeping) return;
-    this.#sweeping = true;
-    const turn = () => {
-      const nowMs = this.#host.nowMs();
-      for (const answer of [...this.#answers.values()]) answer.tick(nowMs);
-      if (nowMs - this.#beatMs >= LIMITS.planeAliveMs) {
-        this.#beatMs = nowMs;
-        this.#beat();
-      }
-      this.#sweeping = this.#answers.size > 0;
-      if (this.#sweeping) this.#host.after(LIMITS.planeSweepMs, turn);
-    };
-    this.#host.after(LIMITS.planeSweepMs, turn);
+  #turn(nowMs: number): boolean {
+    for (const answer of [...this.#answers.values()]) answer.tick(nowMs);
+    if (nowMs - this.#beatMs >= LIMITS.planeAliveMs) {
+      this.#beatMs = nowMs;
+      this.#beat();
+    }
+    return this.#answers.size > 0;
   }
 
   #beat(): void {

@@ -9,7 +9,8 @@ import { acceptSocket, connectNats, DurableObject, hostOf } from '#platform';
 import { DIRECTORY_NAME, type DirectoryRpc } from '../directory/rpc.ts';
 import { maySleep } from '../planner/may-sleep.ts';
 import type { Host } from '../platform/host.ts';
-import type { ServerSocket } from '../platform/socket.ts';
+import { hearSocket } from '../platform/socket.ts';
+import { Sweep } from '../platform/sweep.ts';
 import { nearbyPrefillQueue } from '../prefill-queue/nearby.ts';
 import { type Settings, settingsFromEnv } from '../runtime/config.ts';
 import { StatorError, toStatorError } from '../runtime/errors.ts';
@@ -18,7 +19,7 @@ import { Logger } from '../runtime/log.ts';
 import type { EventSource } from './event-plane/event-source.ts';
 import { sqlPositionDisk } from './event-plane/position-disk.ts';
 import { EVENT_SOURCES } from './event-plane/registry.ts';
-import { CLOSE, FleetConnection } from './fleet-connection.ts';
+import { FleetConnection } from './fleet-connection.ts';
 import { announceRouter } from './nearby.ts';
 import { type PrefillBacklog, policyOf } from './policy.ts';
 import { checkedPolicy, configuredPolicy } from './queue/configured-policy.ts';
@@ -72,7 +73,8 @@ export class Router extends DurableObject implements RouterRpc {
   #plane: EventSource | null = null;
   /** Known from the first fleet socket on; without workers there is nothing to publish. */
   #namespace: string | null = null;
-  #sweeping = false;
+  /** As long as there is a socket or a worker whose lease may end. */
+  readonly #sweep: Sweep;
   #snapshotting = false;
   /** `dirty`: something changed while a publication was on its way. */
   #publication: 'idle' | 'running' | 'dirty' = 'idle';
@@ -82,6 +84,7 @@ export class Router extends DurableObject implements RouterRpc {
     super(ctx, env as never);
     this.#env = env as RouterEnv;
     this.#host = hostOf(ctx);
+    this.#sweep = new Sweep(this.#host, LIMITS.sweepMs, (nowMs) => this.#turn(nowMs));
     const settings = settingsFromEnv(this.#env);
     this.#settings = settings;
     this.#log = new Logger({ component: 'router', level: settings.logLevel });
@@ -242,34 +245,23 @@ export class Router extends DurableObject implements RouterRpc {
   #accept(): Response {
     const { response, socket } = acceptSocket(this.ctx, SUBPROTOCOL);
     const connection = new FleetConnection(this.#core, socket, this.#host.nowMs());
-    const closed = (code: number) => {
-      this.#connections.delete(connection);
-      connection.closed(code, this.#host.nowMs());
-    };
-    socket.addEventListener('message', ({ data }) => connection.receive(data, this.#host.nowMs()));
-    socket.addEventListener('close', ({ code }) => {
-      if (code !== CLOSE.broken) answerClose(socket);
-      closed(code);
+    hearSocket(socket, {
+      receive: (data) => connection.receive(data, this.#host.nowMs()),
+      closed: (code) => {
+        this.#connections.delete(connection);
+        connection.closed(code, this.#host.nowMs());
+      },
     });
-    socket.addEventListener('error', () => closed(CLOSE.broken));
     this.#connections.add(connection);
-    this.#startSweeping();
+    this.#sweep.start();
     return response;
   }
 
-  /** A timer chain as long as there is a socket or a worker whose lease may end. */
-  #startSweeping(): void {
-    if (this.#sweeping) return;
-    this.#sweeping = true;
-    const turn = () => {
-      const nowMs = this.#host.nowMs();
-      this.#core.sweep(nowMs);
-      for (const connection of this.#connections) connection.tick(nowMs);
-      if (nowMs - this.#publishedMs >= LIMITS.republishMs) this.#publish();
-      this.#sweeping = this.#connections.size > 0 || this.#core.workerCount > 0;
-      if (this.#sweeping) this.#host.after(LIMITS.sweepMs, turn);
-    };
-    this.#host.after(LIMITS.sweepMs, turn);
+  #turn(nowMs: number): boolean {
+    this.#core.sweep(nowMs);
+    for (const connection of this.#connections) connection.tick(nowMs);
+    if (nowMs - this.#publishedMs >= LIMITS.republishMs) this.#publish();
+    return this.#connections.size > 0 || this.#core.workerCount > 0;
   }
 
   /** One chunk a turn, until there is nothing to read or write. */
@@ -333,16 +325,6 @@ export class Router extends DurableObject implements RouterRpc {
     } catch (thrown) {
       this.#log.warn('the directory could not be told', { namespace, error: toStatorError(thrown) });
     }
-  }
-}
-
-/** Completes the closing handshake where the runtime has not done it. */
-function answerClose(socket: ServerSocket): void {
-  try {
-    socket.close(CLOSE.normal, '');
-  } catch (thrown) {
-    // The runtime has closed its end already; there is nobody left to tell.
-    if (!(thrown instanceof Error)) throw thrown;
   }
 }
 

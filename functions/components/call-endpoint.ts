@@ -7,7 +7,8 @@
  * connection the same, so for endpoints that are not idempotent a connection is tried first.
  */
 
-import { type ErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import { callInstances, Unreached } from '../../durable/runtime/call-instances.ts';
+import { StatorError } from '../../durable/runtime/errors.ts';
 import {
   checkEndpointName,
   type EndpointName,
@@ -33,9 +34,6 @@ const NOT_HANDED_ON =
 /** Of the worker's answer. */
 const HANDED_BACK = ['content-type', 'cache-control', 'x-stator-cached-tokens'];
 
-/** A worker that says so has not begun. */
-const NEVER_BEGUN: readonly ErrorCode[] = ['worker_draining', 'overloaded'];
-
 export async function callEndpoint(
   env: Env,
   request: Request,
@@ -49,37 +47,19 @@ export async function callEndpoint(
   const { bodyLimitBytes, fleetToken } = settingsOf(env);
   const body = await readBytes(request, bodyLimitBytes);
   const headers = headersFor(request.headers, { fleetToken, requestId });
-  const tried = new Set<string>();
-  let failure: StatorError | null = null;
-  for (;;) {
-    const choice = await instancesOf(env, name, { nowMs: startedMs, fresh: tried.size > 0 });
-    const instance = chosen(() => choice.choose({ ...wish, tried, random: Math.random() }), failure);
-    const url = httpOf(instance, name);
-    tried.add(instance.instanceId);
-    try {
+  return callInstances({
+    wish,
+    random: Math.random,
+    choice: (again) => instancesOf(env, name, { nowMs: startedMs, fresh: again }),
+    async call(instance) {
+      const url = httpOf(instance, name);
       const begun = () =>
         fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal: until(request, timeoutMs) });
       const response = await reached(instance, url, timeoutMs, begun);
       if (response.ok) return handBack(response, instance);
       throw await workerError(response);
-    } catch (thrown) {
-      if (!(thrown instanceof StatorError)) throw thrown;
-      failure = thrown;
-      if (thrown instanceof Unreached) choice.reportDown(instance.instanceId);
-      const again = thrown instanceof Unreached ? !thrown.mayHaveBegun : NEVER_BEGUN.includes(thrown.code);
-      if (!again || wish.mode === 'direct' || tried.size >= LIMITS.componentAttempts) throw thrown;
-    }
-  }
-}
-
-/** No answer came. */
-class Unreached extends StatorError {
-  readonly mayHaveBegun: boolean;
-
-  constructor(message: string, { cause, mayHaveBegun }: { cause: unknown; mayHaveBegun: boolean }) {
-    super('worker_unavailable', message, { cause });
-    this.mayHaveBegun = mayHaveBegun;
-  }
+    },
+  });
 }
 
 async function reached(
@@ -129,14 +109,6 @@ async function tryConnection(url: string): Promise<void> {
 }
 
 /** A caller is better told why the last instance failed than that there is none left. */
-function chosen(choose: () => Instance, failure: StatorError | null): Instance {
-  try {
-    return choose();
-  } catch (thrown) {
-    throw failure ?? thrown;
-  }
-}
-
 function httpOf({ http, instanceId }: Instance, name: EndpointName): string {
   if (http !== null) return http;
   const message = `Instance ${instanceId} of ${endpointAddress(name)} speaks gRPC only.`;

@@ -6,7 +6,8 @@
  * tried only where the call cannot have begun: no connection, a refusal, or an endpoint that says it is idempotent.
  */
 
-import { type ErrorCode, StatorError } from '../../durable/runtime/errors.ts';
+import { callInstances, Unreached } from '../../durable/runtime/call-instances.ts';
+import { StatorError } from '../../durable/runtime/errors.ts';
 import {
   type EndpointName,
   endpointPrefix,
@@ -46,7 +47,6 @@ const NEVER_CONNECTED = new Set([
   'EAI_AGAIN',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
-const NEVER_BEGUN: readonly ErrorCode[] = ['worker_draining', 'overloaded'];
 
 export class EndpointClient {
   readonly #options: EndpointClientOptions;
@@ -109,26 +109,12 @@ export class EndpointClient {
   async #open(input: unknown, options: CallOptions): Promise<Response> {
     const { instance: instanceId = null, mode = instanceId === null ? 'round_robin' : 'direct' } = options;
     await this.#synced();
-    const tried = new Set<string>();
-    let failure: unknown = null;
-    for (;;) {
-      let instance: Instance;
-      try {
-        instance = this.#choice.choose({ mode, instanceId, tried, random: this.#options.random() });
-      } catch (thrown) {
-        throw failure ?? thrown;
-      }
-      tried.add(instance.instanceId);
-      try {
-        return await this.#ask(instance, input, options);
-      } catch (thrown) {
-        failure = thrown;
-        const never = thrown instanceof StatorError && NEVER_BEGUN.includes(thrown.code);
-        const again = never || (thrown instanceof Unreached && !thrown.mayHaveBegun);
-        if (thrown instanceof Unreached) this.#choice.reportDown(instance.instanceId);
-        if (!again || mode === 'direct' || tried.size >= LIMITS.componentAttempts) throw thrown;
-      }
-    }
+    return callInstances({
+      wish: { mode, instanceId },
+      random: this.#options.random,
+      choice: async () => this.#choice,
+      call: (instance) => this.#ask(instance, input, options),
+    });
   }
 
   /** The first list; a discovery that is away for long is said to be. */
@@ -169,16 +155,6 @@ export class EndpointClient {
     if (response.ok) return response;
     const said = `instance ${instance.instanceId} answered with HTTP status ${response.status}`;
     throw refusalOf(await response.json().catch(() => null), said);
-  }
-}
-
-/** No answer came. */
-class Unreached extends StatorError {
-  readonly mayHaveBegun: boolean;
-
-  constructor(message: string, { cause, mayHaveBegun }: { cause: unknown; mayHaveBegun: boolean }) {
-    super('worker_unavailable', message, { cause });
-    this.mayHaveBegun = mayHaveBegun;
   }
 }
 

@@ -306,13 +306,7 @@ export class RequestQueue {
 
   /** Drops tickets whose clients left: their places, or the workers that were chosen for them. */
   #forget(nowMs: number): void {
-    for (
-      let ticket = this.#tickets.forgotten(nowMs);
-      ticket !== null;
-      ticket = this.#tickets.forgotten(nowMs)
-    ) {
-      this.#drop(ticket);
-    }
+    this.#tickets.forget(nowMs, (ticket) => this.#drop(ticket));
   }
 
   #drop(ticket: Ticket<QueueEntry>): void {

@@ -90,4 +90,9 @@ export class Tickets<Entry extends Waiting> {
     }
     return null;
   }
+
+  /** Gives those that have gone unasked for too long to whoever drops them, which closes them. */
+  forget(nowMs: number, drop: (ticket: Ticket<Entry>) => void): void {
+    for (let ticket = this.forgotten(nowMs); ticket !== null; ticket = this.forgotten(nowMs)) drop(ticket);
+  }
 }

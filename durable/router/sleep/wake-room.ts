@@ -162,13 +162,7 @@ export class WakeRoom {
   }
 
   #forget(nowMs: number): void {
-    for (
-      let ticket = this.#tickets.forgotten(nowMs);
-      ticket !== null;
-      ticket = this.#tickets.forgotten(nowMs)
-    ) {
-      this.#drop(ticket);
-    }
+    this.#tickets.forget(nowMs, (ticket) => this.#drop(ticket));
   }
 
   #drop(ticket: Ticket<Sleeper>): void {
